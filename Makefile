@@ -1,0 +1,229 @@
+# dirtyscope: make run, make test; see README.md.
+#
+# V=1 shows every command. Output goes to build/ only.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+prefix  ?= /usr/local
+DESTDIR ?=
+CC      := gcc
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
+ARGS    ?=
+
+ifeq ($(V),1)
+  Q :=
+  say = @:
+else
+  Q := @
+  say = @printf '  %-8s %s\n'
+endif
+
+B        := build
+VERSION  := 0.1.0
+REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+
+WARN     := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+            -Wno-unused-parameter -Wvla
+CFLAGS   ?= -O2 -g
+CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE -DDS_VERSION='"$(VERSION)"'
+STD      := -std=gnu11
+LIBS     := -lbpf -lelf -lz -lmicrohttpd -ljansson -lyaml -lcurl -lpthread -lm
+BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I. \
+             -I/usr/include/$(shell $(CC) -print-multiarch) -Wall -Wextra -Werror -Wno-unused-parameter
+
+BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+BPF_OBJECTS := $(BPF_SOURCES:%.c=$(B)/%.o)
+SKELETON    := $(B)/dirtyscope.skel.h
+
+SOURCES  := $(wildcard agent/*.c api/*.c dashboards/terminal/*.c)
+LIBRARY  := $(filter-out agent/main.c,$(SOURCES))
+OBJECTS  := $(SOURCES:%.c=$(B)/%.o)
+ASSETS   := $(wildcard api/*.json)
+ASSET_OBJECTS := $(ASSETS:%=$(B)/%.o)
+
+# Unit tests run under the address and undefined-behaviour sanitizers.
+SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(B)/%)
+SAN_OBJECTS  := $(LIBRARY:%.c=$(B)/san/%.o)
+PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
+
+BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
+
+VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu
+TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/pages \
+                 $(VM_PROGRAMS)
+
+.PHONY: FORCE all run test test-vm bench install uninstall clean lint format deps deps-test help
+
+all: $(B)/dirtyscope
+
+help:
+	@sed -n 's/^##\? *//p' $(firstword $(MAKEFILE_LIST)) | head -4
+	@echo 'Targets: all run test test-vm lint bench install clean deps; V=1 shows commands'
+
+# ---- set-up: Debian packages, installed only when missing ----
+
+PACKAGES := gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev \
+            libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
+TEST_PACKAGES := libcmocka-dev clang-format clang-tidy prometheus python3 python3-jsonschema \
+            iproute2 curl slowhttptest libcap2-bin valgrind e2fsprogs \
+            qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
+BENCH_PACKAGES := fio bpftrace wrk prometheus-node-exporter
+
+define install_missing
+	@missing=$$(for p in $(1); do \
+	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || printf '%s ' $$p; done); \
+	[ -z "$$missing" ] || { \
+	  echo "installing from Debian (needs root): $$missing"; \
+	  as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends \
+	    $$missing > $(B)/apt.log 2>&1 || { tail -5 $(B)/apt.log; exit 1; }; }
+endef
+
+$(B):
+	$(Q)mkdir -p $@
+
+deps: | $(B)
+	$(call install_missing,$(PACKAGES))
+deps-test: deps
+	$(call install_missing,$(TEST_PACKAGES))
+deps-bench: deps-test
+	$(call install_missing,$(BENCH_PACKAGES))
+
+# ---- BPF: one object per sensor, linked into one, one skeleton ----
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+	$(say) BPF $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -c $< -o $@
+
+$(B)/dirtyscope.bpf.o: $(BPF_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(SKELETON): $(B)/dirtyscope.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name dirtyscope > $@
+
+# ---- the agent: one binary ----
+
+$(B)/%.o: %.c Makefile
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c $< -o $@
+
+$(B)/san/%.o: %.c Makefile
+	$(say) CC-SAN $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(CPPFLAGS) -O1 -g $(SANITIZE) $(WARN) -MMD -MP -c $< -o $@
+
+# Only these include what is generated.
+$(foreach o,calibrate kernel_load kernel_side ledger,$(B)/agent/$(o).o $(B)/san/agent/$(o).o): $(SKELETON)
+
+# The revision changes with every commit: one small file is rebuilt, and only then.
+$(B)/revision.h: FORCE | $(B)
+	$(Q)echo '#define DS_REVISION "$(REVISION)"' | cmp -s - $@ || echo '#define DS_REVISION "$(REVISION)"' > $@
+$(B)/agent/version.o $(B)/san/agent/version.o: $(B)/revision.h
+FORCE:
+
+# An asset becomes symbols _binary_api_openapi_json_start and _end.
+$(B)/%.json.o: %.json
+	$(say) EMBED $<
+	$(Q)mkdir -p $(@D)
+	$(Q)ld -r -b binary -z noexecstack -o $@ $<
+
+$(B)/dirtyscope: $(OBJECTS) $(ASSET_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+
+# ---- tests ----
+
+$(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(SAN_OBJECTS) $(ASSET_OBJECTS)
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBS)
+
+$(B)/tests/plain/%: $(B)/tests/unit/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ -lcmocka $(LIBS)
+
+$(B)/tests/bpf/twins.bpf.o: tests/bpf/twins.bpf.c Makefile
+	$(say) BPF $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -c $< -o $@
+$(B)/twins.skel.h: $(B)/tests/bpf/twins.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name twins > $@
+$(BPF_TESTS): $(B)/twins.skel.h
+$(B)/tests/bpf/test_accounting: $(BPF_TESTS)
+	$(say) LINK $@
+	$(Q)$(CC) -o $@ $^ -lcmocka -lbpf -lelf -lz -lpthread
+
+$(B)/tests/live/workload: $(B)/tests/live/workload.o
+	$(say) LINK $@
+	$(Q)$(CC) -o $@ $^ -lpthread
+
+# These need the agent's parts, without its main.
+$(B)/tests/live/pages $(B)/tests/vm/recorder: $(B)/tests/%: $(B)/tests/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CC) -o $@ $^ $(LIBS)
+
+$(B)/tests/vm/edu: $(B)/tests/vm/edu.o
+	$(say) LINK $@
+	$(Q)$(CC) -o $@ $^
+
+tests-build: $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
+
+test: deps-test
+	$(Q)$(MAKE) -j$$(nproc) tests-build
+	$(Q)tests/run $(B)
+
+# KERNEL=7.2 IOMMU=strict make test-vm runs these alone; more in tests/vm/run.
+test-vm: deps-test
+	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(B)/tests/live/workload $(VM_PROGRAMS)
+	$(Q)ONLY=vm/ tests/run $(B)
+
+bench: deps-bench
+	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(B)/tests/live/workload
+	$(Q)tests/bench/run $(B)
+
+# ---- run, install, lint ----
+
+run: deps
+	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope
+	@as_root=; [ "$$(id -u)" = 0 ] || { as_root=sudo; echo "root is needed to load the BPF programs"; }; \
+	exec $$as_root $(B)/dirtyscope agent $(ARGS)
+
+install: $(B)/dirtyscope
+	install -D -m 0755 $(B)/dirtyscope $(DESTDIR)$(prefix)/bin/dirtyscope
+	install -D -m 0644 README.md $(DESTDIR)$(prefix)/share/doc/dirtyscope/README.md
+	install -D -m 0644 LICENSE $(DESTDIR)$(prefix)/share/doc/dirtyscope/LICENSE
+
+uninstall:
+	rm -rf $(DESTDIR)$(prefix)/bin/dirtyscope $(DESTDIR)$(prefix)/share/doc/dirtyscope
+
+C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+
+lint: deps-test $(SKELETON) $(B)/twins.skel.h $(B)/revision.h
+	$(say) FORMAT
+	$(Q)clang-format --dry-run --Werror $(C_FILES)
+	$(say) TIDY
+	$(Q)printf '%s\n' $(filter-out %.bpf.c,$(filter %.c,$(C_FILES))) | \
+	  xargs -P $$(nproc) -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- $(STD) $(subst -I$(B),-isystem $(B),$(CPPFLAGS)) \
+	  2>$(B)/tidy.log
+
+format:
+	$(Q)clang-format -i $(C_FILES)
+
+clean:
+	$(Q)rm -rf $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/config.h"
+#include "agent/events.h"
+#include "agent/history.h"
+#include "agent/kernel_side.h"
+#include "agent/ledger.h"
+#include "agent/log.h"
+#include "agent/page_set.h"
+#include "agent/sampler.h"
+#include "agent/status.h"
+#include "agent/text.h"
+#include "agent/version.h"
+#include "api/server.h"
+
+struct agent {
+	struct agent_config config;
+	struct kernel_side *kernel;
+	struct board *board;
+	struct history *history;
+	struct events *events;
+	struct sampler *sampler;
+	struct api_server *server;
+};
+
+static int fail(const char *message)
+{
+	(void)fprintf(stderr, "dirtyscope: %s\n", message);
+	return STATUS_FAILED;
+}
+
+static int show_help(void)
+{
+	struct text text = {0};
+
+	text__puts(
+		&text,
+		"Usage: dirtyscope agent [options]\n\n"
+		"Counts the memory pages that get written, by CPUs and by devices, and serves "
+		"the numbers\nover HTTP, until SIGINT or SIGTERM. Needs CAP_BPF and CAP_PERFMON, "
+		"or root.\n\n");
+	options__help(agent_options, &text);
+	(void)fputs(text.failed ? "dirtyscope: out of memory\n" : text.data, stdout);
+	text__free(&text);
+	return STATUS_DONE;
+}
+
+/* What the limits cost, before anything is counted. */
+static void log_limits(const struct agent *agent)
+{
+	const struct agent_config *config = &agent->config;
+	const struct kernel_tables *tables = kernel_side__tables(agent->kernel);
+
+	log_info("limits",
+		 "processes=%" PRIu32 " devices=%" PRIu32 " flows=%" PRIu32 " requests=%" PRIu32
+		 " mappings=%" PRIu32 " ledger_bytes_at_most=%" PRIu64 " page_set_memory=%" PRIu64
+		 " bytes_per_page_set=%" PRIu64 " tables_bytes=%" PRIu64,
+		 config->max_processes, config->max_devices, config->max_flows,
+		 config->max_requests, config->no_ledger ? 0 : config->max_mappings,
+		 config->no_ledger ? 0 : (uint64_t)config->max_mappings * LEDGER_ENTRY_BYTES,
+		 config->page_set_memory, page_set__bytes(tables->memory_pages),
+		 kernel_side__map_memory(agent->kernel));
+}
+
+static int start(struct agent *agent)
+{
+	struct kernel_error error = {""};
+	char api_error[512] = "";
+	struct api_options api;
+	int err;
+
+	agent->board = board__new();
+	agent->history = history__new((size_t)(HISTORY_SECONDS / agent->config.interval) + 1);
+	agent->events = events__new();
+	if (!agent->board || !agent->history || !agent->events)
+		return fail("out of memory");
+	api = (struct api_options){
+		.board = agent->board,
+		.history = agent->history,
+		.events = agent->events,
+		.listen = agent->config.listen,
+		.max_connections = agent->config.max_connections,
+		.max_per_address = agent->config.max_per_address,
+		.deadline = agent->config.deadline,
+	};
+	/* Addresses first: a taken port is told at once, and nothing was loaded for nothing. */
+	err = api_server__start(&api, &agent->server, api_error, sizeof(api_error));
+	if (err)
+		return fail(*api_error ? api_error : strerror(-err));
+	err = kernel_side__new(&agent->config, &agent->kernel, &error);
+	if (!err) {
+		struct sampler_options sampler = {
+			.config = &agent->config,
+			.kernel = agent->kernel,
+			.board = agent->board,
+			.history = agent->history,
+			.events = agent->events,
+		};
+
+		log_info("starting", "version=%s revision=%s pid=%d", dirtyscope_version(),
+			 dirtyscope_revision(), (int)getpid());
+		log_limits(agent);
+		err = sampler__start(&sampler, &agent->sampler, &error);
+	}
+	if (err) {
+		fail(*error.message ? error.message : strerror(-err));
+		return err == -ENOSYS || err == -EPERM ? STATUS_UNABLE : STATUS_FAILED;
+	}
+	for (size_t i = 0; api_server__address(agent->server, i); i++) {
+		const char *address = api_server__address(agent->server, i);
+
+		log_info("listening", "address=%s%s",
+			 strncmp(address, "unix:", 5) == 0 ? "" : "http://", address);
+	}
+	events__add(agent->events, "agent", "info", "agent", "started, version %s",
+		    dirtyscope_version());
+	return STATUS_DONE;
+}
+
+static void stop(struct agent *agent)
+{
+	api_server__stop(agent->server);
+	sampler__stop(agent->sampler);
+	kernel_side__free(agent->kernel);
+	events__free(agent->events);
+	history__free(agent->history);
+	board__free(agent->board);
+	agent_config__free(&agent->config);
+}
+
+int agent__main(int argc, char **argv)
+{
+	struct agent agent = {0};
+	struct option_error error;
+	enum log_level level;
+	int status, signal_number = 0;
+	sigset_t signals;
+
+	if (agent_config__load(&agent.config, argc, argv, &error)) {
+		(void)fprintf(stderr, "dirtyscope agent: %s\n", error.message);
+		agent_config__free(&agent.config);
+		return STATUS_USAGE;
+	}
+	if (agent.config.help)
+		return show_help();
+	if (log__parse_level(agent.config.log_level, &level)) {
+		(void)fprintf(stderr,
+			      "dirtyscope agent: --log.level: \"%s\" is none of debug, info, warn, "
+			      "error\n",
+			      agent.config.log_level);
+		return STATUS_USAGE;
+	}
+	log__set_level(level);
+	/* Blocked in all threads; this one waits for them. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	status = start(&agent);
+	if (status == STATUS_DONE) {
+		sigwait(&signals, &signal_number);
+		log_info("stopping", "signal=%s", sigabbrev_np(signal_number));
+	}
+	stop(&agent);
+	return status;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the text of /proc/PID/cgroup says: the cgroup that a process is accounted in, and its
+ * container. */
+#ifndef DIRTYSCOPE_AGENT_CGROUP_H
+#define DIRTYSCOPE_AGENT_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CONTAINER_ID_LENGTH 64
+
+/*
+ * The path in the default hierarchy ("0::/x"). On a host that still runs version 1, where that is
+ * "/" or missing: the path of the memory hierarchy, else of name=systemd, else the longest. Points
+ * into `text`, which is cut up; "" when there is none. " (deleted)" is removed.
+ */
+const char *cgroup__choose(char *text, size_t length);
+/* The id of the innermost container in a cgroup's path: 64 hex digits. False: not in a container.
+ */
+bool cgroup__container(const char *path, char id[CONTAINER_ID_LENGTH + 1]);
+
+#endif

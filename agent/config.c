@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "agent/choice.h"
+#include "agent/log.h"
+
+#define COMMAND_LINE_ONLY 2 /* the first rows: a file cannot name another file */
+#define MEBIBYTE (1024.0 * 1024)
+#define TEBIBYTE (1024.0 * 1024 * 1024 * 1024)
+
+static const char *check_not_empty(const char *value)
+{
+	return *value ? NULL : "is empty";
+}
+
+static const char *check_level(const char *value)
+{
+	enum log_level level;
+
+	return log__parse_level(value, &level) ? "is none of debug, info, warn, error" : NULL;
+}
+
+static const char *check_tier(const char *value)
+{
+	enum sensors_tier tier;
+
+	return sensors_tier__parse(value, &tier) ? "is none of auto, base, fentry" : NULL;
+}
+
+static const char *check_port(const char *port)
+{
+	size_t digits = strspn(port, "0123456789");
+
+	if (!digits || digits > 5 || port[digits] || strtoul(port, NULL, 10) > 65535)
+		return "has no port from 0 to 65535 at its end";
+	return NULL;
+}
+
+/* Only the form: whether the address can be bound is known at start. */
+static const char *check_listen(const char *value)
+{
+	const struct sockaddr_un *un = NULL;
+	const char *colon = strrchr(value, ':');
+	size_t length;
+
+	if (strncmp(value, "unix:", 5) == 0) {
+		length = strlen(value + 5);
+		if (!length)
+			return "has no path";
+		return length < sizeof(un->sun_path) ? NULL
+						     : "is longer than a socket's path may be";
+	}
+	if (!colon)
+		return "is neither ADDRESS:PORT nor unix:PATH";
+	if (value[0] == '[') {
+		if (colon == value || colon[-1] != ']' || colon - value < 4)
+			return "is not [ADDRESS]:PORT";
+	} else if (colon == value) {
+		return "has no address; write 0.0.0.0 or [::] for all";
+	} else if (memchr(value, ':', (size_t)(colon - value))) {
+		return "is an IPv6 address without brackets; write [ADDRESS]:PORT";
+	}
+	return check_port(colon + 1);
+}
+
+#define FIELD(name) offsetof(struct agent_config, name)
+
+const struct option_row agent_options[] = {
+	{"help", 'h', OPTION_FLAG, FIELD(help), 0, 0, NULL, "show this help", NULL},
+	{"config", 'c', OPTION_STRING, FIELD(file), 0, 0, "FILE",
+	 "read options from a YAML file; the command line comes before it", check_not_empty},
+	{"web.listen-address", 0, OPTION_LIST, FIELD(listen), 0, 0, "ADDRESS:PORT|unix:PATH",
+	 "where to serve; may be repeated (127.0.0.1:7243)", check_listen},
+	{"interval", 'i', OPTION_SECONDS, FIELD(interval), 0.1, 3600, "SECONDS",
+	 "time between two snapshots (1)", NULL},
+	{"path.procfs", 0, OPTION_STRING, FIELD(procfs), 0, 0, "DIR", "where procfs is (/proc)",
+	 check_not_empty},
+	{"path.sysfs", 0, OPTION_STRING, FIELD(sysfs), 0, 0, "DIR", "where sysfs is (/sys)",
+	 check_not_empty},
+	{"max-processes", 0, OPTION_U32, FIELD(max_processes), 16, 1048576, "N",
+	 "processes that are told apart (8192)", NULL},
+	{"max-devices", 0, OPTION_U32, FIELD(max_devices), 2, 4096, "N",
+	 "devices and disks that are told apart (64)", NULL},
+	{"max-flows", 0, OPTION_U32, FIELD(max_flows), 16, 1048576, "N",
+	 "pairs of process and device (16384)", NULL},
+	{"max-requests", 0, OPTION_U32, FIELD(max_requests), 16, 1048576, "N",
+	 "block reads in flight (16384)", NULL},
+	{"max-mappings", 0, OPTION_U32, FIELD(max_mappings), 16, 16777216, "N",
+	 "live DMA mappings in the ledger (65536)", NULL},
+	{"no-ledger", 0, OPTION_FLAG, FIELD(no_ledger), 0, 0, NULL,
+	 "keep no live DMA mappings; exposed pages are then not known", NULL},
+	{"sensors.tier", 0, OPTION_STRING, FIELD(tier), 0, 0, "TIER",
+	 "auto; base: tracepoints only; fentry: functions wherever one can replace them (auto)",
+	 check_tier},
+	{"page-set-memory", 0, OPTION_SIZE, FIELD(page_set_memory), 4096, TEBIBYTE, "BYTES",
+	 "memory for the devices' page sets (256M)", NULL},
+	{"metrics.max-processes", 0, OPTION_U32, FIELD(max_series), 0, 100000, "N",
+	 "processes with metrics series of their own (1000)", NULL},
+	{"web.max-connections", 0, OPTION_U32, FIELD(max_connections), 1, 65536, "N",
+	 "connections that are served at once (512)", NULL},
+	{"web.max-connections-per-address", 0, OPTION_U32, FIELD(max_per_address), 1, 65536, "N",
+	 "the same for one client address (256)", NULL},
+	{"web.deadline", 0, OPTION_SECONDS, FIELD(deadline), 0.1, 3600, "SECONDS",
+	 "total time that one request may take (15)", NULL},
+	{"log.level", 0, OPTION_STRING, FIELD(log_level), 0, 0, "LEVEL",
+	 "debug, info, warn or error (info)", check_level},
+	{0},
+};
+
+const struct option_row *const agent_file_options = agent_options + COMMAND_LINE_ONLY;
+
+void agent_config__defaults(struct agent_config *config)
+{
+	*config = (struct agent_config){
+		.listen = {.values = {"127.0.0.1:7243"}, .count = 1},
+		.interval = 1,
+		.procfs = "/proc",
+		.sysfs = "/sys",
+		.max_processes = 8192,
+		.max_devices = 64,
+		.max_flows = 16384,
+		.max_requests = 16384,
+		.max_mappings = 65536,
+		.page_set_memory = (uint64_t)(256 * MEBIBYTE),
+		.max_series = 1000,
+		.max_connections = 512,
+		.max_per_address = 256,
+		.deadline = 15,
+		.tier = "auto",
+		.log_level = "info",
+	};
+}
+
+int agent_config__load(struct agent_config *config, int argc, char *const *argv,
+		       struct option_error *error)
+{
+	struct agent_config first;
+	int err;
+
+	agent_config__defaults(config);
+	agent_config__defaults(&first);
+	/* Twice: once to find --config, once more over what the file says. */
+	err = options__parse(agent_options, argc, argv, &first, NULL, 0, error);
+	if (err)
+		return err;
+	if (first.help) {
+		config->help = true;
+		return 0;
+	}
+	if (first.file) {
+		err = options__read_file(agent_file_options, first.file, config, &config->strings,
+					 error);
+		if (err)
+			return err;
+	}
+	return options__parse(agent_options, argc, argv, config, NULL, 0, error);
+}
+
+int agent_config__check_file(const char *path, struct option_error *error)
+{
+	struct agent_config config;
+	int err;
+
+	agent_config__defaults(&config);
+	err = options__read_file(agent_file_options, path, &config, &config.strings, error);
+	agent_config__free(&config);
+	return err;
+}
+
+void agent_config__free(struct agent_config *config)
+{
+	option_strings__free(&config->strings);
+}

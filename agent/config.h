@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the agent can be told, on the command line or in --config FILE. */
+#ifndef DIRTYSCOPE_AGENT_CONFIG_H
+#define DIRTYSCOPE_AGENT_CONFIG_H
+
+#include "agent/options.h"
+
+struct agent_config {
+	bool help;
+	const char *file;	   /* --config */
+	struct option_list listen; /* --web.listen-address: "127.0.0.1:7243", "[::1]:7243",
+				      "unix:/run/x.sock" */
+	double interval;	   /* --interval, seconds: 0.1 to 3600, default 1 */
+	const char *procfs;	   /* --path.procfs, default /proc */
+	const char *sysfs;	   /* --path.sysfs, default /sys */
+	uint32_t max_processes;	   /* --max-processes, default 8192 */
+	uint32_t max_devices;	   /* --max-devices, default 64 */
+	uint32_t max_flows;	   /* --max-flows, default 16384 */
+	uint32_t max_requests;	   /* --max-requests: block reads in flight, default 16384 */
+	uint32_t max_mappings; /* --max-mappings: live DMA mappings in the ledger, default 65536 */
+	bool no_ledger; /* --no-ledger: do not keep live mappings; exposure is then not known */
+	uint64_t page_set_memory; /* --page-set-memory, bytes, default 256M */
+	uint32_t max_series;	  /* --metrics.max-processes: series of their own, default 1000 */
+	uint32_t max_connections; /* --web.max-connections, default 512 */
+	uint32_t max_per_address; /* --web.max-connections-per-address, default 256 */
+	double deadline;  /* --web.deadline: total seconds per connection's request, default 15 */
+	const char *tier; /* --sensors.tier, enum sensors_tier, default "auto" */
+	const char *log_level; /* --log.level, default "info" */
+
+	struct option_strings strings; /* what --config put into the fields above */
+};
+
+/* One row an option. */
+extern const struct option_row agent_options[];
+/* The rows that a configuration file may set: all but --help and --config. */
+extern const struct option_row *const agent_file_options;
+void agent_config__defaults(struct agent_config *config);
+/*
+ * Fills *config, whatever it held: the command line over --config over the defaults. Returns 0,
+ * -EINVAL with *error, or another negative errno with *error when the file cannot be read. With
+ * --help the file is not read. agent_config__free afterwards, also on failure.
+ */
+int agent_config__load(struct agent_config *config, int argc, char *const *argv,
+		       struct option_error *error);
+/* Validates a configuration file as agent_config__load would. 0, or negative with *error. */
+int agent_config__check_file(const char *path, struct option_error *error);
+void agent_config__free(struct agent_config *config);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Devices come and go, are renamed, and change drivers. */
+#include "agent/devices_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define GONE_SECONDS 60	   /* an unplugged device stays listed that long */
+#define REFRESH_SECONDS 10 /* all is read again, whatever was told */
+
+#define LEARNED_FLAGS \
+	(DS_SOURCE_NO_UNMAP | DS_SOURCE_DIRECT | DS_SOURCE_TRANSLATED | DS_SOURCE_FOREIGN)
+
+void devices__unplug(struct devices *devices, struct device_record *device)
+{
+	device->gone = true;
+	device->gone_at = devices->now;
+	events__add(devices->events, "device", "info", device->id, "device is gone");
+	for (uint32_t slot = 1; slot <= devices->tables->source_slots; slot++)
+		if (devices->sources[slot].device == device)
+			devices__retire(devices, slot);
+}
+
+/* ---- drivers ---- */
+
+/* What was learned from the old driver does not hold for the next one. */
+static void unlearn(struct devices *devices, struct device_record *device, uint32_t flags,
+		    bool mappings)
+{
+	for (uint32_t slot = 1; slot <= devices->tables->source_slots; slot++) {
+		volatile struct ds_source_info *info = &devices->tables->source_infos[slot];
+
+		if (devices->sources[slot].device != device || devices->sources[slot].retired)
+			continue;
+		if (mappings)
+			devices__forget_mappings(devices, slot);
+		devices->sources[slot].forgotten = false;
+		/* BPF sets others of them meanwhile. */
+		__atomic_fetch_and(&info->flags, ~flags, __ATOMIC_SEQ_CST);
+		info->open_maps = info->remappings = 0;
+	}
+}
+
+static bool has_driver(const struct devices *devices, const struct device_record *device)
+{
+	struct sysfs_source source;
+
+	return !sysfs__find_source(devices->config->sysfs, device->known->bus, device->known->name,
+				   &source) &&
+	       source.driver;
+}
+
+static void driver_left(struct devices *devices, struct device_record *device)
+{
+	struct sysfs_device *known = device->known;
+
+	if (*known->driver)
+		events__add(devices->events, "device", "info", device->id, "driver %s unbound",
+			    known->driver);
+	known->driver[0] = '\0';
+	/* Mappings of the next one must stay; those of the old one are its mistakes, and few. */
+	unlearn(devices, device, LEARNED_FLAGS, !has_driver(devices, device));
+}
+
+static void driver_came(struct devices *devices, struct device_record *device)
+{
+	events__add(devices->events, "device", "info", device->id, "driver %s bound",
+		    device->known->driver);
+	/* All that it maps is new, and the agent was there. */
+	device->premapped = device->rings_premapped = false;
+	clock_gettime(CLOCK_REALTIME, &device->mapped_since);
+	unlearn(devices, device, DS_SOURCE_NO_UNMAP, false);
+}
+
+void devices__describe_anew(struct devices *devices, struct device_record *device,
+			    struct sysfs_device *known)
+{
+	struct sysfs_device *before = device->known;
+	bool changed = strcmp(before->driver, known->driver) != 0;
+
+	if (changed && *before->driver)
+		driver_left(devices, device);
+	device->known = known;
+	if (changed && *known->driver)
+		driver_came(devices, device);
+	sysfs_device__free(before);
+}
+
+/* ---- told by uevents ---- */
+
+static struct device_record *find_path(const struct devices *devices, const char *path)
+{
+	struct device_record *device, *next;
+
+	HASH_ITER (hh, devices->by_id, device, next) {
+		const char *whole = device->known ? device->known->path : NULL;
+
+		/* The one is below the root of sysfs, the other one holds that root. */
+		if (whole && !device->gone && strlen(whole) >= strlen(path) &&
+		    !strcmp(whole + strlen(whole) - strlen(path), path))
+			return device;
+	}
+	return NULL;
+}
+
+static void describe_device(struct devices *devices, struct device_record *device)
+{
+	struct sysfs_device *known = NULL;
+
+	if (sysfs__describe(devices->config->sysfs, device->known->bus, device->known->name,
+			    &known) ||
+	    !known)
+		return;
+	if (strcmp(known->id, device->id) != 0) {
+		/* It is known by another name from now on: a virtio device came onto it. */
+		sysfs_device__free(known);
+		devices__unplug(devices, device);
+		return;
+	}
+	devices__describe_anew(devices, device, known);
+}
+
+static void interface_down(struct devices *devices, const char *netdev)
+{
+	struct device_record *device, *next;
+
+	/* Its driver empties the rings; the next time it comes up they fill before our eyes. */
+	HASH_ITER (hh, devices->by_id, device, next) {
+		for (size_t i = 0; device->known && i < device->known->name_count; i++) {
+			if (!device->rings_premapped ||
+			    strcmp(device->known->names[i], netdev) != 0)
+				continue;
+			device->rings_premapped = false;
+			clock_gettime(CLOCK_REALTIME, &device->mapped_since);
+		}
+	}
+}
+
+static void take_driver_event(struct devices *devices, const struct uevent *event)
+{
+	struct device_record *device = find_path(devices, event->path);
+
+	if (device && event->action == UEVENT_UNBIND)
+		driver_left(devices, device);
+	else if (device)
+		describe_device(devices, device);
+}
+
+static void take_uevent(void *context, const struct uevent *event)
+{
+	static const unsigned looks[] = {
+		[UEVENT_PCI] = LOOK_DEVICES | LOOK_NAMES,
+		[UEVENT_VIRTIO] = LOOK_DEVICES | LOOK_NAMES,
+		[UEVENT_BLOCK] = LOOK_DISKS | LOOK_NAMES,
+		[UEVENT_NET] = LOOK_DEVICES | LOOK_NAMES,
+	};
+	struct devices *devices = context;
+
+	if (event->action == UEVENT_DOWN) {
+		interface_down(devices, event->path);
+		return;
+	}
+	if (event->action == UEVENT_BIND || event->action == UEVENT_UNBIND)
+		take_driver_event(devices, event);
+	devices->look |= looks[event->subsystem];
+	/* Its driver comes after it, and with that its DMA. */
+	if (event->action == UEVENT_ADD && event->subsystem == UEVENT_PCI)
+		devices__bind_function(devices, "pci", strrchr(event->path, '/') + 1);
+}
+
+static void look_at_devices(struct devices *devices)
+{
+	struct device_record *device, *next;
+
+	HASH_ITER (hh, devices->by_id, device, next)
+		if (device->known && !device->gone &&
+		    !sysfs_device__exists(devices->config->sysfs, device->known))
+			devices__unplug(devices, device);
+}
+
+void devices__look_again(struct devices *devices)
+{
+	if (devices->uevents && uevents__drain(devices->uevents, take_uevent, devices))
+		devices->look = LOOK_ALL;
+	if (devices->look & LOOK_DEVICES) {
+		look_at_devices(devices);
+		devices__bind_functions(devices);
+	}
+	if (devices->look & LOOK_DISKS)
+		devices__look_at_disks(devices);
+	devices->look &= LOOK_NAMES;
+}
+
+/* ---- by looking now and then ---- */
+
+void devices__refresh(struct devices *devices)
+{
+	struct device_record *device, *next;
+	bool all = devices->now - devices->refreshed_at >= REFRESH_SECONDS;
+
+	look_at_devices(devices);
+	HASH_ITER (hh, devices->by_id, device, next)
+		if (device->gone && devices->now - device->gone_at > GONE_SECONDS)
+			devices__forget(devices, device);
+	if (!all && !(devices->look & LOOK_NAMES))
+		return;
+	devices->look = 0;
+	HASH_ITER (hh, devices->by_id, device, next)
+		if (device->known && !device->gone)
+			describe_device(devices, device);
+	if (!all)
+		return;
+	devices->refreshed_at = devices->now;
+	devices__bind_functions(devices);
+	devices__look_at_disks(devices);
+}

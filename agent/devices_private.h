@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of struct devices, for its own files alone: devices.c samples, devices_sources.c
+ * gives out and takes back slots, devices_changes.c follows what comes and goes,
+ * devices_exposure.c asks the ledger, devices_publish.c fills in the snapshot.
+ */
+#ifndef DIRTYSCOPE_AGENT_DEVICES_PRIVATE_H
+#define DIRTYSCOPE_AGENT_DEVICES_PRIVATE_H
+
+#include <uthash.h>
+
+#include "agent/devices.h"
+#include "agent/flows.h"
+#include "agent/sysfs.h"
+#include "agent/uevents.h"
+
+#define UNATTRIBUTED "unattributed"
+
+struct device_record {
+	char id[64];
+	struct sysfs_device *known; /* NULL: only of UNATTRIBUTED */
+	struct page_set *set; /* NULL: no memory for it was left; its pages are in the shared set */
+	struct timespec since;
+	struct timespec mapped_since; /* since then every mapping of it was seen being made */
+	bool premapped; /* it had a driver before the agent came: older mappings are not known */
+	bool rings_premapped; /* its netdev was up already, and its rings filled */
+	bool gone;
+	double gone_at;
+	uint64_t swept, dirty_total;
+	double rate;
+	uint32_t flags;			/* DS_SOURCE_*, of all its sources */
+	struct ds_device_stats carried; /* of slots that were given back */
+	struct ds_device_stats stats;
+	uint64_t pagecache, blockdev;
+	struct owner *owners; /* of VFIO's mappings, while a snapshot is made */
+	UT_hash_handle hh;
+};
+
+struct source {
+	struct device_record *device; /* NULL: virtual, or not resolved */
+	bool resolved;
+	bool retired;	/* on its way back */
+	bool listed;	/* a disk that sysfs has shown: when it no longer does, it is gone */
+	bool forgotten; /* the ledger no longer has it, because its driver does not unmap */
+};
+
+/* Where to look again. */
+#define LOOK_DEVICES 1
+#define LOOK_DISKS 2
+#define LOOK_NAMES 4
+#define LOOK_ALL (LOOK_DEVICES | LOOK_DISKS | LOOK_NAMES)
+
+struct devices {
+	const struct agent_config *config;
+	struct kernel_side *kernel;
+	const struct kernel_tables *tables;
+	struct events *events;
+	struct uevents *uevents;     /* NULL: refused, only polling is left */
+	struct device_record *by_id; /* uthash */
+	struct device_record *unattributed;
+	struct source *sources; /* by slot */
+	uint32_t *retired;	/* slots on their way back, as in processes.c */
+	size_t retired_count;
+	uint32_t sources_used;
+	uint64_t page_set_bytes;
+	uint64_t dropped_dirty; /* of devices no longer listed */
+	struct flows *flows;
+	struct ds_device_stats nobody; /* slot 0 */
+	double now;		       /* seconds, monotonic, of this call */
+	double refreshed_at;
+	unsigned look; /* LOOK_*, from uevents; names wait for the next sample */
+	bool started;  /* what is found from now on was not there before the agent */
+};
+
+/* devices.c */
+struct device_record *devices__meet(struct devices *devices, struct sysfs_device *known);
+void devices__forget(struct devices *devices, struct device_record *device);
+void devices__read_slot(const struct devices *devices, uint32_t slot, struct ds_device_stats *sum);
+
+/* devices_sources.c */
+int devices__set_page_set(struct devices *devices, uint32_t slot,
+			  const struct device_record *device);
+/* All that may do DMA get slots before they do, as far as there is room. -ENOMEM, or 0. */
+int devices__bind_functions(struct devices *devices);
+/* The device at a bus and name gets a slot before it does anything, unless it has one. */
+int devices__bind_function(struct devices *devices, const char *bus, const char *name);
+void devices__resolve_new(struct devices *devices);
+void devices__retire(struct devices *devices, uint32_t slot);
+void devices__give_back_retired(struct devices *devices);
+/* Disks that sysfs no longer shows give their slots back; new ones get theirs. */
+int devices__look_at_disks(struct devices *devices);
+
+/* devices_changes.c */
+void devices__unplug(struct devices *devices, struct device_record *device);
+/* Takes over `known`. */
+void devices__describe_anew(struct devices *devices, struct device_record *device,
+			    struct sysfs_device *known);
+void devices__look_again(struct devices *devices);
+void devices__refresh(struct devices *devices);
+
+/* devices_exposure.c */
+/* Takes out of the ledger what a slot left there. */
+void devices__forget_mappings(struct devices *devices, uint32_t slot);
+void devices__watch_unmaps(struct devices *devices);
+int devices__publish_exposures(struct devices *devices, struct snapshot *snapshot);
+
+#endif

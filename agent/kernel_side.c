@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/kernel_side_private.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/arena.h"
+#include "agent/log.h"
+#include "agent/page_set.h"
+#include "agent/procfs.h"
+#include "agent/programs.h"
+#include "agent/sensors.h"
+#include "dirtyscope.skel.h"
+
+/* ---- tables ---- */
+
+static int map_table(struct bpf_map *map, volatile void **table)
+{
+	size_t row = (bpf_map__value_size(map) + 7) & ~7UL;
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t size = (row * bpf_map__max_entries(map) + page - 1) / page * page;
+	void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (data == MAP_FAILED)
+		return -errno;
+	*table = data;
+	return 0;
+}
+
+/* The lowest slot ends on top of the stack, so that few rows are ever touched. */
+static int fill_slots(int fd, uint32_t slots)
+{
+	for (uint32_t slot = slots; slot >= 1; slot--)
+		if (bpf_map_update_elem(fd, NULL, &slot, BPF_ANY))
+			return -errno;
+	return 0;
+}
+
+/* What the kernel itself says the maps take. */
+static uint64_t map_memory(const struct bpf_object *object)
+{
+	uint64_t sum = 0, bytes;
+	struct bpf_map *map;
+	char path[64], line[128];
+	FILE *info;
+
+	bpf_object__for_each_map(map, object)
+	{
+		if (bpf_map__fd(map) < 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
+		info = fopen(path, "re");
+		while (info && fgets(line, sizeof(line), info))
+			if (sscanf(line, "memlock: %" SCNu64, &bytes) == 1)
+				sum += bytes;
+		if (info)
+			(void)fclose(info);
+	}
+	return sum;
+}
+
+static int open_tables(struct kernel_side *kernel)
+{
+	struct kernel_tables *tables = &kernel->tables;
+	struct dirtyscope *skeleton = kernel->skeleton;
+	const struct {
+		struct bpf_map *map;
+		volatile void **table;
+	} mapped[] = {
+		{skeleton->maps.process_infos, (volatile void **)&tables->process_infos},
+		{skeleton->maps.process_stats, (volatile void **)&tables->process_stats},
+		{skeleton->maps.source_infos, (volatile void **)&tables->source_infos},
+		{skeleton->maps.device_stats, (volatile void **)&tables->device_stats},
+		{skeleton->maps.sensor_stats, (volatile void **)&tables->sensor_stats},
+		{skeleton->maps.list_segments, (volatile void **)&kernel->segments},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(mapped) / sizeof(mapped[0]) && !err; i++)
+		err = map_table(mapped[i].map, mapped[i].table);
+	if (err)
+		return err;
+	tables->process_slots = kernel->config->max_processes;
+	tables->source_slots = kernel->config->max_devices;
+	tables->processes_fd = bpf_map__fd(skeleton->maps.processes);
+	tables->process_slots_fd = bpf_map__fd(skeleton->maps.process_slots);
+	tables->sources_fd = bpf_map__fd(skeleton->maps.sources);
+	tables->source_slots_fd = bpf_map__fd(skeleton->maps.source_slots);
+	tables->flows_fd = bpf_map__fd(skeleton->maps.flows);
+	tables->pagecache_fd = bpf_map__fd(skeleton->maps.pagecache_devices);
+	tables->page_sets_fd = bpf_map__fd(skeleton->maps.page_sets);
+	tables->mappings_fd = bpf_map__fd(skeleton->maps.mappings);
+	tables->buffers_fd = bpf_map__fd(skeleton->maps.buffers);
+	tables->max_flows = kernel->config->max_flows;
+	tables->max_pagecache = PAGECACHE_DEVICES;
+	kernel->map_memory = map_memory(skeleton->obj);
+	err = fill_slots(tables->process_slots_fd, tables->process_slots);
+	if (!err)
+		err = fill_slots(tables->source_slots_fd, tables->source_slots);
+	return err;
+}
+
+/* ---- life ---- */
+
+/* Line by line: the verifier's reasons are many, and each is wanted whole. */
+static int libbpf_log(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char *text = NULL, *line, *rest;
+	int length;
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	length = vasprintf(&text, format, args);
+	if (length < 0)
+		return 0;
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		log_debug("libbpf", "detail=\"%.400s\"", line);
+	free(text);
+	return length;
+}
+
+int kernel_side__new(const struct agent_config *config, struct kernel_side **out,
+		     struct kernel_error *error)
+{
+	struct kernel_side *kernel;
+	struct btf *btf = NULL;
+	int err, cpus;
+
+	*out = NULL;
+	err = probe__host(error);
+	if (err)
+		return err;
+	kernel = calloc(1, sizeof(*kernel));
+	if (!kernel)
+		return -ENOMEM;
+	kernel->config = config;
+	libbpf_set_print(libbpf_log);
+	cpus = libbpf_num_possible_cpus();
+	err = cpus < 0 ? cpus : procfs__memory_span(config->procfs, &kernel->tables.memory_pages);
+	if (err) {
+		snprintf(error->message, sizeof(error->message),
+			 "cannot read how much memory and how many CPUs the host has: %s",
+			 strerror(-err));
+		goto cleanup;
+	}
+	kernel->tables.cpus = cpus;
+	btf = btf__load_vmlinux_btf();
+	if (!btf) {
+		err = -ENOSYS;
+		snprintf(error->message, sizeof(error->message),
+			 "the kernel's BTF cannot be read: %s", strerror(errno));
+		goto cleanup;
+	}
+	err = calibrate(kernel->tables.memory_pages, &kernel->calibration, error);
+	if (err)
+		goto cleanup;
+	err = kernel_side__load(kernel, btf);
+	if (!err)
+		err = open_tables(kernel);
+	if (err)
+		snprintf(error->message, sizeof(error->message),
+			 "the kernel refused the BPF programs or their tables: %s (%s); "
+			 "--log.level debug "
+			 "shows its reasons",
+			 strerrorname_np(-err), strerror(-err));
+cleanup:
+	btf__free(btf);
+	if (err) {
+		kernel_side__free(kernel);
+		return err;
+	}
+	malloc_trim(0); /* the kernel's BTF was parsed, which took tens of megabytes */
+	*out = kernel;
+	return 0;
+}
+
+/* From the last row: what ends something attaches before what begins it, or ends would be missed. */
+int kernel_side__attach(struct kernel_side *kernel, struct kernel_error *error)
+{
+	size_t attached = 0;
+	int err = 0;
+
+	for (size_t i = kernel->set.count; i-- > 0;) {
+		struct program *program = &kernel->set.programs[i];
+
+		if (program->state != PROGRAM_ACTIVE)
+			continue;
+		program->link = bpf_program__attach(program->handle);
+		if (program->link) {
+			attached++;
+			continue;
+		}
+		err = -errno;
+		program->state = PROGRAM_UNAVAILABLE;
+		snprintf(program->reason, sizeof(program->reason),
+			 "the kernel refused to attach it: %s (%s)", strerrorname_np(-err),
+			 strerror(-err));
+		log_warn("program not attached", "program=%s error=%s", program->row->name,
+			 strerrorname_np(-err));
+	}
+	if (attached)
+		return 0;
+	snprintf(error->message, sizeof(error->message), "no BPF program could be attached: %s",
+		 strerror(-err));
+	return err ? err : -ENOSYS;
+}
+
+void kernel_side__free(struct kernel_side *kernel)
+{
+	if (!kernel)
+		return;
+	for (size_t i = 0; i < kernel->set.count; i++)
+		bpf_link__destroy(kernel->set.programs[i].link);
+	/* The mapped tables go with the process: other threads may still hold a snapshot of them.
+	 */
+	dirtyscope__destroy(kernel->skeleton);
+	free(kernel);
+}
+
+const struct kernel_tables *kernel_side__tables(const struct kernel_side *kernel)
+{
+	return &kernel->tables;
+}
+
+uint64_t kernel_side__map_memory(const struct kernel_side *kernel)
+{
+	return kernel->map_memory;
+}
+
+/* ---- sampling ---- */
+
+static void sample_program(const struct program *program, struct snapshot_program *out)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+
+	*out = (struct snapshot_program){.name = program->row->name,
+					 .hook = program->hook,
+					 .state = program->state,
+					 .reason = program->reason,
+					 .absent = program->absent};
+	if (program->state != PROGRAM_ACTIVE ||
+	    bpf_obj_get_info_by_fd(bpf_program__fd(program->handle), &info, &size))
+		return;
+	out->runs = info.run_cnt;
+	out->run_time_ns = info.run_time_ns;
+	out->missed = info.recursion_misses;
+	out->verified_instructions = info.verified_insns;
+}
+
+static const char *blind_of(const struct kernel_side *kernel, const struct sensor_row *row)
+{
+	return row->better && program_set__active(&kernel->set, row->better) ? row->blind_then
+									     : row->blind;
+}
+
+int kernel_side__sample(struct kernel_side *kernel, struct snapshot *snapshot)
+{
+	struct snapshot_program *programs =
+		arena__alloc(snapshot->arena, kernel->set.count * sizeof(*programs));
+	size_t next = 0;
+
+	if (!programs)
+		return -ENOMEM;
+	for (int id = 0; id < DS_SENSOR_COUNT; id++) {
+		struct snapshot_sensor *sensor = &snapshot->sensors[id];
+
+		sensor->id = id;
+		sensor->yields = sensor_table[id].yields;
+		sensor->blind = blind_of(kernel, &sensor_table[id]);
+		sensor->programs = &programs[next];
+		sensor__sum(kernel->tables.sensor_stats, kernel->tables.cpus, sensor);
+		for (size_t i = 0; i < kernel->set.count; i++) {
+			if (kernel->set.programs[i].row->sensor != (enum ds_sensor)id)
+				continue;
+			sample_program(&kernel->set.programs[i], &programs[next]);
+			/* What the kernel skipped was offered, too, and is lost. */
+			sensor->offered += programs[next].missed;
+			sensor->lost[DS_LOST_RECURSION] += programs[next].missed;
+			sensor->program_count++;
+			next++;
+		}
+		if (sensor__lost(sensor) != kernel->lost[id]) {
+			kernel->lost[id] = sensor__lost(sensor);
+			kernel->lost_at[id] = snapshot->uptime;
+		}
+		sensor->losing = kernel->lost[id] &&
+				 snapshot->uptime - kernel->lost_at[id] < SENSOR_LOSING_SECONDS;
+		sensor__judge(sensor);
+	}
+	snapshot->tiers = kernel->tiers;
+	snapshot->tier_count = sizeof(kernel->tiers) / sizeof(kernel->tiers[0]);
+	snapshot->memory_pages = kernel->tables.memory_pages;
+	snapshot->limits.processes = kernel->config->max_processes;
+	snapshot->limits.devices = kernel->config->max_devices;
+	snapshot->limits.flows = kernel->config->max_flows;
+	snapshot->limits.requests = kernel->config->max_requests;
+	snapshot->limits.mappings = kernel->config->no_ledger ? 0 : kernel->config->max_mappings;
+	snapshot->limits.page_set_bytes = kernel->config->page_set_memory;
+	snapshot->limits.map_memory_bytes = kernel->map_memory; /* page sets are added by devices */
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The BPF side, loaded and attached: probes what this kernel offers, sizes the tables, maps them
+ * into the agent. Used by the sampler's thread alone after kernel_side__attach.
+ */
+#ifndef DIRTYSCOPE_AGENT_KERNEL_SIDE_H
+#define DIRTYSCOPE_AGENT_KERNEL_SIDE_H
+
+#include "agent/config.h"
+#include "agent/snapshot.h"
+
+struct btf;
+struct kernel_side;
+
+struct kernel_error {
+	char message[512]; /* one line that says what is missing and what to do */
+};
+
+/*
+ * Probes and loads; nothing runs yet. On failure *error is filled in: -ENOSYS and -EPERM mean
+ * that this kernel or this user cannot run it (exit status 3), the rest is a failure (1).
+ */
+int kernel_side__new(const struct agent_config *config, struct kernel_side **kernel,
+		     struct kernel_error *error);
+/* From here on events are counted. A program that cannot be attached is unavailable, no error. */
+int kernel_side__attach(struct kernel_side *kernel, struct kernel_error *error);
+void kernel_side__free(struct kernel_side *kernel);
+
+/* Tables shared with BPF; a row of a per-CPU table is slot * cpus + cpu. Never freed before free.
+ */
+struct kernel_tables {
+	uint32_t cpus;			      /* possible CPUs */
+	uint32_t process_slots, source_slots; /* slots 1..N; 0 is nobody's */
+	uint64_t memory_pages;		      /* highest PFN + 1 */
+	volatile struct ds_process_info *process_infos;
+	volatile struct ds_process_stats *process_stats;
+	volatile struct ds_source_info *source_infos;
+	volatile struct ds_device_stats *device_stats;
+	volatile struct ds_sensor_stats *sensor_stats; /* row: sensor * cpus + cpu */
+	int processes_fd, process_slots_fd;	       /* hash key -> slot; stack of free slots */
+	int sources_fd, source_slots_fd;
+	int flows_fd, pagecache_fd, page_sets_fd;
+	int mappings_fd, buffers_fd;
+	uint32_t max_flows;
+	uint32_t max_pagecache;
+};
+const struct kernel_tables *kernel_side__tables(const struct kernel_side *kernel);
+
+/* Kernel memory of all tables, page sets not included. Bytes. */
+uint64_t kernel_side__map_memory(const struct kernel_side *kernel);
+
+/* Fills in sensors, tiers and limits of a snapshot that is being built. -ENOMEM, or 0. */
+int kernel_side__sample(struct kernel_side *kernel, struct snapshot *snapshot);
+
+/* ---- pieces, in files of their own ---- */
+
+/* Bases of struct page 0 and of the direct map; agent/calibrate.c, bpf/calibrate.bpf.c. */
+struct calibration {
+	uint64_t vmemmap_base, page_offset;
+	uint32_t tries; /* 0: the kernel's symbols were readable */
+};
+int calibrate(uint64_t memory_pages, struct calibration *calibration, struct kernel_error *error);
+
+/* Whether this kernel takes a trampoline (fentry) at all: 0, or the negative errno it gave. */
+int probe__fentry(const struct btf *kernel);
+/* Whether it takes one for the function of that BTF id. */
+int probe__function(int btf_id);
+/* Says why BPF cannot be used here, before anything is tried: 0, -ENOSYS or -EPERM. */
+int probe__host(struct kernel_error *error);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/processes_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/arena.h"
+#include "agent/procfs.h"
+
+static int busiest_last(const void *a, const void *b)
+{
+	const struct process_record *left = *(struct process_record *const *)a;
+	const struct process_record *right = *(struct process_record *const *)b;
+	uint64_t left_sum = 0, right_sum = 0;
+
+	for (int writer = 0; writer < DS_WRITERS; writer++) {
+		left_sum += left->series.written[writer];
+		right_sum += right->series.written[writer];
+	}
+	return (left_sum > right_sum) - (left_sum < right_sum);
+}
+
+static void drop(struct processes *processes, struct process_record *record,
+		 void (*forget)(void *, const struct ds_process_key *), void *context)
+{
+	for (int writer = 0; writer < DS_WRITERS; writer++)
+		processes->dropped[writer] += record->series.written[writer];
+	series_pool__end(&processes->pool, &record->series);
+	if (forget && record->series.written[DS_WRITER_DMA])
+		forget(context, &record->key);
+	process_record__free(processes, record);
+}
+
+/* Those that ended stay for a minute, the busiest thousand of them. */
+static int drop_exited(struct processes *processes, double now,
+		       void (*forget)(void *, const struct ds_process_key *), void *context)
+{
+	struct process_record *record, *next, **exited;
+	size_t count = 0;
+
+	exited = malloc((HASH_COUNT(processes->by_key) + 1) * sizeof(*exited));
+	if (!exited)
+		return -ENOMEM;
+	HASH_ITER (hh, processes->by_key, record, next) {
+		if (record->slot != DS_SLOT_NONE)
+			continue;
+		if (record->state == PROCESS_RUNNING) { /* only flows: nobody tells of its end */
+			if (procfs__is_alive(processes->config->procfs, &record->key))
+				continue;
+			process_record__retire(processes, record, now);
+		}
+		if (now - record->exited_at > PROCESSES_EXITED_SECONDS)
+			drop(processes, record, forget, context);
+		else
+			exited[count++] = record;
+	}
+	if (count > PROCESSES_EXITED_KEPT) {
+		qsort(exited, count, sizeof(*exited), busiest_last);
+		for (size_t i = 0; i < count - PROCESSES_EXITED_KEPT; i++)
+			drop(processes, exited[i], forget, context);
+	}
+	free(exited);
+	return 0;
+}
+
+static void rate_record(struct process_record *record, double seconds)
+{
+	uint64_t *written = record->series.written;
+
+	record->series.rate = 0;
+	record->moved = false;
+	for (int writer = 0; writer < DS_WRITERS; writer++) {
+		uint64_t delta = written[writer] - record->series.published[writer];
+
+		record->rates[writer] = seconds > 0 ? delta / seconds : 0;
+		record->series.rate += record->rates[writer];
+		record->moved |= delta > 0;
+		if (delta && record->cgroup)
+			group__add(record->cgroup, writer, delta);
+		if (delta && record->vm)
+			group__add(record->vm, writer, delta);
+	}
+	if (record->state == PROCESS_RUNNING && record->cgroup)
+		group__add_process(record->cgroup);
+	if (record->state == PROCESS_RUNNING && record->vm)
+		group__add_process(record->vm);
+}
+
+static int by_pid_and_start(const void *a, const void *b)
+{
+	const struct process_identity *left = ((const struct snapshot_process *)a)->identity;
+	const struct process_identity *right = ((const struct snapshot_process *)b)->identity;
+
+	if (left->tgid != right->tgid)
+		return left->tgid < right->tgid ? -1 : 1;
+	return (left->start_boottime_ns > right->start_boottime_ns) -
+	       (left->start_boottime_ns < right->start_boottime_ns);
+}
+
+static void list_record(const struct process_record *record, struct snapshot_process *out)
+{
+	out->identity = process_identity__get(record->identity);
+	out->state = record->state;
+	out->first_touch = record->first_touch;
+	out->rewrite = record->rewrite;
+	out->kernel = record->kernel;
+	out->promoted = record->series.promoted;
+	memcpy(out->written, record->series.written, sizeof(out->written));
+	memcpy(out->rates, record->rates, sizeof(out->rates));
+	memcpy(out->base, record->series.base, sizeof(out->base));
+}
+
+static void total(struct processes *processes, uint64_t unknown_dma, double seconds,
+		  const uint64_t listed[DS_WRITERS], struct snapshot *snapshot)
+{
+	const uint64_t *nobody = processes->nobody;
+	const uint64_t unattributed[DS_WRITERS] = {
+		[DS_WRITER_CPU] = nobody[FIRST_TOUCH] + nobody[REWRITE] + nobody[KERNEL],
+		[DS_WRITER_PAGECACHE] = nobody[PAGECACHE],
+		[DS_WRITER_BLOCKDEV] = nobody[BLOCKDEV],
+		[DS_WRITER_DMA] = unknown_dma,
+	};
+
+	for (int writer = 0; writer < DS_WRITERS; writer++) {
+		uint64_t *previous = &processes->previous_total[writer];
+
+		snapshot->totals[writer] =
+			listed[writer] + processes->dropped[writer] + unattributed[writer];
+		snapshot->rates[writer] =
+			seconds > 0 ? (snapshot->totals[writer] - *previous) / seconds : 0;
+		*previous = snapshot->totals[writer];
+	}
+}
+
+int processes__publish(struct processes *processes, double now, double seconds,
+		       uint64_t unknown_dma, void (*forget)(void *, const struct ds_process_key *),
+		       void *context, struct snapshot *snapshot)
+{
+	uint64_t listed[DS_WRITERS] = {0}, promoted[DS_WRITERS] = {0};
+	struct process_record *record, *next;
+	struct series **candidates = NULL;
+	size_t count, candidate_count = 0;
+	int err;
+
+	groups__begin(processes->cgroups);
+	groups__begin(processes->vms);
+	HASH_ITER (hh, processes->by_key, record, next)
+		rate_record(record, seconds);
+	if (processes->high)
+		processes__check_some(processes, now);
+	err = drop_exited(processes, now, forget, context);
+	if (err)
+		return err;
+	count = HASH_COUNT(processes->by_key);
+	candidates = malloc((count + 1) * sizeof(*candidates));
+	snapshot->processes =
+		arena__alloc(snapshot->arena, (count + 1) * sizeof(*snapshot->processes));
+	if (!candidates || !snapshot->processes) {
+		free(candidates);
+		return -ENOMEM;
+	}
+	HASH_ITER (hh, processes->by_key, record, next)
+		/* One that has ended already would hold its series for a minute. */
+		if (record->moved && !record->series.promoted && record->state == PROCESS_RUNNING)
+			candidates[candidate_count++] = &record->series;
+	series_pool__promote(&processes->pool, candidates, candidate_count);
+	free(candidates);
+	HASH_ITER (hh, processes->by_key, record, next) {
+		struct series *series = &record->series;
+
+		list_record(record, &snapshot->processes[snapshot->process_count++]);
+		for (int writer = 0; writer < DS_WRITERS; writer++) {
+			listed[writer] += series->written[writer];
+			if (series->promoted)
+				promoted[writer] += series->written[writer] - series->base[writer];
+		}
+		memcpy(series->published, series->written, sizeof(series->published));
+	}
+	qsort(snapshot->processes, snapshot->process_count, sizeof(*snapshot->processes),
+	      by_pid_and_start);
+	total(processes, unknown_dma, seconds, listed, snapshot);
+	series_pool__rest(&processes->pool, snapshot->totals, promoted, &snapshot->process_rest);
+	snapshot->limits.processes_used = processes->used;
+	err = groups__publish(processes->cgroups, seconds, snapshot->arena, &snapshot->cgroups,
+			      &snapshot->cgroup_count, &snapshot->cgroup_rest);
+	if (!err)
+		err = groups__publish(processes->vms, seconds, snapshot->arena, &snapshot->vms,
+				      &snapshot->vm_count, &snapshot->vm_rest);
+	return err;
+}

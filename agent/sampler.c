@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/sampler.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "agent/devices.h"
+#include "agent/log.h"
+#include "agent/processes.h"
+
+#define DRAIN_SECONDS 0.1   /* between two looks at processes that ended */
+#define BREATH_SECONDS 0.01 /* at least, between two looks at devices that came or went */
+
+struct sampler {
+	struct sampler_options options;
+	struct processes *processes;
+	struct devices *devices;
+	struct utsname host;
+	double started, last; /* seconds, monotonic; last: 0 before the first sample */
+	uint64_t sequence;
+	enum sensor_state states[DS_SENSOR_COUNT]; /* as of the last snapshot, to tell of changes */
+	pthread_t thread;
+	int stop; /* eventfd: readable once the thread shall end */
+};
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+static void tell_of_sensors(struct sampler *sampler, const struct snapshot *snapshot)
+{
+	static const char *const names[] = {"active", "partial", "unavailable"};
+
+	for (int id = 0; id < DS_SENSOR_COUNT; id++) {
+		const struct snapshot_sensor *sensor = &snapshot->sensors[id];
+
+		if (sensor->state == sampler->states[id])
+			continue;
+		sampler->states[id] = sensor->state;
+		events__add(sampler->options.events, "sensor",
+			    sensor->state == SENSOR_ACTIVE ? "info" : "warning",
+			    ds_sensor_names[id], "sensor is %s%s%s", names[sensor->state],
+			    *sensor->reason ? ": " : "", sensor->reason);
+		if (sensor->state != SENSOR_ACTIVE)
+			log_warn("sensor state", "sensor=%s state=%s reason=\"%s\"",
+				 ds_sensor_names[id], names[sensor->state], sensor->reason);
+	}
+}
+
+/* One interval: read, resolve, sum, publish. */
+static int sample(struct sampler *sampler)
+{
+	const double now = seconds_now(), seconds = sampler->last ? now - sampler->last : 0;
+	struct snapshot *snapshot = snapshot__new();
+	int err;
+
+	if (!snapshot)
+		return -ENOMEM;
+	clock_gettime(CLOCK_REALTIME, &snapshot->time);
+	snapshot->sequence = sampler->sequence + 1;
+	snapshot->interval = seconds > 0 ? seconds : sampler->options.config->interval;
+	snapshot->uptime = now - sampler->started;
+	snapshot->hostname = sampler->host.nodename;
+	snapshot->kernel = sampler->host.release;
+
+	err = processes__sample(sampler->processes, now);
+	if (!err)
+		err = devices__sample(sampler->devices, now, seconds);
+	if (!err)
+		err = devices__sample_flows(sampler->devices, sampler->processes, seconds);
+	if (!err)
+		err = kernel_side__sample(sampler->options.kernel, snapshot);
+	if (!err)
+		err = devices__publish(sampler->devices, snapshot);
+	if (!err)
+		err = processes__publish(sampler->processes, now, seconds,
+					 devices__unknown_dma(sampler->devices),
+					 devices__forget_process, sampler->devices, snapshot);
+	if (err) {
+		snapshot__put(snapshot);
+		return err;
+	}
+	sampler->last = now;
+	sampler->sequence++;
+	snapshot->sample_duration = seconds_now() - now;
+	tell_of_sensors(sampler, snapshot);
+	history__add(sampler->options.history, snapshot);
+	board__publish(sampler->options.board, snapshot);
+	return 0;
+}
+
+/* Sleeps until then, the stop, or news of devices; true: stop. */
+static bool sleep_until(struct sampler *sampler, double until, int news)
+{
+	struct pollfd waits[] = {{.fd = sampler->stop, .events = POLLIN},
+				 {.fd = news, .events = POLLIN}};
+	double left = until - seconds_now();
+	struct timespec time;
+
+	if (left < 0)
+		left = 0;
+	time = (struct timespec){.tv_sec = (time_t)left,
+				 .tv_nsec = (long)((left - (double)(time_t)left) * 1e9)};
+	return ppoll(waits, 2, &time, NULL) > 0 && waits[0].revents;
+}
+
+static void *run(void *argument)
+{
+	struct sampler *sampler = argument;
+	const double interval = sampler->options.config->interval;
+	const int news = devices__fd(sampler->devices);
+	double next = seconds_now(), wake = next, breath = next;
+
+	for (;;) {
+		double now;
+
+		/* A storm of news must not keep this thread busy. */
+		if (sleep_until(sampler, breath < wake ? breath : wake, -1) ||
+		    (breath < wake && sleep_until(sampler, wake, news)))
+			return NULL;
+		now = seconds_now();
+		if (now >= next) {
+			int err = sample(sampler);
+
+			if (err)
+				log_error(
+					"interval not sampled; what it counted comes with the next",
+					"error=%s", strerrorname_np(-err));
+			/* After a stall the missed intervals are not made up for. */
+			next = next + interval > now ? next + interval : now + interval;
+		} else {
+			processes__drain(sampler->processes, now);
+			devices__drain(sampler->devices, now);
+		}
+		breath = seconds_now() + BREATH_SECONDS;
+		wake = now + DRAIN_SECONDS < next ? now + DRAIN_SECONDS : next;
+	}
+}
+
+static void sampler__free(struct sampler *sampler)
+{
+	devices__free(sampler->devices);
+	processes__free(sampler->processes);
+	if (sampler->stop >= 0)
+		close(sampler->stop);
+	free(sampler);
+}
+
+int sampler__start(const struct sampler_options *options, struct sampler **out,
+		   struct kernel_error *error)
+{
+	const struct kernel_tables *tables = kernel_side__tables(options->kernel);
+	struct sampler *sampler = calloc(1, sizeof(*sampler));
+	int err;
+
+	*out = NULL;
+	if (!sampler)
+		return -ENOMEM;
+	sampler->options = *options;
+	uname(&sampler->host);
+	sampler->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = sampler->stop < 0 ? -errno : 0;
+	if (!err)
+		err = processes__new(options->config, tables, &sampler->processes);
+	if (!err)
+		err = devices__new(options->config, options->kernel, options->events,
+				   &sampler->devices);
+	if (err) {
+		snprintf(error->message, sizeof(error->message), "cannot set up the inventory: %s",
+			 strerror(-err));
+		goto cleanup;
+	}
+	/* Page sets exist now, so that the first event finds them. */
+	err = kernel_side__attach(options->kernel, error);
+	if (err)
+		goto cleanup;
+	sampler->started = seconds_now();
+	err = -pthread_create(&sampler->thread, NULL, run, sampler);
+	if (err)
+		snprintf(error->message, sizeof(error->message), "cannot start the sampler: %s",
+			 strerror(-err));
+cleanup:
+	if (err) {
+		sampler__free(sampler);
+		return err;
+	}
+	*out = sampler;
+	return 0;
+}
+
+void sampler__stop(struct sampler *sampler)
+{
+	if (!sampler)
+		return;
+	eventfd_write(sampler->stop, 1);
+	pthread_join(sampler->thread, NULL);
+	sampler__free(sampler);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/snapshot.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/arena.h"
+
+#define ARENA_FIRST (64 << 10)
+
+const char *const ds_writer_names[DS_WRITERS] = {
+	[DS_WRITER_CPU] = "cpu",
+	[DS_WRITER_PAGECACHE] = "pagecache",
+	[DS_WRITER_BLOCKDEV] = "blockdev",
+	[DS_WRITER_DMA] = "dma",
+};
+
+const char *const ds_sensor_names[DS_SENSOR_COUNT] = {
+	[DS_SENSOR_FAULT] = "fault",	 [DS_SENSOR_PAGECACHE] = "pagecache",
+	[DS_SENSOR_BLOCK] = "block",	 [DS_SENSOR_NET] = "net",
+	[DS_SENSOR_DMA] = "dma",	 [DS_SENSOR_IOMMU] = "iommu",
+	[DS_SENSOR_SWIOTLB] = "swiotlb", [DS_SENSOR_VIRTIO] = "virtio",
+	[DS_SENSOR_HW] = "hw",		 [DS_SENSOR_PROCESS] = "process",
+};
+
+const char *const ds_lost_names[DS_LOST_COUNT + 1] = {
+	[DS_LOST_PROCESSES_FULL] = "processes_full",
+	[DS_LOST_DEVICES_FULL] = "devices_full",
+	[DS_LOST_UNKNOWN_DEVICE] = "unknown_device",
+	[DS_LOST_UNKNOWN_SUBMITTER] = "unknown_submitter",
+	[DS_LOST_FLOWS_FULL] = "flows_full",
+	[DS_LOST_MAPPINGS_FULL] = "mappings_full",
+	[DS_LOST_TRUNCATED] = "truncated",
+	[DS_LOST_PFN_RANGE] = "pfn_range",
+	[DS_LOST_RECURSION] = "recursion",
+};
+
+const char *const ds_evidence_names[DS_EVIDENCES] = {
+	[DS_EVIDENCE_EXPOSED] = "exposed",
+	[DS_EVIDENCE_COMPLETED] = "completed",
+	[DS_EVIDENCE_REPORTED] = "reported",
+};
+
+static void reference_get(int *references)
+{
+	/* Whoever takes a reference already sees the object through another one. */
+	__atomic_fetch_add(references, 1, __ATOMIC_RELAXED);
+}
+
+/* True for the last one, which then sees all that the others did. */
+static bool reference_put(int *references)
+{
+	return __atomic_sub_fetch(references, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+struct snapshot *snapshot__new(void)
+{
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+
+	if (!snapshot)
+		return NULL;
+	snapshot->arena = arena__new(ARENA_FIRST);
+	if (!snapshot->arena) {
+		free(snapshot);
+		return NULL;
+	}
+	snapshot->references = 1;
+	for (int i = 0; i < DS_SENSOR_COUNT; i++)
+		snapshot->sensors[i].id = (enum ds_sensor)i;
+	return snapshot;
+}
+
+struct snapshot *snapshot__get(struct snapshot *snapshot)
+{
+	if (snapshot)
+		reference_get(&snapshot->references);
+	return snapshot;
+}
+
+void snapshot__put(struct snapshot *snapshot)
+{
+	if (!snapshot || !reference_put(&snapshot->references))
+		return;
+	for (size_t i = 0; i < snapshot->process_count; i++)
+		process_identity__put(snapshot->processes[i].identity);
+	for (size_t i = 0; i < snapshot->flow_count; i++)
+		process_identity__put(snapshot->flows[i].identity);
+	arena__free(snapshot->arena);
+	free(snapshot);
+}
+
+static size_t string_size(const char *string)
+{
+	return string ? strlen(string) + 1 : 0;
+}
+
+static const char *copy_string(char **place, const char *string)
+{
+	size_t size = string_size(string);
+	char *copy = *place;
+
+	if (!size)
+		return NULL;
+	memcpy(copy, string, size);
+	*place += size;
+	return copy;
+}
+
+struct process_identity *process_identity__new(const struct process_identity *from)
+{
+	/* One allocation: there are as many of these as processes. */
+	const char *user = from->user ? from->user : "";
+	const char *cmdline = from->cmdline ? from->cmdline : "";
+	const char *cgroup = from->cgroup ? from->cgroup : "";
+	size_t strings = string_size(user) + string_size(cmdline) + string_size(cgroup) +
+			 string_size(from->container) + string_size(from->vm_name) +
+			 string_size(from->hypervisor);
+	struct process_identity *identity = malloc(sizeof(*identity) + strings);
+	char *place;
+
+	if (!identity)
+		return NULL;
+	*identity = *from;
+	identity->references = 1;
+	place = (char *)(identity + 1);
+	identity->user = copy_string(&place, user);
+	identity->cmdline = copy_string(&place, cmdline);
+	identity->cgroup = copy_string(&place, cgroup);
+	identity->container = copy_string(&place, from->container);
+	identity->vm_name = copy_string(&place, from->vm_name);
+	identity->hypervisor = copy_string(&place, from->hypervisor);
+	return identity;
+}
+
+struct process_identity *process_identity__get(struct process_identity *identity)
+{
+	if (identity)
+		reference_get(&identity->references);
+	return identity;
+}
+
+void process_identity__put(struct process_identity *identity)
+{
+	if (identity && reference_put(&identity->references))
+		free(identity);
+}
+
+struct board {
+	pthread_mutex_t lock;
+	struct snapshot *latest; /* the board's own reference */
+};
+
+struct board *board__new(void)
+{
+	struct board *board = calloc(1, sizeof(*board));
+
+	if (board && pthread_mutex_init(&board->lock, NULL)) {
+		free(board);
+		return NULL;
+	}
+	return board;
+}
+
+void board__free(struct board *board)
+{
+	if (!board)
+		return;
+	snapshot__put(board->latest);
+	pthread_mutex_destroy(&board->lock);
+	free(board);
+}
+
+void board__publish(struct board *board, struct snapshot *snapshot)
+{
+	struct snapshot *before;
+
+	pthread_mutex_lock(&board->lock);
+	before = board->latest;
+	board->latest = snapshot;
+	pthread_mutex_unlock(&board->lock);
+	/* Freeing thousands of entries is not for under the lock. */
+	snapshot__put(before);
+}
+
+struct snapshot *board__latest(struct board *board)
+{
+	struct snapshot *snapshot;
+
+	pthread_mutex_lock(&board->lock);
+	snapshot = snapshot__get(board->latest);
+	pthread_mutex_unlock(&board->lock);
+	return snapshot;
+}

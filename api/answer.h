@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a route's handler is given and what it fills in; nothing here knows the HTTP library. */
+#ifndef DIRTYSCOPE_API_ANSWER_H
+#define DIRTYSCOPE_API_ANSWER_H
+
+#include <stdbool.h>
+
+#include "agent/events.h"
+#include "agent/history.h"
+#include "agent/snapshot.h"
+#include "agent/text.h"
+#include "api/query.h"
+
+#define TYPE_JSON "application/json; charset=utf-8"
+
+/* A finished body that several answers may send at once; immutable but for the count. */
+struct body {
+	int references; /* atomic */
+	const char *type;
+	bool gzip;
+	struct text text;
+};
+/* Takes over *text. NULL when memory is short; *text is then freed. */
+struct body *body__new(struct text *text, const char *type, bool gzip);
+struct body *body__get(struct body *body);
+void body__put(struct body *body);
+
+/* What the routes answer from. */
+struct api_context {
+	struct board *board;
+	struct history *history;
+	struct events *events;
+	struct scrape *scrape;
+};
+
+struct request {
+	const struct api_context *context;
+	const struct route *route;
+	struct snapshot *snapshot; /* NULL where the route does not need one */
+	struct query query;
+	const char *argument; /* what {pid} or {id} stood for, decoded; NULL */
+	const char *accept;   /* headers; "" when absent */
+	const char *accept_encoding;
+};
+
+/* Zero-initialised for the handler, which sets either `text` or `body`. */
+struct answer {
+	unsigned status;
+	const char *type; /* of `text` */
+	struct text text;
+	struct body *body;    /* a reference is held */
+	const char *allow;    /* for 405 */
+	unsigned retry_after; /* seconds, 0: no such header */
+};
+
+/* Replaces whatever the answer held. code: snake_case; the message is one sentence. */
+void answer__error(struct answer *answer, unsigned status, const char *code, const char *format,
+		   ...) __attribute__((format(printf, 4, 5)));
+void answer__free(struct answer *answer);
+
+#endif

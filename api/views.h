@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The JSON of every object of the API. A view fills in the answer from the request's snapshot and
+ * returns 0, or a negative errno: -ENOENT is 404, -ENOMEM is 503.
+ */
+#ifndef DIRTYSCOPE_API_VIEWS_H
+#define DIRTYSCOPE_API_VIEWS_H
+
+#include "api/answer.h"
+#include "api/json.h"
+#include "api/lists.h"
+
+int view__summary(const struct request *request, struct answer *answer);
+int view__processes(const struct request *request, struct answer *answer);
+int view__process(const struct request *request, struct answer *answer);
+int view__cgroups(const struct request *request, struct answer *answer);
+int view__vms(const struct request *request, struct answer *answer);
+int view__devices(const struct request *request, struct answer *answer);
+int view__device(const struct request *request, struct answer *answer);
+int view__flows(const struct request *request, struct answer *answer);
+int view__sensors(const struct request *request, struct answer *answer);
+int view__history(const struct request *request, struct answer *answer);
+int view__events(const struct request *request, struct answer *answer);
+
+/* What their query parameters are. */
+extern const struct param_row view_process_params[], view_processes_params[], view_groups_params[],
+	view_devices_params[], view_flows_params[], view_history_params[], view_events_params[];
+
+/* Shared by the views. */
+void view__flow(struct json *json, const void *item, const struct snapshot *snapshot);
+/* An object of one number per writer: written, rates, totals. */
+void view__counts(struct json *json, const char *key, const uint64_t counts[DS_WRITERS]);
+void view__rates(struct json *json, const char *key, const double rates[DS_WRITERS]);
+void view__limits(struct json *json, const char *key, const struct snapshot_limits *limits);
+/* Opens the answer's object with "time"; view__end closes it. */
+struct json view__begin(const struct request *request, struct answer *answer);
+int view__end(struct json *json, struct answer *answer);
+/* A whole list answer. */
+int view__list(const struct list *list, const struct request *request, struct answer *answer);
+
+#endif

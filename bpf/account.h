@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The accounting itself: tables, the identity, page sets, who and which device.
+ *
+ * A program takes its arguments and calls one function built from these; tests/bpf puts
+ * the same functions behind raw tracepoints, with arguments of its own.
+ *
+ * Counters are per CPU and yet added atomically: an interrupt may nest between load and
+ * store, and the numbers must be exact. Uncontended, that costs about 5 ns.
+ */
+#ifndef DIRTYSCOPE_BPF_ACCOUNT_H
+#define DIRTYSCOPE_BPF_ACCOUNT_H
+
+#include "bpf/compat.h"
+
+/* Set by the agent before the load; agent/sensors.c. The maps are sized there, too. */
+const volatile __u32 ds_nr_cpus __weak = 1;
+const volatile __u32 ds_ledger __weak = 1;
+
+/* How a page pointer or a direct-map address becomes a PFN; see bpf/calibrate.bpf.c. */
+const volatile __u64 ds_vmemmap_base __weak = 0;
+const volatile __u64 ds_page_offset __weak = 0;
+
+#define DS_TABLE(map_name, key_type, value_type, flags) \
+	struct {                                        \
+		__uint(type, BPF_MAP_TYPE_HASH);        \
+		__uint(max_entries, 1);                 \
+		__uint(map_flags, flags);               \
+		__type(key, key_type);                  \
+		__type(value, value_type);              \
+	} map_name __weak SEC(".maps")
+
+#define DS_ROWS(map_name, value_type)              \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(max_entries, 1);            \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__type(key, __u32);                \
+		__type(value, value_type);         \
+	} map_name __weak SEC(".maps")
+
+#define DS_FREE_SLOTS(map_name)                   \
+	struct {                                  \
+		__uint(type, BPF_MAP_TYPE_STACK); \
+		__uint(max_entries, 1);           \
+		__uint(key_size, 0);              \
+		__uint(value_size, 4);            \
+	} map_name __weak SEC(".maps")
+
+/* A key has a slot; what is known of it and its counters are rows, mapped into the agent. */
+DS_TABLE(processes, struct ds_process_key, __u32, 0);
+DS_FREE_SLOTS(process_slots);
+DS_ROWS(process_infos, struct ds_process_info);
+DS_ROWS(process_stats, struct ds_process_stats); /* row: slot * ds_nr_cpus + cpu */
+
+DS_TABLE(sources, struct ds_source_key, __u32, 0);
+DS_FREE_SLOTS(source_slots);
+DS_ROWS(source_infos, struct ds_source_info);
+DS_ROWS(device_stats, struct ds_device_stats); /* row: slot * ds_nr_cpus + cpu */
+
+DS_ROWS(sensor_stats, struct ds_sensor_stats); /* row: sensor * ds_nr_cpus + cpu */
+
+DS_TABLE(pagecache_devices, __u32, struct ds_pagecache_stats, 0);
+DS_TABLE(flows, struct ds_flow_key, struct ds_flow_stats, 0);
+DS_TABLE(requests, __u64, struct ds_process_key, 0); /* in flight: bio -> submitter */
+DS_TABLE(mappings, struct ds_mapping_key, struct ds_mapping, BPF_F_NO_PREALLOC);
+DS_TABLE(buffers, struct ds_buffer_key, struct ds_buffer, BPF_F_NO_PREALLOC);
+DS_TABLE(domains, __u64, __u32, 0); /* IOMMU domain not of the DMA API -> slot of its device */
+
+/* One bitmap over all PFNs per device; slot 0 is the shared set of the unattributed. */
+struct ds_page_set {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct ds_page_set);
+} page_sets __weak SEC(".maps");
+
+#define ds_add(counter, n) ((void)__sync_fetch_and_add(&(counter), (n)))
+
+/* ---- the identity ---- */
+
+static __always_inline struct ds_sensor_stats *sensor__stats(enum ds_sensor sensor)
+{
+	__u32 row = sensor * ds_nr_cpus + bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&sensor_stats, &row);
+}
+
+/* First act of every accounting function. */
+static __always_inline struct ds_sensor_stats *event__offer(enum ds_sensor sensor)
+{
+	struct ds_sensor_stats *stats = sensor__stats(sensor);
+
+	if (stats)
+		ds_add(stats->offered, 1);
+	return stats;
+}
+
+/* Last act: counted, or lost for exactly one reason. */
+static __always_inline void event__close(struct ds_sensor_stats *stats, __u32 lost)
+{
+	if (!stats)
+		return;
+	barrier_var(lost); /* else clang drops the check, or the address goes before it */
+	if (lost < DS_LOST_COUNT) {
+		barrier_var(lost);
+		ds_add(stats->lost[lost], 1);
+	} else {
+		ds_add(stats->counted, 1);
+	}
+}
+
+#define event__lose(lost, reason)          \
+	do {                               \
+		if ((lost) == DS_LOST_NOT) \
+			(lost) = (reason); \
+	} while (0)
+
+/* ---- processes ---- */
+
+/* The rare path: a process is met for the first time, with its names while it still has them. */
+static __noinline __u32 process__admit(const struct ds_process_key *key, __u64 of_task)
+{
+	struct task_struct *task = (void *)of_task;
+	struct ds_process_info *info;
+	__u32 slot = 0, *won;
+
+	if (!key || bpf_map_pop_elem(&process_slots, &slot))
+		return DS_SLOT_NONE;
+	info = bpf_map_lookup_elem(&process_infos, &slot);
+	if (!info)
+		return DS_SLOT_NONE;
+	info->key = *key;
+	BPF_CORE_READ_STR_INTO(&info->comm, task, group_leader, comm);
+	info->uid = BPF_CORE_READ(task, cred, uid.val);
+	info->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	info->exit_ns = 0;
+	info->execs = 0;
+	if (bpf_map_update_elem(&processes, key, &slot, BPF_NOEXIST)) {
+		bpf_map_push_elem(&process_slots, &slot, BPF_ANY);
+		won = bpf_map_lookup_elem(&processes, key);
+		return won ? *won : DS_SLOT_NONE;
+	}
+	*(volatile __u32 *)&info->state = DS_SLOT_LIVE;
+	return slot;
+}
+
+/* Slot of a process, taken on first sight; DS_SLOT_NONE when the table is full. */
+static __always_inline __u32 process__slot(const struct ds_process_key *key)
+{
+	__u32 *slot = bpf_map_lookup_elem(&processes, key);
+
+	return slot ? *slot : process__admit(key, bpf_get_current_task());
+}
+
+/*
+ * The same for hot paths: mostly it is the process that was met last on this CPU. Its row says
+ * whether the slot is still its own, which spares the hash.
+ */
+static __always_inline __u32 process__slot_cached(struct ds_sensor_stats *sensor,
+						  const struct ds_process_key *key, __u64 task)
+{
+	__u32 slot = sensor->last_slot, *found;
+	struct ds_process_info *info = bpf_map_lookup_elem(&process_infos, &slot);
+
+	if (info && info->state == DS_SLOT_LIVE && info->key.tgid == key->tgid &&
+	    info->key.start_boottime_ns == key->start_boottime_ns)
+		return slot;
+	found = bpf_map_lookup_elem(&processes, key);
+	slot = found ? *found : process__admit(key, task);
+	sensor->last_slot = slot;
+	return slot;
+}
+
+static __always_inline struct ds_process_stats *process__stats(__u32 slot)
+{
+	__u32 row = slot * ds_nr_cpus + bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&process_stats, &row);
+}
+
+static __always_inline struct ds_process_key process__of(struct task_struct *task)
+{
+	struct ds_process_key key = {};
+
+	key.tgid = task->tgid;
+	key.start_boottime_ns = task->group_leader->start_boottime;
+	return key;
+}
+
+static __always_inline struct ds_process_key process__current(void)
+{
+	return process__of((void *)bpf_get_current_task_btf());
+}
+
+/* ---- sources: where a device shows up ---- */
+
+static __noinline __u32 source__admit(const struct ds_source_key *key, __u64 object)
+{
+	struct ds_source_info *info;
+	__u32 slot = 0, *won;
+
+	if (!key || bpf_map_pop_elem(&source_slots, &slot))
+		return DS_SLOT_NONE;
+	info = bpf_map_lookup_elem(&source_infos, &slot);
+	if (!info)
+		return DS_SLOT_NONE;
+	info->key = *key;
+	info->flags = 0;
+	info->open_maps = 0;
+	info->remappings = 0;
+	info->bus[0] = 0;
+	info->name[0] = 0;
+	info->first_seen_ns = bpf_ktime_get_boot_ns();
+	if (key->kind == DS_SOURCE_DEVICE) {
+		struct device *dev = (void *)object;
+		const char *name = BPF_CORE_READ(dev, kobj.name);
+		const char *bus = BPF_CORE_READ(dev, bus, name);
+
+		if (name)
+			bpf_probe_read_kernel_str(info->name, sizeof(info->name), name);
+		if (bus)
+			bpf_probe_read_kernel_str(info->bus, sizeof(info->bus), bus);
+	} else {
+		struct gendisk *disk = (void *)object;
+
+		BPF_CORE_READ_STR_INTO(&info->name, disk, disk_name);
+		if (!BPF_CORE_READ(disk, part0, bd_device.parent))
+			info->flags = DS_SOURCE_VIRTUAL;
+	}
+	if (bpf_map_update_elem(&sources, key, &slot, BPF_NOEXIST)) {
+		bpf_map_push_elem(&source_slots, &slot, BPF_ANY);
+		won = bpf_map_lookup_elem(&sources, key);
+		return won ? *won : DS_SLOT_NONE;
+	}
+	*(volatile __u32 *)&info->state = DS_SLOT_LIVE;
+	return slot;
+}
+
+/* Slot of a source, taken on first sight; DS_SLOT_NONE when the table is full. */
+static __always_inline __u32 source__slot(__u32 kind, __u64 id, __u64 object)
+{
+	struct ds_source_key key = {.kind = kind, .id = id};
+	__u32 *slot = bpf_map_lookup_elem(&sources, &key);
+
+	return slot ? *slot : source__admit(&key, object);
+}
+
+/* A device that is in sysfs no more, or not yet, is known by its address. */
+static __always_inline __u32 device__slot_by(struct device *dev, __u64 id)
+{
+	return source__slot(DS_SOURCE_DEVICE, id ? id : (__u64)dev, (__u64)dev);
+}
+
+static __always_inline __u32 device__slot(struct device *dev)
+{
+	struct kernfs_node *node = DS_FIELD(dev, kobj.sd);
+
+	return device__slot_by(dev, node ? DS_FIELD(node, id) : 0);
+}
+
+/* The same through a pointer that the program was not given but found. */
+static __always_inline __u32 device__slot_found(struct device *dev)
+{
+	return device__slot_by(dev, BPF_CORE_READ(dev, kobj.sd, id));
+}
+
+static __always_inline struct ds_device_stats *device__stats(__u32 slot)
+{
+	__u32 row = slot * ds_nr_cpus + bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&device_stats, &row);
+}
+
+/* event__close() of an event that is about a device. */
+static __always_inline void event__close_device(struct ds_sensor_stats *sensor,
+						struct ds_device_stats *stats, __u32 lost)
+{
+	if (stats && lost < DS_LOST_COUNT)
+		ds_add(stats->lost, 1);
+	event__close(sensor, lost);
+}
+
+/* ---- page sets ---- */
+
+#define DS_MARK_PAGES 512 /* pages that one call marks at most: a huge page */
+#define DS_MARK_WORDS (DS_MARK_PAGES / 64 + 1)
+
+static __always_inline __u64 pages__spanned(__u64 offset, __u64 bytes)
+{
+	const __u64 mask = DS_PAGE_SIZE - 1;
+
+	return bytes ? (bytes >> DS_PAGE_SHIFT) +
+			       (((offset & mask) + (bytes & mask) + mask) >> DS_PAGE_SHIFT)
+		     : 0;
+}
+
+static __always_inline __u64 page__pfn(__u64 page)
+{
+	return (page - ds_vmemmap_base) / bpf_core_type_size(struct page);
+}
+
+/* The set of a slot, or the shared one of those that have none. */
+static __always_inline void *page_set__of(__u32 slot)
+{
+	void *set = bpf_map_lookup_elem(&page_sets, &slot);
+	__u32 shared = DS_SLOT_NONE;
+
+	return set ? set : bpf_map_lookup_elem(&page_sets, &shared);
+}
+
+/* Test first: a bit that is set costs no write. */
+static __always_inline void page_set__or(volatile __u64 *word, __u64 bits)
+{
+	if ((*word & bits) != bits)
+		__sync_fetch_and_or(word, bits);
+}
+
+/*
+ * Up to DS_MARK_PAGES pages. A global function: the verifier looks at it once, and not again with
+ * every state of every walk that calls it.
+ */
+__weak int page_set__mark_many(__u32 slot, __u64 pfn, __u64 pages)
+{
+	void *set = page_set__of(slot);
+
+	if (!set || pfn >> 37)
+		return -1;
+	for (int i = 0; i < DS_MARK_WORDS && pages; i++) {
+		__u32 index = pfn >> 6, bit = pfn & 63;
+		__u64 here = 64 - bit, bits = ~0ULL;
+		__u64 *word = bpf_map_lookup_elem(set, &index);
+
+		if (!word)
+			return -1;
+		if (pages < here) {
+			here = pages;
+			bits = (1ULL << here) - 1;
+		}
+		page_set__or(word, bits << bit);
+		pfn += here;
+		pages -= here;
+	}
+	return 0;
+}
+
+/*
+ * Puts up to DS_MARK_PAGES pages into the set of a slot. Returns 0, or -1 when a page is beyond
+ * the set. One page, the usual case, is spared the call, which is most of its cost.
+ */
+static __always_inline int page_set__mark(__u32 slot, __u64 pfn, __u64 pages)
+{
+	__u32 index = pfn >> 6;
+	__u64 *word;
+	void *set;
+
+	if (pages != 1)
+		return page_set__mark_many(slot, pfn, pages);
+	set = page_set__of(slot);
+	if (!set || pfn >> 37) /* 512 TiB: a word index has 32 bits */
+		return -1;
+	word = bpf_map_lookup_elem(set, &index);
+	if (!word)
+		return -1;
+	page_set__or(word, 1ULL << (pfn & 63));
+	return 0;
+}
+
+struct page_range {
+	__u64 pfn;
+	__u64 pages;
+	__u32 slot;
+	__u32 failed;
+};
+
+static long page_range__step(__u32 index, struct page_range *range)
+{
+	__u64 pages = range->pages < DS_MARK_PAGES ? range->pages : DS_MARK_PAGES;
+
+	if (!pages)
+		return 1;
+	if (page_set__mark(range->slot, range->pfn, pages)) {
+		range->failed = 1;
+		return 1;
+	}
+	range->pfn += pages;
+	range->pages -= pages;
+	return 0;
+}
+
+/* Any number of pages, up to 4 GiB at once. Returns enum ds_lost. */
+static __always_inline __u32 page_set__mark_range(__u32 slot, __u64 pfn, __u64 pages)
+{
+	struct page_range range = {.slot = slot, .pfn = pfn, .pages = pages};
+
+	bpf_loop(2048, page_range__step, &range, 0);
+	if (range.failed)
+		return DS_LOST_PFN_RANGE;
+	return range.pages ? DS_LOST_TRUNCATED : DS_LOST_NOT;
+}
+
+/* ---- flows ---- */
+
+/* Adds to what a process had a source write. Returns enum ds_lost. */
+static __always_inline __u32 flow__add(const struct ds_process_key *process, __u32 slot,
+				       __u64 pages, __u64 bytes, __u64 requests)
+{
+	struct ds_flow_key key = {.process = *process, .slot = slot};
+	struct ds_flow_stats *flow = bpf_map_lookup_elem(&flows, &key);
+
+	if (!flow) {
+		struct ds_flow_stats zero = {};
+
+		bpf_map_update_elem(&flows, &key, &zero, BPF_NOEXIST);
+		flow = bpf_map_lookup_elem(&flows, &key);
+		if (!flow)
+			return DS_LOST_FLOWS_FULL;
+	}
+	ds_add(flow->pages, pages);
+	ds_add(flow->bytes, bytes);
+	ds_add(flow->requests, requests);
+	return DS_LOST_NOT;
+}
+
+#endif

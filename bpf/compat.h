@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * All kernel drift in one place, each with the kernel commit or release that caused it.
+ * Everywhere else a kernel structure is read as if it had always looked like this.
+ */
+#ifndef DIRTYSCOPE_BPF_COMPAT_H
+#define DIRTYSCOPE_BPF_COMPAT_H
+
+#include "bpf/kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+enum pageflags {
+	PG_head = 1, /* any value: the relocation replaces it */
+};
+
+/* Folio flags: a number until 6.17, then a memdesc_flags_t (53fbef56e07d). */
+struct memdesc_flags {
+	unsigned long f;
+};
+struct folio___memdesc {
+	struct memdesc_flags flags;
+};
+
+/* Folio size: _nr_pages since 6.15 (4996fc547f5b), _folio_nr_pages since 5.18 (on 64 bit). */
+struct folio___nr_pages {
+	unsigned int _nr_pages;
+};
+struct folio___folio_nr_pages {
+	unsigned int _folio_nr_pages;
+};
+
+/*
+ * skb_frag_t: a bio_vec until 6.9, then a struct with a netmem in place of the page
+ * (21d2e6737c97); pointer, length, offset in both.
+ */
+struct skb_shared_info___frags {
+	struct bio_vec frags[1];
+};
+
+/* Any values: the relocations replace them. */
+enum fault_flag {
+	FAULT_FLAG_WRITE = 1,
+	FAULT_FLAG_USER = 2,
+	FAULT_FLAG_REMOTE = 4,
+};
+enum vm_fault_reason {
+	VM_FAULT_OOM = 1,
+	VM_FAULT_SIGBUS = 2,
+	VM_FAULT_HWPOISON = 3,
+	VM_FAULT_HWPOISON_LARGE = 4,
+	VM_FAULT_SIGSEGV = 5,
+	VM_FAULT_RETRY = 6,
+	VM_FAULT_FALLBACK = 7,
+};
+
+#pragma clang attribute pop
+
+/*
+ * A field behind a pointer that a tp_btf program was given: a plain load, at a small part of the
+ * helper's cost. The pointers of tests/bpf are its own; only the helper follows those.
+ */
+#ifndef DS_FIELD
+#define DS_FIELD(pointer, field) ((pointer)->field)
+#endif
+
+/*
+ * An argument of the function that a program is on, as a number: a pointer from the context may
+ * not be calculated with on 6.1, and one to a pointer not be read on 6.12.
+ */
+static __always_inline __u64 func__argument(void *ctx, __u32 number)
+{
+	__u64 value = 0;
+
+	bpf_get_func_arg(ctx, number, &value);
+	return value;
+}
+
+/* Base pages in a folio: 1 for a small one. */
+static __always_inline __u64 folio__pages(const struct folio *folio)
+{
+	const struct folio___memdesc *memdesc = (const void *)folio;
+	unsigned long flags;
+
+	if (bpf_core_field_exists(memdesc->flags.f))
+		flags = DS_FIELD(memdesc, flags.f);
+	else
+		flags = DS_FIELD(folio, flags);
+	if (!(flags & (1UL << bpf_core_enum_value(enum pageflags, PG_head))))
+		return 1;
+	if (bpf_core_field_exists(struct folio___nr_pages, _nr_pages))
+		return DS_FIELD((struct folio___nr_pages *)folio, _nr_pages);
+	if (bpf_core_field_exists(struct folio___folio_nr_pages, _folio_nr_pages))
+		return DS_FIELD((struct folio___folio_nr_pages *)folio, _folio_nr_pages);
+	return 1;
+}
+
+/* One fragment of an skb. Bit 0 of its page set: memory of a device (net_iov), not of the host. */
+static __always_inline int skb__frag(__u64 shinfo, __u32 index, struct bio_vec *frag)
+{
+	__u64 frags = shinfo + bpf_core_field_offset(struct skb_shared_info___frags, frags);
+
+	return bpf_probe_read_kernel(frag, sizeof(*frag), (void *)(frags + index * sizeof(*frag)));
+}
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef DIRTYSCOPE_BPF_DMA_H
+#define DIRTYSCOPE_BPF_DMA_H
+
+#include "bpf/ledger.h"
+#include "bpf/list.h"
+
+#define DMA_MAPPING_ERROR (~0ULL)   /* include/linux/dma-mapping.h */
+#define DS_MAX_MAPPING (1ULL << 47) /* bytes; more is no mapping but a mistake */
+#define DS_SYNC_ORDERS 6	    /* a sync is looked for in mappings of up to 32 pages */
+#define DS_IOVA_LINKS 4096	    /* of one unlink */
+
+/* Adds to the counter of a direction, whose bounds are checked on the register that is used. */
+static __always_inline void count(__u64 *counters, __u32 direction, __u64 n)
+{
+	barrier_var(direction);
+	if (direction < DS_DIRECTIONS)
+		ds_add(counters[direction], n);
+}
+
+static __always_inline bool dma__begin(struct dma_event *event, struct device *dev)
+{
+	return dma_event__begin(event, DS_SENSOR_DMA, dev ? device__slot(dev) : DS_SLOT_NONE,
+				dev ? DS_LOST_DEVICES_FULL : DS_LOST_UNKNOWN_DEVICE);
+}
+
+static __always_inline int dma__map(struct device *dev, __u64 phys, __u64 dma_addr, __u64 size,
+				    __u32 direction, enum ds_mapping_kind kind)
+{
+	struct ds_mapping_key key = {.owner = (__u64)dev, .address = dma_addr, .kind = kind};
+	struct ds_mapping mapping = {.phys = phys, .size = size, .direction = direction};
+	struct dma_event event;
+
+	if (!dma__begin(&event, dev))
+		return 0;
+	if (dma_addr == DMA_MAPPING_ERROR || direction >= DS_DIRECTIONS) {
+		ds_add(event.stats->failed_maps, 1);
+	} else if (size > DS_MAX_MAPPING) {
+		event__lose(event.lost, DS_LOST_TRUNCATED);
+	} else {
+		count(event.stats->maps, direction, 1);
+		count(event.stats->mapped_bytes, direction, size);
+		mapping.pages = pages__spanned(phys == DS_UNKNOWN_MEMORY ? 0 : phys, size);
+		if (dma__writes(direction))
+			ledger__add(&event, &key, &mapping);
+	}
+	return dma_event__end(&event);
+}
+
+/* Whether there are pages at that physical address: then the shared set has a word for them. */
+static __always_inline bool memory__exists(__u64 phys)
+{
+	__u32 index = phys >> DS_PAGE_SHIFT >> 6;
+	void *set = page_set__of(DS_SLOT_NONE);
+
+	return set && !(phys >> DS_PAGE_SHIFT >> 37) && bpf_map_lookup_elem(set, &index);
+}
+
+/* A failed allocation has no address; memory outside of the direct map has pages not known here. */
+static __always_inline int dma__alloc(struct device *dev, __u64 virt, __u64 dma_addr, __u64 size,
+				      __u32 direction)
+{
+	__u64 phys = virt - ds_page_offset;
+
+	/* vmalloc, of single pages behind an IOMMU; KASLR may put it close to the direct map. */
+	if (!memory__exists(phys))
+		phys = DS_UNKNOWN_MEMORY;
+	return dma__map(dev, phys, virt ? dma_addr : DMA_MAPPING_ERROR, size, direction,
+			DS_MAPPING_COHERENT);
+}
+
+/* Unmapped, and not in the ledger: where nothing translates, the DMA address says which memory. */
+static __always_inline void dma__unmap_unknown(struct dma_event *event, __u64 dma_addr, __u64 size)
+{
+	struct ds_source_info *info = bpf_map_lookup_elem(&source_infos, &event->slot);
+
+	if (!info || !(info->flags & DS_SOURCE_NO_UNMAP))
+		ds_add(event->stats->unmatched_unmaps, 1);
+	if (info && (info->flags & (DS_SOURCE_DIRECT | DS_SOURCE_TRANSLATED)) == DS_SOURCE_DIRECT)
+		dma__completed(event, dma_addr, size);
+}
+
+static __always_inline int dma__unmap(struct device *dev, __u64 dma_addr, __u64 size,
+				      __u32 direction, enum ds_mapping_kind kind)
+{
+	struct ds_mapping_key key = {.owner = (__u64)dev, .address = dma_addr, .kind = kind};
+	struct ds_mapping mapping = {};
+	struct dma_event event;
+
+	if (!dma__begin(&event, dev))
+		return 0;
+	if (size > DS_MAX_MAPPING) {
+		event__lose(event.lost, DS_LOST_TRUNCATED);
+	} else if (direction < DS_DIRECTIONS) {
+		count(event.stats->unmaps, direction, 1);
+		if (kind != DS_MAPPING_COHERENT) /* which says nothing of streaming ones */
+			ledger__unmaps(event.slot);
+		if (ds_ledger && size && dma__writes(direction)) {
+			__u64 pages = pages__spanned(dma_addr, size);
+
+			if (ledger__remove(&event, &key, pages, size, &mapping) == LEDGER_UNKNOWN)
+				dma__unmap_unknown(&event, dma_addr, size);
+		}
+	}
+	return dma_event__end(&event);
+}
+
+/* The mapping that a sync is about: it may be of a part, as page_pool syncs its pages. */
+static __always_inline struct ds_mapping *dma__mapping_around(struct device *dev, __u64 dma_addr,
+							      __u64 size, __u64 *offset)
+{
+	struct ds_mapping_key key = {.owner = (__u64)dev, .address = dma_addr};
+	struct ds_mapping *mapping = bpf_map_lookup_elem(&mappings, &key);
+
+	*offset = 0;
+	if (mapping && size <= mapping->size)
+		return mapping;
+	for (int order = 0; order < DS_SYNC_ORDERS; order++) {
+		key.address = dma_addr & ~((DS_PAGE_SIZE << order) - 1);
+		*offset = dma_addr - key.address;
+		mapping = bpf_map_lookup_elem(&mappings, &key);
+		if (mapping && *offset + size <= mapping->size)
+			return mapping;
+	}
+	return NULL;
+}
+
+static __always_inline int dma__sync(struct device *dev, __u64 dma_addr, __u64 size,
+				     __u32 direction)
+{
+	struct ds_mapping *mapping;
+	struct dma_event event;
+	__u64 offset;
+
+	if (!dma__begin(&event, dev))
+		return 0;
+	ds_add(event.stats->syncs, 1);
+	if (ds_ledger && dma__writes(direction) && size <= DS_MAX_MAPPING) {
+		mapping = dma__mapping_around(dev, dma_addr, size, &offset);
+		if (mapping)
+			dma__completed(&event, mapping->phys + offset, size);
+		else
+			dma__unmap_unknown(&event, dma_addr, size);
+	}
+	return dma_event__end(&event);
+}
+
+/* ---- IOVA space that a driver links piece by piece: dma_iova_link(), drivers/iommu/dma-iommu.c */
+
+static __always_inline int dma__link(struct device *dev, __u64 start, __u64 phys, __u64 offset,
+				     __u64 size, __u32 direction, int error)
+{
+	return dma__map(dev, phys, error ? DMA_MAPPING_ERROR : start + offset, size, direction,
+			DS_MAPPING_SINGLE);
+}
+
+struct unlink_walk {
+	struct dma_event event;
+	__u64 dev;
+	__u64 address;
+	__u64 left; /* bytes */
+	__u32 direction;
+};
+
+static long unlink__step(__u32 step, struct unlink_walk *walk)
+{
+	struct ds_mapping_key key = {.owner = walk->dev, .address = walk->address};
+	struct dma_event event = walk->event;
+	struct ds_mapping mapping = {};
+
+	if (!walk->left)
+		return 1;
+	event.stats = device__stats(event.slot);
+	if (!event.stats)
+		return 1;
+	if (ledger__remove(&event, &key, 0, 0, &mapping) != LEDGER_ENDED || !mapping.size) {
+		ds_add(event.stats->unmatched_unmaps, 1);
+		walk->event.lost = event.lost;
+		walk->left = 0;
+		return 1;
+	}
+	count(event.stats->unmaps, walk->direction, 1);
+	walk->event.lost = event.lost;
+	walk->address += mapping.size;
+	walk->left -= mapping.size < walk->left ? mapping.size : walk->left;
+	return 0;
+}
+
+/* Takes away `size` bytes of links from an address on, one ledger entry after the other. */
+static __always_inline int dma__unlink(struct device *dev, __u64 address, __u64 size,
+				       __u32 direction)
+{
+	struct unlink_walk walk = {
+		.dev = (__u64)dev, .address = address, .left = size, .direction = direction};
+
+	if (!dma__begin(&walk.event, dev))
+		return 0;
+	if (!ds_ledger || !dma__writes(direction)) {
+		if (direction < DS_DIRECTIONS && size)
+			count(walk.event.stats->unmaps, direction, 1);
+		return dma_event__end(&walk.event);
+	}
+	bpf_loop(DS_IOVA_LINKS, unlink__step, &walk, 0);
+	if (walk.left)
+		event__lose(walk.event.lost, DS_LOST_TRUNCATED);
+	return dma_event__end(&walk.event);
+}
+
+/* ---- scatterlists ---- */
+
+/* entries: as given to dma_map_sg; mapped: DMA segments made of them, below 1 on failure. */
+static __always_inline int dma__map_list(struct device *dev, __u64 list, __s32 entries,
+					 __s32 mapped, __u32 direction)
+{
+	struct ds_mapping_key key = {.owner = (__u64)dev, .address = list, .kind = DS_MAPPING_LIST};
+	struct ds_mapping mapping = {.phys = list, .entries = entries, .direction = direction};
+	struct list_walk walk = {};
+	struct dma_event event;
+
+	if (!dma__begin(&event, dev))
+		return 0;
+	if (mapped <= 0 || direction >= DS_DIRECTIONS) {
+		ds_add(event.stats->failed_maps, 1);
+		return dma_event__end(&event);
+	}
+	list__walk(&walk, list, entries, event.slot, 0, &event.lost);
+	count(event.stats->maps, direction, 1);
+	count(event.stats->mapped_bytes, direction, walk.bytes);
+	mapping.size = walk.bytes;
+	mapping.pages = walk.pages;
+	if (dma__writes(direction))
+		ledger__add(&event, &key, &mapping);
+	return dma_event__end(&event);
+}
+
+/* The event fires before the unmap: the list still says which pages. */
+static __always_inline int dma__unmap_list(struct device *dev, __u64 list, __s32 entries,
+					   __u32 direction)
+{
+	struct ds_mapping_key key = {.owner = (__u64)dev, .address = list, .kind = DS_MAPPING_LIST};
+	struct ds_mapping mapping = {};
+	struct list_walk walk = {};
+	struct dma_event event;
+
+	if (!dma__begin(&event, dev))
+		return 0;
+	if (direction < DS_DIRECTIONS) {
+		count(event.stats->unmaps, direction, 1);
+		ledger__unmaps(event.slot);
+		if (dma__writes(direction)) {
+			list__walk(&walk, list, entries, event.slot, ~0ULL, &event.lost);
+			ds_add(event.stats->completed_pages, walk.pages);
+			if (ds_ledger &&
+			    ledger__remove(&event, &key, walk.pages, 0, &mapping) == LEDGER_UNKNOWN)
+				ds_add(event.stats->unmatched_unmaps, 1);
+		}
+	}
+	return dma_event__end(&event);
+}
+
+static __always_inline int dma__sync_list(struct device *dev, __u64 list, __s32 entries,
+					  __u32 direction)
+{
+	struct list_walk walk = {};
+	struct dma_event event;
+
+	if (!dma__begin(&event, dev))
+		return 0;
+	ds_add(event.stats->syncs, 1);
+	if (dma__writes(direction)) {
+		list__walk(&walk, list, entries, event.slot, ~0ULL, &event.lost);
+		ds_add(event.stats->completed_pages, walk.pages);
+	}
+	return dma_event__end(&event);
+}
+
+#endif

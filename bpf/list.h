@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Scatterlists: arrays of segments, chained; include/linux/scatterlist.h. */
+#ifndef DIRTYSCOPE_BPF_LIST_H
+#define DIRTYSCOPE_BPF_LIST_H
+
+#include "bpf/account.h"
+
+#define SG_CHAIN 1UL
+#define SG_END 2UL
+
+struct list_walk {
+	__u64 entry;
+	__u64 pages;
+	__u64 bytes;
+	__u64 mark;   /* so many bytes are put into the set of the slot */
+	__u64 marked; /* pages of these bytes */
+	__u64 check;  /* over all segments */
+	__u64 last;   /* physical address of the segment walked last */
+	__u32 left;   /* entries not walked yet */
+	__u32 segments;
+	__u32 slot;
+	__u32 lost;
+};
+
+/* One entry; 1 at the end. A global function for the reason given at block__segment(). */
+__weak int list__segment(struct list_walk *walk)
+{
+	__u64 phys, length, link, marked;
+	struct scatterlist *entry;
+
+	if (!walk || !walk->entry || !walk->left)
+		return 1;
+	entry = (void *)walk->entry;
+	link = BPF_CORE_READ(entry, page_link);
+	if (link & SG_CHAIN) { /* not a segment but the way to the next array */
+		walk->entry = link & ~(SG_CHAIN | SG_END);
+		return 0;
+	}
+	length = BPF_CORE_READ(entry, length);
+	if (link & ~(SG_CHAIN | SG_END))
+		phys = (page__pfn(link & ~(SG_CHAIN | SG_END)) << DS_PAGE_SHIFT) +
+		       BPF_CORE_READ(entry, offset);
+	else /* mapped by the driver itself (virtqueue_add_inbuf_premapped()) */
+		phys = BPF_CORE_READ(entry, dma_address);
+	walk->segments++;
+	walk->last = phys;
+	walk->pages += pages__spanned(phys, length);
+	walk->bytes += length;
+	walk->check = (walk->check << 7 | walk->check >> 57) ^ phys ^ length << 48;
+	marked = length < walk->mark ? length : walk->mark;
+	if (marked) {
+		__u64 pages = pages__spanned(phys, marked);
+		__u32 lost = page_set__mark_range(walk->slot, phys >> DS_PAGE_SHIFT, pages);
+
+		if (lost != DS_LOST_NOT)
+			event__lose(walk->lost, lost);
+		walk->marked += pages;
+		walk->mark -= marked;
+	}
+	walk->left--;
+	walk->entry = link & SG_END ? 0 : walk->entry + bpf_core_type_size(struct scatterlist);
+	return 0;
+}
+
+static long list__step(__u32 step, struct list_walk *walk)
+{
+	return list__segment(walk) != 0;
+}
+
+/*
+ * Walks on with a list of at most that many entries; what earlier walks found stays in *walk.
+ * mark: how many bytes of it, from its start, are put into the set of the slot; *lost is set when
+ * it is longer than we walk.
+ */
+static __always_inline void list__walk(struct list_walk *walk, __u64 list, __s32 entries,
+				       __u32 slot, __u64 mark, __u32 *lost)
+{
+	walk->entry = list;
+	walk->left = entries > 0 ? entries : 0;
+	walk->slot = slot;
+	walk->lost = *lost;
+	walk->mark = mark;
+	bpf_loop(DS_LIST_SEGMENTS, list__step, walk, 0);
+	*lost = walk->lost;
+	if (walk->left && walk->entry)
+		event__lose(*lost, DS_LOST_TRUNCATED);
+}
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a user wants to see of a resource, and the API's path for it. */
+#ifndef DIRTYSCOPE_DASHBOARDS_TERMINAL_LISTING_H
+#define DIRTYSCOPE_DASHBOARDS_TERMINAL_LISTING_H
+
+#include "agent/options.h"
+#include "agent/text.h"
+#include "api/client.h"
+#include "dashboards/terminal/columns.h"
+#include "dashboards/terminal/table.h"
+
+#define LISTING_URL_HELP                                                     \
+	"http://HOST:PORT, https://HOST:PORT or unix:PATH (DIRTYSCOPE_URL, " \
+	"else " CLIENT_DEFAULT_URL ")"
+
+struct listing {
+	const struct resource *resource;
+	const struct column *columns[TABLE_COLUMNS_MAX];
+	size_t column_count;
+	const struct column *sort; /* NULL: the API's order */
+	bool descending;
+	uint32_t limit;	    /* rows at most */
+	const char *filter; /* these four: NULL or 0 when not asked for */
+	const char *device;
+	uint32_t pid, after;
+};
+
+/* names: comma-separated. -EINVAL with *error, which names the unknown column and lists the valid
+ * ones. */
+int listing__set_columns(struct listing *listing, const char *names, struct option_error *error);
+/*
+ * name: a column, NULL for the resource's own choice. order: "asc", "desc", or NULL: numbers
+ * fall, names rise. -EINVAL with *error.
+ */
+int listing__set_sort(struct listing *listing, const char *name, const char *order, bool reverse,
+		      struct option_error *error);
+/* Path and query, percent-encoded. */
+void listing__path(const struct listing *listing, struct text *out);
+/* The rows of an answer; NULL when it has none. Borrowed. */
+json_t *listing__rows(const struct listing *listing, json_t *answer);
+/* One row of the table for each row of the answer. */
+void listing__table(const struct listing *listing, json_t *answer, const struct table_style *style,
+		    struct text *out);
+/* One paragraph for each row: its first column, then the others, one a line. */
+void listing__records(const struct listing *listing, json_t *answer,
+		      const struct table_style *style, struct text *out);
+
+/* --url, else DIRTYSCOPE_URL, else the default. 0, or the exit status after a message. */
+int listing__connect(const char *url, const char *token_file, struct client **client);
+
+#endif

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What processes write: faults, page cache; and their lifetimes. */
+#include "tests/bpf/harness.h"
+
+#include <bpf/bpf.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "twins.skel.h"
+
+#define USER_ADDRESS 0x7f0000001000ULL
+#define KERNEL_ADDRESS 0xffff888000001000ULL
+
+static void every_error_code(void **state)
+{
+	struct harness *h = *state;
+	struct ds_process_stats *want = &h->want.processes[1];
+
+	want__process(h, 7, 70, 1);
+	for (uint64_t code = 0; code < 256; code++) { /* all the bits that x86 defines below SGX */
+		run(h, fault, 7, 70, USER_ADDRESS, code);
+		run(h, fault, 7, 70, KERNEL_ADDRESS, code);
+		if (!(code & WRITE))
+			continue;
+		want__counted(h, DS_SENSOR_FAULT);
+		if (!(code & USER))
+			want->kernel++;
+		else if (code & PRESENT)
+			want->rewrite++;
+		else
+			want->first_touch++;
+	}
+	assert_int_equal(want->kernel, 64);
+	assert_int_equal(want->rewrite, 32);
+	assert_int_equal(want->first_touch, 32);
+	harness__check(h);
+}
+
+static void edge_of_user_addresses(void **state)
+{
+	struct harness *h = *state;
+
+	run(h, fault, 7, 70, 0, USER | WRITE);
+	run(h, fault, 7, 70, INT64_MAX, USER | WRITE);
+	run(h, fault, 7, 70, 1ULL << 63, USER | WRITE);
+	run(h, fault, 7, 70, UINT64_MAX, USER | WRITE);
+	want__process(h, 7, 70, 1);
+	want__counted(h, DS_SENSOR_FAULT);
+	want__counted(h, DS_SENSOR_FAULT);
+	h->want.processes[1].first_touch = 2;
+	harness__check(h);
+}
+
+static void reused_pid_is_another_process(void **state)
+{
+	struct harness *h = *state;
+
+	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
+	run(h, fault, 8, 70, USER_ADDRESS, USER | WRITE | PRESENT);
+	run(h, fault, 7, 71, USER_ADDRESS, WRITE);
+	want__process(h, 7, 70, 1);
+	want__process(h, 8, 70, 2);
+	want__process(h, 7, 71, 3);
+	h->want.processes[1].first_touch = 1;
+	h->want.processes[2].rewrite = 1;
+	h->want.processes[3].kernel = 1;
+	for (int i = 0; i < 3; i++)
+		want__counted(h, DS_SENSOR_FAULT);
+	harness__check(h);
+}
+
+/* The slot of the process met last is remembered per CPU: never past the slot's own life. */
+static void reused_slot_is_another_process(void **state)
+{
+	struct harness *h = *state;
+	struct ds_process_key gone = {.start_boottime_ns = 7, .tgid = 70};
+	uint32_t slot = 1;
+
+	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
+	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
+	assert_int_equal(bpf_map_delete_elem(harness__table(h, TABLE_PROCESSES), &gone), 0);
+	h->process_infos[1].state = DS_SLOT_FREE; /* as the agent gives a slot back */
+	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(h->twins->maps.process_slots), NULL, &slot,
+					     BPF_ANY),
+			 0);
+	run(h, fault, 8, 80, USER_ADDRESS, USER | WRITE);
+	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
+	run(h, fault, 8, 80, USER_ADDRESS, USER | WRITE);
+	want__process(h, 7, 70, 2);
+	want__process(h, 8, 80, 1);
+	h->want.processes[1].first_touch = 4;
+	h->want.processes[2].first_touch = 2;
+	for (int i = 0; i < 6; i++)
+		want__counted(h, DS_SENSOR_FAULT);
+	harness__check(h);
+}
+
+static void process_table_full(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint32_t i = 1; i < SLOTS; i++) {
+		run(h, fault, i, i, USER_ADDRESS, USER | WRITE);
+		want__process(h, i, i, i);
+		want__counted(h, DS_SENSOR_FAULT);
+		h->want.processes[i].first_touch = 1;
+	}
+	for (uint32_t i = SLOTS; i < SLOTS + 5; i++) {
+		run(h, fault, i, i, USER_ADDRESS, USER | WRITE);
+		want__lost(h, DS_SENSOR_FAULT, DS_LOST_PROCESSES_FULL);
+	}
+	h->want.processes[DS_SLOT_NONE].first_touch = 5; /* the pages are not lost */
+	run(h, fault, 3, 3, USER_ADDRESS, USER | WRITE); /* and who has a slot keeps it */
+	want__counted(h, DS_SENSOR_FAULT);
+	h->want.processes[3].first_touch++;
+	harness__check(h);
+}
+
+static uint64_t boot_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static void admitted_process_has_its_names(void **state)
+{
+	struct harness *h = *state;
+	struct ds_process_info *info = &h->process_infos[1];
+
+	prctl(PR_SET_NAME, "before \"exec\"\n");
+	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
+	assert_int_equal(info->key.start_boottime_ns, 7);
+	assert_int_equal(info->key.tgid, 70);
+	assert_string_equal(info->comm, "before \"exec\"\n");
+	assert_int_equal(info->uid, getuid());
+	assert_true(info->cgroup_id);
+	assert_int_equal(info->exit_ns, 0);
+	assert_int_equal(info->execs, 0);
+	assert_int_equal(info->state, DS_SLOT_LIVE);
+	assert_int_equal(h->process_infos[0].state, DS_SLOT_FREE);
+	assert_int_equal(h->process_infos[2].state, DS_SLOT_FREE);
+	prctl(PR_SET_NAME, "test_accounting");
+}
+
+static void exec_and_exit(void **state)
+{
+	struct harness *h = *state;
+	struct ds_process_info *info = &h->process_infos[1];
+	uint64_t begin = boot_ns();
+
+	run(h, exit, 7, 70); /* has written nothing: not an event */
+	run(h, exec, 7, 70);
+	harness__check(h);
+
+	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
+	want__process(h, 7, 70, 1);
+	want__counted(h, DS_SENSOR_FAULT);
+	h->want.processes[1].first_touch = 1;
+	prctl(PR_SET_NAME, "after");
+	run(h, exec, 7, 70);
+	prctl(PR_SET_NAME, "test_accounting");
+	want__counted(h, DS_SENSOR_PROCESS);
+	assert_string_equal(info->comm, "after");
+	assert_int_equal(info->execs, 1);
+	assert_int_equal(info->exit_ns, 0);
+	run(h, exit, 7, 70);
+	want__counted(h, DS_SENSOR_PROCESS);
+	assert_in_range(info->exit_ns, begin, boot_ns());
+	run(h, exit, 8, 70); /* the same pid, another process */
+	harness__check(h);
+}
+
+static void current_process_as_procfs_has_it(void **state)
+{
+	struct harness *h = *state;
+	unsigned long long ticks = 0;
+	char line[1024] = "";
+	FILE *stat = fopen("/proc/self/stat", "r");
+
+	assert_non_null(stat);
+	assert_non_null(fgets(line, sizeof(line), stat));
+	fclose(stat);
+	assert_int_equal(sscanf(strrchr(line, ')'),
+				") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+				"%*d %*d %*d %llu",
+				&ticks),
+			 1);
+	run(h, current, 0);
+	assert_int_equal(h->twins->bss->current_process.tgid, getpid());
+	assert_int_equal(h->twins->bss->current_process.start_boottime_ns /
+				 (1000000000 / sysconf(_SC_CLK_TCK)),
+			 ticks);
+}
+
+/* ---- page cache ---- */
+
+static uint64_t fake_mapping(struct harness *h, uint16_t mode, uint32_t rdev, uint32_t dev)
+{
+	uint64_t mapping = fake__new(h, "address_space", 1), inode = fake__new(h, "inode", 1);
+	uint64_t sb = fake__new(h, "super_block", 1);
+
+	fake__set(h, mapping, "address_space.host", inode);
+	fake__set(h, inode, "inode.i_mode", mode);
+	fake__set(h, inode, "inode.i_rdev", rdev);
+	fake__set(h, inode, "inode.i_sb", sb);
+	fake__set(h, sb, "super_block.s_dev", dev);
+	return mapping;
+}
+
+static void want_pagecache(struct harness *h, uint32_t dev, uint64_t pagecache, uint64_t blockdev)
+{
+	struct ds_pagecache_stats stats = {.pagecache = pagecache, .blockdev = blockdev};
+
+	want__row(h, TABLE_PAGECACHE, &dev, &stats);
+}
+
+static void files_and_block_devices(void **state)
+{
+	struct harness *h = *state;
+	uint64_t file = fake_mapping(h, S_IFREG | 0644, 0, 0xfe00001);
+	uint64_t disk = fake_mapping(h, S_IFBLK | 0660, 0xfe00001, 0x5);
+	uint64_t other = fake_mapping(h, S_IFREG | 0600, 0x77, 0x800002);
+
+	run(h, pagecache, 7, 70, 1, file);
+	run(h, pagecache, 7, 70, 512, file);
+	run(h, pagecache, 7, 70, 3, disk);
+	run(h, pagecache, 8, 80, 5, other);
+	run(h, pagecache, 8, 80, 2, 0); /* truncated meanwhile */
+	want__process(h, 7, 70, 1);
+	want__process(h, 8, 80, 2);
+	h->want.processes[1].pagecache = 513;
+	h->want.processes[1].blockdev = 3;
+	h->want.processes[2].pagecache = 7;
+	want_pagecache(h, 0xfe00001, 513, 3);
+	want_pagecache(h, 0x800002, 5, 0);
+	want_pagecache(h, 0, 2, 0);
+	for (int i = 0; i < 5; i++)
+		want__counted(h, DS_SENSOR_PAGECACHE);
+	harness__check(h);
+}
+
+static void pagecache_tables_full(void **state)
+{
+	struct harness *h = *state;
+	uint64_t pages = 0;
+
+	for (uint32_t dev = 1; dev <= PAGECACHE_DEVICES + 2; dev++, pages++) {
+		run(h, pagecache, 7, 70, 1, fake_mapping(h, S_IFREG, 0, dev));
+		if (dev <= PAGECACHE_DEVICES) {
+			want_pagecache(h, dev, 1, 0);
+			want__counted(h, DS_SENSOR_PAGECACHE);
+		} else {
+			want__lost(h, DS_SENSOR_PAGECACHE, DS_LOST_DEVICES_FULL);
+		}
+	}
+	want__process(h, 7, 70, 1);
+	h->want.processes[1].pagecache = pages;
+	for (uint32_t i = 2; i < SLOTS; i++) {
+		run(h, fault, i, i, USER_ADDRESS, USER | WRITE);
+		want__process(h, i, i, i);
+		want__counted(h, DS_SENSOR_FAULT);
+		h->want.processes[i].first_touch = 1;
+	}
+	run(h, pagecache, 9, 90, 4, fake_mapping(h, S_IFREG, 0, 1));
+	run(h, pagecache, 9, 90, 4,
+	    fake_mapping(h, S_IFREG, 0, 99)); /* both: one reason, the first */
+	want__lost(h, DS_SENSOR_PAGECACHE, DS_LOST_PROCESSES_FULL);
+	want__lost(h, DS_SENSOR_PAGECACHE, DS_LOST_PROCESSES_FULL);
+	want_pagecache(h, 1, 5, 0);
+	h->want.processes[DS_SLOT_NONE].pagecache = 8;
+	harness__check(h);
+}
+
+static uint64_t page_flag_head(struct harness *h)
+{
+	int id = btf__find_by_name_kind(h->kernel, "pageflags", BTF_KIND_ENUM);
+	const struct btf_type *type = btf__type_by_id(h->kernel, id);
+
+	assert_true(id > 0);
+	for (int i = 0; i < btf_vlen(type); i++)
+		if (!strcmp(btf__name_by_offset(h->kernel, btf_enum(type)[i].name_off), "PG_head"))
+			return 1ULL << btf_enum(type)[i].val;
+	fail_msg("this kernel has no PG_head");
+	return 0;
+}
+
+static void folio_sizes(void **state)
+{
+	struct harness *h = *state;
+	const char *count =
+		fake__has(h, "folio._nr_pages") ? "folio._nr_pages" : "folio._folio_nr_pages";
+	uint64_t file = fake_mapping(h, S_IFREG, 0, 1);
+	uint64_t small = fake__new(h, "folio", 1), large = fake__new(h, "folio", 1);
+
+	fake__set(h, small, "folio.flags", ~page_flag_head(h));
+	fake__set(h, small, count, 77); /* of no meaning in a small folio */
+	fake__set(h, large, "folio.flags", page_flag_head(h));
+	fake__set(h, large, count, 512);
+	run(h, folio, 7, 70, small, file);
+	run(h, folio, 7, 70, large, file);
+	want__process(h, 7, 70, 1);
+	h->want.processes[1].pagecache = 513;
+	want_pagecache(h, 1, 513, 0);
+	want__counted(h, DS_SENSOR_PAGECACHE);
+	want__counted(h, DS_SENSOR_PAGECACHE);
+	harness__check(h);
+}
+
+int cpu_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(every_error_code, harness__each),
+		cmocka_unit_test_setup(edge_of_user_addresses, harness__each),
+		cmocka_unit_test_setup(reused_pid_is_another_process, harness__each),
+		cmocka_unit_test_setup(reused_slot_is_another_process, harness__each),
+		cmocka_unit_test_setup(process_table_full, harness__each),
+		cmocka_unit_test_setup(admitted_process_has_its_names, harness__each),
+		cmocka_unit_test_setup(exec_and_exit, harness__each),
+		cmocka_unit_test_setup(current_process_as_procfs_has_it, harness__each),
+		cmocka_unit_test_setup(files_and_block_devices, harness__each),
+		cmocka_unit_test_setup(pagecache_tables_full, harness__each),
+		cmocka_unit_test_setup(folio_sizes, harness__each),
+	};
+
+	return cmocka_run_group_tests_name("cpu", tests, harness__group, harness__group_end);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Are they the right pages? A buffer is read into with O_DIRECT; /proc/self/pagemap says in which
+ * page frames it lies; the page set must hold those, and next to nothing else. Speaks TAP.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/config.h"
+#include "agent/kernel_side.h"
+#include "agent/page_set.h"
+
+#define PAGES 4096
+#define SIZE (PAGES * DS_PAGE_SIZE)
+
+struct found {
+	const uint64_t *wanted; /* sorted PFNs */
+	uint64_t hits, extra;
+};
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+static void match(void *context, uint64_t first_pfn, uint64_t bits)
+{
+	struct found *found = context;
+
+	for (; bits; bits &= bits - 1) {
+		uint64_t pfn = first_pfn + __builtin_ctzll(bits);
+
+		if (bsearch(&pfn, found->wanted, PAGES, sizeof(pfn), by_value))
+			found->hits++;
+		else
+			found->extra++;
+	}
+}
+
+/* Every second page only, so that neighbours would show as extra. */
+static int read_file(const char *path, char *buffer)
+{
+	int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	for (size_t page = 0; page < PAGES; page++)
+		if (pread(fd, buffer + 2 * page * DS_PAGE_SIZE, DS_PAGE_SIZE,
+			  page * DS_PAGE_SIZE) != (ssize_t)DS_PAGE_SIZE) {
+			close(fd);
+			return -EIO;
+		}
+	close(fd);
+	return 0;
+}
+
+static int page_frames(const char *buffer, uint64_t *frames)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	for (size_t page = 0; page < PAGES; page++) {
+		uint64_t entry, address = (uint64_t)buffer + 2 * page * DS_PAGE_SIZE;
+
+		if (pread(fd, &entry, sizeof(entry), address / DS_PAGE_SIZE * sizeof(entry)) !=
+			    sizeof(entry) ||
+		    !(entry >> 63)) {
+			close(fd);
+			return -EIO;
+		}
+		frames[page] = entry & ((1ULL << 55) - 1);
+	}
+	close(fd);
+	qsort(frames, PAGES, sizeof(*frames), by_value);
+	return 0;
+}
+
+static int make_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	char *data = malloc(SIZE);
+	int err = fd < 0 || !data;
+
+	if (!err) {
+		memset(data, 0x5a, SIZE);
+		err = write(fd, data, SIZE) != (ssize_t)SIZE || fsync(fd);
+	}
+	free(data);
+	if (fd >= 0)
+		close(fd);
+	return err ? -EIO : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static uint64_t frames[PAGES];
+	struct kernel_error error = {""};
+	struct kernel_side *kernel = NULL;
+	struct page_set *set = NULL;
+	struct agent_config config;
+	struct found found = {.wanted = frames};
+	const uint32_t shared = DS_SLOT_NONE;
+	char path[4096];
+	char *buffer;
+	int err, fd;
+
+	printf("1..2\n");
+	snprintf(path, sizeof(path), "%s/pages.data", argc > 1 ? argv[1] : ".");
+	agent_config__defaults(&config);
+	buffer = mmap(NULL, 2 * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (buffer == MAP_FAILED || madvise(buffer, 2 * SIZE, MADV_NOHUGEPAGE))
+		return 1;
+	memset(buffer, 1, 2 * SIZE);
+	err = make_file(path);
+	if (!err)
+		err = kernel_side__new(&config, &kernel, &error);
+	if (!err)
+		err = page_set__new(kernel_side__tables(kernel)->memory_pages, &set);
+	if (err) {
+		printf("Bail out! %s %s\n", error.message, strerror(-err));
+		return 1;
+	}
+	fd = page_set__fd(set);
+	err = bpf_map_update_elem(kernel_side__tables(kernel)->page_sets_fd, &shared, &fd, BPF_ANY);
+	if (!err)
+		err = kernel_side__attach(kernel, &error);
+	if (!err)
+		err = read_file(path, buffer);
+	if (!err)
+		err = page_frames(buffer, frames);
+	page_set__sweep(set, match, &found);
+	printf("%s 1 - all %d page frames that the device wrote are in the set (%" PRIu64
+	       ", error %d)\n",
+	       !err && found.hits == PAGES ? "ok" : "not ok", PAGES, found.hits, err);
+	/* The disk may read something else meanwhile. */
+	printf("%s 2 - next to nothing else is (%" PRIu64 ")\n",
+	       found.extra <= 64 ? "ok" : "not ok", found.extra);
+	unlink(path);
+	page_set__free(set);
+	kernel_side__free(kernel);
+	return err != 0;
+}

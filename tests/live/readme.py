@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fills in the README's examples and references from a live run, or checks that they are there.
+
+readme.py BUILD         rewrites README.md
+readme.py BUILD bench   the same for the cost section, from tests/bench/run's table on stdin
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+import harness
+
+README = os.path.join(os.path.dirname(__file__), "..", "..", "README.md")
+
+
+def fill(text, name, content):
+    """Replaces what stands between <!-- name --> and <!-- end name -->."""
+    begin, end = f"<!-- {name} -->", f"<!-- end {name} -->"
+    assert begin in text and end in text, f"README.md has no section {name}"
+    pattern = re.escape(begin) + ".*?" + re.escape(end)
+    return re.sub(pattern, lambda _: f"{begin}\n{content.rstrip()}\n{end}", text, flags=re.S)
+
+
+def section(text, name):
+    match = re.search(f"<!-- {re.escape(name)} -->\n(.*?)<!-- end {re.escape(name)} -->", text, re.S)
+    return match and match.group(1)
+
+
+def example(build, url, *arguments):
+    output = subprocess.run([f"{build}/dirtyscope", *arguments], capture_output=True, text=True, check=True,
+                            env={**os.environ, "DIRTYSCOPE_URL": url}).stdout
+    return f"```\n$ dirtyscope {' '.join(arguments)}\n{output}```"
+
+
+def main():
+    build = sys.argv[1]
+    with open(README, encoding="utf-8") as readme:
+        text = readme.read()
+    if sys.argv[2:] == ["bench"]:
+        text = fill(text, "bench", sys.stdin.read())
+    else:
+        reference = subprocess.run([f"{build}/dirtyscope", "metrics"], capture_output=True, text=True, check=True)
+        text = fill(text, "metrics", reference.stdout)
+        with tempfile.NamedTemporaryFile(dir=build) as data, harness.Agent(interval=2) as agent:
+            data.write(os.urandom(256 << 20))
+            data.flush()
+            os.fsync(data.fileno())
+            agent.settle()
+            subprocess.run(["dd", f"if={data.name}", "of=/dev/null", "bs=1M", "iflag=direct"], check=True,
+                           stderr=subprocess.DEVNULL)
+            time.sleep(2)  # the interval that holds the read ends
+            url = agent.url
+            text = fill(text, "example: top", example(build, url, "top", "-b", "-n", "1", "-l", "5"))
+            text = fill(text, "example: devices", example(build, url, "devices"))
+            text = fill(text, "example: flows", example(build, url, "flows", "--limit", "3"))
+            text = fill(text, "example: sensors", example(build, url, "sensors"))
+    with open(README, "w", encoding="utf-8") as readme:
+        readme.write(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Full tables: counted as lost by reason, said aloud, and no page missing from the totals."""
+from harness import (Agent, Suite, Workload, equal, eventually, require_root, true)
+
+suite = Suite()
+agent = Agent("--max-processes", "16")
+
+
+def holds(sensor):
+    return sensor["offered"] == sensor["counted"] + sum(sensor["lost"].values())
+
+
+@suite.test("a full process table: lost events counted, pages kept")
+def full():
+    agent.settle()
+    before = agent.total("cpu")
+    with Workload("sleepers", 50, 200) as workload:
+        written = workload.go()["written"]
+        equal(written, 10000, "the workload's own count")
+        agent.settle()
+        counted = agent.total("cpu") - before
+        true(counted >= written, f"{counted} of {written} pages in the totals")
+        limits = agent.json("/api/v1/summary")["limits"]
+        equal((limits["processes"], limits["processes_used"]), (16, 16), "slots, and slots in use")
+        fault = agent.sensors()["fault"]
+        true(fault["lost"]["processes_full"] >= 180 * 50, f"lost: {fault['lost']}")
+        return f"lost: {fault['lost']}"
+
+
+@suite.test("the sensor says that it is partial, and why")
+def said():
+    fault = agent.sensors()["fault"]
+    equal(fault["state"], "partial", "state of the fault sensor")
+    true("processes_full" in fault["reason"] or "--max-processes" in fault["reason"],
+         f"reason: {fault['reason']!r}")
+    events = agent.json("/api/v1/events?limit=1000")["events"]
+    true(any(event["type"] == "sensor" and event["subject"] == "fault" for event in events),
+         "no event tells of it")
+
+
+@suite.test("offered = counted + lost, exactly")
+def identity():
+    eventually("the identity", lambda: all(holds(s) for s in agent.sensors().values()), 10)
+    series = agent.metrics()
+    for name in agent.sensors():
+        label = ("sensor", name)
+        offered = series[("dirtyscope_sensor_events_offered_total", (label,))]
+        counted = series[("dirtyscope_sensor_events_counted_total", (label,))]
+        lost = sum(value for (metric, labels), value in series.items()
+                   if metric == "dirtyscope_sensor_events_lost_total" and label in labels)
+        equal(counted + lost, offered, f"metrics of {name}: counted + lost")
+
+
+@suite.test("slots come back when the writers have left")
+def back():
+    def slots():
+        with Workload("anonymous", 300) as workload:
+            workload.go()
+            agent.settle()
+            process = agent.process(workload.pid)
+            return process and process["written"]["cpu"]["first_touch"] >= 300
+    eventually("a new process gets a slot", slots, 90, 1)
+
+
+require_root()
+with agent:
+    suite.run()

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Who may run it, what it says otherwise, and what it leaves behind: nothing."""
+import json
+import os
+import shutil
+import signal
+
+import harness
+from harness import (Agent, Skip, Suite, Workload, equal, eventually, require_root, run, scratch,
+                     true)
+
+suite = Suite()
+directory = scratch()
+binary = os.path.join(directory, "dirtyscope")
+
+
+def as_nobody(*capabilities):
+    names = ",".join(f"+{name}" for name in capabilities)
+    keep = f"-all,{names}" if names else "-all"
+    return ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+            "--bounding-set", keep, "--inh-caps", keep, "--ambient-caps", keep)
+
+
+def refused(prefix, *words):
+    """Exit status 3, and one line that holds the words."""
+    done = run(*prefix, binary, "agent", "--web.listen-address", "127.0.0.1:0", timeout=30)
+    equal(done.returncode, 3, f"exit status; it said {done.stderr!r}")
+    equal(done.stderr.count("\n"), 1, f"lines in {done.stderr!r}")
+    for word in words:
+        true(word in done.stderr, f"it does not name {word}: {done.stderr!r}")
+    return done.stderr.strip()
+
+
+def programs():
+    done = run("bpftool", "prog", "show", "-j")
+    if done.returncode:
+        raise Skip(f"bpftool: {done.stderr.strip()}")
+    return {program["id"] for program in json.loads(done.stdout)}
+
+
+@suite.test("uid 65534 with CAP_BPF and CAP_PERFMON: runs, counts and serves")
+def nobody():
+    with Agent(prefix=as_nobody("bpf", "perfmon")) as agent:
+        with open(f"/proc/{agent.pid}/status", encoding="ascii") as status:
+            true("Uid:\t65534\t65534" in status.read(), "the agent is not uid 65534")
+        with Workload("anonymous", 1000) as workload:
+            agent.settle()
+            before = agent.written(workload.pid)["first_touch"]
+            workload.go()
+            agent.settle()
+            equal(agent.written(workload.pid)["first_touch"] - before, 1000, "pages")
+        for name in ("fault", "pagecache", "block", "net"):
+            equal(agent.sensors()[name]["state"], "active", f"sensor {name}")
+        equal(agent.stop(), 0, "exit status after SIGTERM")
+
+
+@suite.test("without CAP_BPF: exit 3 and one line", (), ("CAP_BPF",))
+@suite.test("without CAP_PERFMON: exit 3 and one line", ("bpf",), ("CAP_PERFMON",))
+@suite.test("with CAP_PERFMON alone: exit 3 and one line", ("perfmon",), ("CAP_BPF",))
+def less(capabilities, words):
+    return refused(as_nobody(*capabilities), *words)
+
+
+@suite.test("without BTF: exit 3 and one line")
+def no_btf():
+    empty = os.path.join(directory, "empty")
+    os.mkdir(empty)
+    hide = ("unshare", "--mount", "sh", "-c",
+            'mount --bind "$0" /sys/kernel/btf && exec "$@"', empty)
+    if run(*hide, "true").returncode:
+        raise Skip("a mount namespace")
+    return refused(hide, "BTF")
+
+
+@suite.test("SIGTERM: a clean exit", signal.SIGTERM)
+@suite.test("SIGINT: a clean exit", signal.SIGINT)
+def ends(number):
+    before = programs()
+    with Agent() as agent:
+        true(programs() - before, "no program is loaded")
+        equal(agent.stop(number), 0, "exit status")
+    eventually("all programs are gone", lambda: not programs() - before, 10)
+
+
+@suite.test("kill -9 leaves no program, no map and no socket")
+def killed():
+    before = programs()
+    path = os.path.join(directory, "socket")
+    with Agent(listen=f"unix:{path}") as agent:
+        equal(agent.get("/-/healthy").status, 200, "healthy over the Unix socket")
+        true(programs() - before, "no program is loaded")
+        agent.stop(signal.SIGKILL)
+    eventually("all programs are gone", lambda: not programs() - before, 10)
+    with Agent(listen=f"unix:{path}") as agent:  # the dead one's socket is in nobody's way
+        equal(agent.get("/-/healthy").status, 200, "healthy over the Unix socket, again")
+
+
+require_root()
+shutil.copy2(harness.BINARY, binary)
+harness.BINARY = binary  # where everybody may read it
+os.chmod(binary, 0o755)
+suite.run()

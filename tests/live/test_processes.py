@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Who a process is: reused pids, short lives, exits; nothing merged, nothing lost, nothing kept."""
+import signal
+import time
+
+from harness import (Agent, Suite, Workload, equal, eventually, require_root, true, within)
+
+suite = Suite()
+agent = Agent()
+
+
+def same_pid(pid):
+    return [process for process in agent.processes() if process["pid"] == pid]
+
+
+def cpu(process):
+    return sum(process["written"]["cpu"].values())
+
+
+@suite.test("a reused pid is two processes")
+def reuse():
+    with Workload("reuse", 500) as workload:
+        pid = workload.go()["other"]
+        agent.settle()
+        found = sorted(same_pid(pid), key=lambda process: process["start_boottime_ns"])
+        equal(len(found), 2, f"processes with pid {pid}")
+        first, second = found
+        true(first["start_boottime_ns"] != second["start_boottime_ns"], "the same start")
+        equal(first["state"], "exited", "state of the first")
+        true(second["state"] != "exited", "the second is listed as exited")
+        equal(cpu(first), 500, "pages of the first")
+        within(cpu(second), 500, 520, "pages of the second, with its own stack and data")
+        equal(agent.process(pid)["start_boottime_ns"], second["start_boottime_ns"],
+              "start of the process that the pid names now")
+
+
+@suite.test("an exited process stays listed, then its pages stay in the total")
+def exited():
+    with Workload("anonymous", 3000) as workload:
+        workload.go()
+    agent.settle()
+    process = agent.process(workload.pid)
+    true(process, "it is not listed")
+    equal(process["state"], "exited", "state")
+    equal(process["written"]["cpu"]["first_touch"] >= 3000, True, "its pages")
+    total = agent.total("cpu")
+    end = time.monotonic() + 90
+    while agent.process(workload.pid):
+        true(time.monotonic() < end, "still listed after 90 s")
+        now = agent.total("cpu")
+        true(now >= total, f"the total fell from {total} to {now}")
+        total = now
+        time.sleep(0.5)
+    gone = 90 - (end - time.monotonic())
+    within(gone, 50, 75, "seconds that it was listed")
+    now = agent.total("cpu")
+    true(now >= total, f"the total fell from {total} to {now} when it left the list")
+    return f"listed for {gone:.0f} s"
+
+
+def storm(count):
+    """That many short processes of 4 pages, on two CPUs; their truth in pages."""
+    with Workload("spawn", 4, count // 2) as one, Workload("spawn", 4, count // 2) as two:
+        one.start()
+        two.start()
+        return one.finish()["written"] + two.finish()["written"]
+
+
+def identity(sensor):
+    return sensor["offered"] == sensor["counted"] + sum(sensor["lost"].values())
+
+
+@suite.test("each short process has its own pages, and no other's")
+def own_pages():
+    with Workload("spawn", 7, 900) as spawner:
+        spawner.go()
+        agent.settle()
+        begin = agent.process(spawner.pid)["start_boottime_ns"]
+        short = [process for process in agent.processes("&filter=workload")
+                 if process["start_boottime_ns"] > begin]
+    equal({process["state"] for process in short}, {"exited"}, "states of the short processes")
+    equal({cpu(process) for process in short}, {7}, "pages of the short processes")
+    within(len(short), 800, 900, "short processes listed")
+
+
+@suite.test("100,000 short processes: every page in the totals, every slot given back")
+def short_lives():
+    agent.settle()
+    before = agent.total("cpu")
+    living = len([p for p in agent.processes() if p["state"] != "exited"])
+    # Every slot is used once: what is allocated at most, in the tables too, is allocated now.
+    agent.child.send_signal(signal.SIGSTOP)
+    truth = storm(20000)
+    agent.child.send_signal(signal.SIGCONT)
+    agent.settle()
+    warm = agent.rss()
+    worst = warm
+    for _ in range(5):
+        truth += storm(20000)
+        worst = max(worst, agent.rss())
+    agent.settle()
+    counted = agent.total("cpu") - before
+    true(counted >= truth, f"counted {counted} of {truth} pages")
+    eventually("the table holds the living again", lambda: len(
+        [p for p in agent.processes() if p["state"] != "exited"]) <= living + 10, 10)
+    true(len([p for p in agent.processes() if p["state"] == "exited"]) <= 1000,
+         "more than 1000 exited processes are listed")
+    used = agent.json("/api/v1/summary")["limits"]["processes_used"]
+    true(used <= living + 20, f"{used} slots in use, {living} processes live")
+    end = agent.rss()
+    within(end, 0, warm * 1.05, "KiB of RSS after")
+    within(worst, 0, warm * 1.05, "KiB of RSS at worst")
+    return f"RSS {warm} KiB warm, {worst} at worst, {end} after; slots used {used}"
+
+
+@suite.test("every sensor's identity holds after it")
+def identities():
+    def all_hold():
+        return all(identity(sensor) for sensor in agent.sensors().values())
+    eventually("offered = counted + lost", all_hold, 10)
+    lost = {name: {reason: n for reason, n in sensor["lost"].items() if n}
+            for name, sensor in agent.sensors().items()}
+    return f"lost: {({name: reasons for name, reasons in lost.items() if reasons})}"
+
+
+require_root()
+with agent:
+    suite.run()

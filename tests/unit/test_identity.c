@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who a process is: cgroup, container, VM, user. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include "tests/unit/proc_tree.h"
+
+#include <cmocka.h>
+
+#include "agent/cgroup.h"
+#include "agent/hypervisor.h"
+#include "agent/procfs.h"
+
+#define ID_A "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ID_B "ffff456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void test_cgroup(void **state)
+{
+	static const struct {
+		const char *text, *path;
+	} cases[] = {
+		{"0::/user.slice/a.scope\n", "/user.slice/a.scope"},
+		{"0::/\n", "/"},
+		{"", ""},
+		{"9:name=systemd:/s\n4:memory:/m\n1:cpu:/a-longer-one\n0::/\n", "/m"},
+		{"9:name=systemd:/s\n4:memory:/\n1:cpu:/a-longer-one\n0::/\n", "/s"},
+		{"9:name=systemd:/\n4:memory:/\n2:pids:/x\n1:cpu,cpuacct:/longer\n0::/\n",
+		 "/longer"},
+		{"4:cpu,memory,x:/m\n0::/\n", "/m"},
+		{"4:memory_x:/m\n3:name=systemd:/s\n", "/s"},
+		{"4:memory:/m\n0::/v2\n", "/v2"},
+		{"0::/with:colon/b\n", "/with:colon/b"},
+		{"0::/gone (deleted)\n", "/gone"},
+		{"0::/cut/with/no/end", ""},
+		{"4:memory:/m\n0::/cu", "/m"},
+		{"::\n:\n\nx\n0:\n0::relative\n", ""},
+		{"0::/../outside\n", "/../outside"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *text = strdup(cases[i].text);
+
+		assert_string_equal(cgroup__choose(text, strlen(text)), cases[i].path);
+		free(text);
+	}
+}
+
+static void test_container(void **state)
+{
+	static const struct {
+		const char *path, *id;
+	} cases[] = {
+		{"/docker/" ID_A, ID_A},
+		{"/system.slice/docker-" ID_A ".scope", ID_A},
+		{"/kubepods.slice/p.slice/cri-containerd-" ID_A ".scope", ID_A},
+		{"/kubepods/besteffort/pod1-2-3/" ID_A, ID_A},
+		{"/kubepods/pod1/crio-" ID_A, ID_A},
+		{"/user.slice/libpod-" ID_A ".scope/container", ID_A},
+		{"/machine.slice/libpod-conmon-" ID_A ".scope", NULL},
+		{"/kubepods-x.slice:cri-containerd:" ID_A, ID_A},
+		{"/docker/" ID_A "/docker/" ID_B "/init.scope", ID_B},
+		{"/process_api/775a533d2c43fbdd63c4185eb7613b16", NULL},
+		{"/docker/" ID_A "0", NULL},
+		{"/docker/x" ID_A, NULL},
+		{"/docker/0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef", NULL},
+		{"/", NULL},
+		{"", NULL},
+		{"/.scope", NULL},
+	};
+	char id[CONTAINER_ID_LENGTH + 1];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(cgroup__container(cases[i].path, id), cases[i].id != NULL);
+		if (cases[i].id)
+			assert_string_equal(id, cases[i].id);
+	}
+}
+
+#define ARGUMENTS(text) text "\0", sizeof(text)
+
+static void test_vm_name(void **state)
+{
+	static const struct {
+		const char *program, *arguments;
+		size_t length;
+		const char *name;
+	} cases[] = {
+		{"qemu-system-x86_64", ARGUMENTS("q\0-name\0guest=web,debug-threads=on"), "web"},
+		{"qemu-system-x86_64", ARGUMENTS("q\0-name\0web,process=x"), "web"},
+		{"qemu-system-x86_64", ARGUMENTS("q\0-name\0debug-threads=on,guest=a,,b"), "a,b"},
+		{"qemu-system-x86_64", ARGUMENTS("q\0-name\0debug-threads=on"), NULL},
+		{"qemu-system-x86_64", ARGUMENTS("q\0--name\0dash"), "dash"},
+		{"qemu-system-x86_64", ARGUMENTS("q\0-names\0x"), NULL},
+		{"qemu-system-x86_64", ARGUMENTS("q\0-name"), NULL},
+		{"qemu-system-x86_64", ARGUMENTS("-name\0x"), NULL},
+		{"qemu-system-x86_64", "q\0-name\0cut", 11, NULL},
+		{"firecracker", ARGUMENTS("f\0--id\0vm-7\0--name\0no"), "vm-7"},
+		{"firecracker", ARGUMENTS("f\0--id=vm-8"), "vm-8"},
+		{"firecracker", ARGUMENTS("f\0--id="), NULL},
+		{"unknown", ARGUMENTS("u\0--name\0a,b=c"), "a,b=c"},
+		{"vmware-vmx", ARGUMENTS("v\0--name\0x"), NULL},
+		{"unknown", "", 0, NULL},
+	};
+	char name[VM_NAME_SIZE], arguments[400] = "q\0-name\0";
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct hypervisor *hypervisor = hypervisor__find(cases[i].program);
+		char *copy = malloc(cases[i].length ? cases[i].length : 1);
+
+		memcpy(copy, cases[i].arguments, cases[i].length);
+		assert_int_equal(hypervisor__vm_name(hypervisor, copy, cases[i].length, name),
+				 cases[i].name != NULL);
+		if (cases[i].name)
+			assert_string_equal(name, cases[i].name);
+		free(copy);
+	}
+	memset(arguments + 8, 'n', 300);
+	assert_true(hypervisor__vm_name(hypervisor__find("qemu-kvm"), arguments, 309, name));
+	assert_int_equal(strlen(name), VM_NAME_SIZE - 1);
+	assert_null(hypervisor__find("bash"));
+	assert_null(hypervisor__find(""));
+	assert_null(hypervisor__find("kvm-nothing"));
+}
+
+static struct process_identity *identify(const struct tree *tree, const struct procfs_users *users,
+					 uint32_t tgid)
+{
+	struct process_identity known = {.tgid = tgid,
+					 .start_boottime_ns = ticks_to_ns(500) + 1,
+					 .uid = 1000,
+					 .vm_name = "stale"};
+	struct process_identity *identity = NULL;
+
+	assert_int_equal(procfs__identify(tree->root, users, &known, &identity), 0);
+	assert_int_equal(identity->tgid, tgid);
+	assert_int_equal(identity->references, 1);
+	return identity;
+}
+
+static void test_identify(void **state)
+{
+	struct tree *tree = *state;
+	struct process_identity known = {.tgid = 10, .start_boottime_ns = 1}, *identity;
+	struct procfs_users *users;
+	char path[PATH_MAX], *large = calloc(1, 70000);
+
+	tree__puts(tree, "passwd", "me:x:1000:1000::/:/bin/sh\n");
+	users = procfs_users__new(tree__path(tree, "passwd", path));
+
+	/* Nothing but its stat: the rest may not be read. */
+	write_stat(tree, 10, "bare) x", 'S', 0, 1, 500);
+	identity = identify(tree, users, 10);
+	assert_string_equal(identity->comm, "bare) x");
+	assert_string_equal(identity->user, "me");
+	assert_string_equal(identity->cmdline, "");
+	assert_string_equal(identity->cgroup, "");
+	assert_null(identity->container);
+	assert_null(identity->vm_name);
+	process_identity__put(identity);
+	assert_int_equal(procfs__identify(tree->root, users, &known, &identity), -ESRCH);
+	assert_null(identity);
+	known.tgid = 11;
+	assert_int_equal(procfs__identify(tree->root, users, &known, &identity), -ESRCH);
+
+	/* All of it, in a container. */
+	tree__write(tree, "10/cmdline", "run\0-a\0two words\0\0", 18);
+	tree__puts(tree, "10/cgroup", "0::/docker/" ID_A "\n");
+	identity = identify(tree, users, 10);
+	assert_string_equal(identity->cmdline, "run -a two words");
+	assert_string_equal(identity->cgroup, "/docker/" ID_A);
+	assert_string_equal(identity->container, ID_A);
+	process_identity__put(identity);
+
+	/* A command line and cgroups without end. */
+	memset(large, 'x', 69999);
+	tree__puts(tree, "10/cmdline", large);
+	tree__puts(tree, "10/cgroup", large);
+	identity = identify(tree, users, 10);
+	assert_int_equal(strlen(identity->cmdline), PROCFS_CMDLINE_MAX);
+	assert_string_equal(identity->cgroup, "");
+	process_identity__put(identity);
+
+	/* QEMU, by its program; replaced on disk since. */
+	tree__write(tree, "10/cmdline", "/usr/bin/kvm\0-name\0guest=db\0", 28);
+	tree__link(tree, "10/exe", "/usr/bin/qemu-system-x86_64 (deleted)");
+	identity = identify(tree, users, 10);
+	assert_string_equal(identity->vm_name, "db");
+	assert_string_equal(identity->hypervisor, "qemu");
+	process_identity__put(identity);
+
+	/* An unknown program that holds a KVM VM among other things. */
+	write_stat(tree, 12, "vmm", 'S', 0, 1, 500);
+	tree__write(tree, "12/cmdline", "/opt/vmm\0", 9);
+	tree__link(tree, "12/fd/0", "/dev/null");
+	tree__link(tree, "12/fd/1", "anon_inode:kvm-vcpu:0");
+	identity = identify(tree, users, 12);
+	assert_null(identity->vm_name);
+	process_identity__put(identity);
+	tree__link(tree, "12/fd/9", "anon_inode:kvm-vm");
+	identity = identify(tree, users, 12);
+	assert_string_equal(identity->vm_name, "pid-12");
+	assert_string_equal(identity->hypervisor, "kvm");
+	process_identity__put(identity);
+
+	/* A kernel thread has no command line, whatever it is called. */
+	write_stat(tree, 12, "kvm", 'S', 0x200000, 1, 500);
+	identity = identify(tree, users, 12);
+	assert_string_equal(identity->cmdline, "");
+	assert_null(identity->vm_name);
+	process_identity__put(identity);
+	procfs_users__free(users);
+	free(large);
+}
+
+static void test_users(void **state)
+{
+	struct tree *tree = *state;
+	struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	struct procfs_users *users;
+	char path[PATH_MAX];
+
+	tree__path(tree, "passwd", path);
+	users = procfs_users__new(path); /* not there yet */
+	assert_string_equal(procfs_users__name(users, 0), "");
+	tree__puts(tree, "passwd",
+		   "root:x:0:0::/:/bin/sh\n#c:x:5:5:::\n\n+::6:::\n:x:7:::\nbad\nx:y\n"
+		   "n:x:-1:::\nbig:x:99999999999:::\nb:x:20:1:::\na:x:20:1:::\n"
+		   "max:x:4294967295:1:::\nend:x:30:");
+	procfs_users__refresh(users);
+	assert_string_equal(procfs_users__name(users, 0), "root");
+	assert_string_equal(procfs_users__name(users, 5), "");
+	assert_string_equal(procfs_users__name(users, 6), "");
+	assert_string_equal(procfs_users__name(users, 7), "");
+	assert_string_equal(procfs_users__name(users, 20), "b");
+	assert_string_equal(procfs_users__name(users, 30), "end");
+	assert_string_equal(procfs_users__name(users, UINT32_MAX), "max");
+	tree__puts(tree, "passwd", "new:x:0:0::/:/bin/sh\n");
+	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+	procfs_users__refresh(users);
+	assert_string_equal(procfs_users__name(users, 0), "new");
+	unlink(path);
+	procfs_users__refresh(users);
+	assert_string_equal(procfs_users__name(users, 0), "new");
+	procfs_users__free(users);
+	procfs_users__free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test(test_container),
+		cmocka_unit_test(test_vm_name),
+		cmocka_unit_test_setup_teardown(test_identify, tree__set_up, tree__tear_down),
+		cmocka_unit_test_setup_teardown(test_users, tree__set_up, tree__tear_down),
+	};
+
+	return cmocka_run_group_tests_name("identity", tests, NULL, NULL);
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the routes answer from a snapshot made by hand, read back with jansson. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "api/routes.h"
+#include "api/scrape.h"
+#include "tests/unit/sample_snapshot.h"
+
+struct fixture {
+	struct api_context context;
+	struct api_counters counters;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct snapshot *snapshot;
+
+	fixture->context = (struct api_context){
+		.board = board__new(),
+		.history = history__new(10),
+		.events = events__new(),
+		.scrape = scrape__new(&fixture->counters),
+	};
+	for (uint64_t sequence = 1; sequence <= 3; sequence++) {
+		snapshot = sample_snapshot(sequence);
+		snapshot->time.tv_sec += (time_t)sequence;
+		history__add(fixture->context.history, snapshot);
+		board__publish(fixture->context.board, snapshot);
+	}
+	events__add(fixture->context.events, "agent", "info", "agent", "started");
+	events__add(fixture->context.events, "device", "warning", "pci/x", "named %s",
+		    SAMPLE_HOSTILE);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	scrape__free(fixture->context.scrape);
+	events__free(fixture->context.events);
+	history__free(fixture->context.history);
+	board__free(fixture->context.board);
+	free(fixture);
+	return 0;
+}
+
+/* The answer as JSON; its status must be the expected one. */
+static json_t *get(void **state, const char *uri, unsigned status)
+{
+	struct fixture *fixture = *state;
+	struct answer answer = {};
+	char copy[512];
+	struct route_call call = {
+		.method = "GET", .uri = copy, .accept = "", .accept_encoding = ""};
+	json_error_t error;
+	json_t *json;
+
+	snprintf(copy, sizeof(copy), "%s", uri);
+	routes__answer(&fixture->context, &call, &answer);
+	if (answer.status != status)
+		fail_msg("%s: %u %s", uri, answer.status, answer.text.data);
+	json = json_loads(answer.text.data, JSON_REJECT_DUPLICATES, &error);
+	if (!json)
+		fail_msg("%s: %s at %d\n%s", uri, error.text, error.position, answer.text.data);
+	answer__free(&answer);
+	return json;
+}
+
+static const char *text_at(json_t *json, const char *key)
+{
+	return json_string_value(json_object_get(json, key));
+}
+
+static long long number_at(json_t *json, const char *key)
+{
+	assert_true(json_is_integer(json_object_get(json, key)));
+	return json_integer_value(json_object_get(json, key));
+}
+
+/* The values of one integer field down a list, as "1 2 3". */
+static const char *column(json_t *answer, const char *list, const char *field, char out[256])
+{
+	size_t index, length = 0;
+	json_t *item;
+
+	out[0] = '\0';
+	json_array_foreach(json_object_get(answer, list), index, item)
+	{
+		length += (size_t)snprintf(
+			out + length, 256 - length, "%s%lld", index ? " " : "",
+			(long long)json_integer_value(json_object_get(item, field)));
+	}
+	return out;
+}
+
+static void summary(void **state)
+{
+	json_t *json = get(state, "/api/v1/summary", 200);
+
+	assert_string_equal(text_at(json, "time"), "2026-11-22T20:30:49.123Z");
+	assert_string_equal(text_at(json, "host"), "host");
+	assert_int_equal(number_at(json, "processes"), 6);
+	assert_int_equal(number_at(json_object_get(json, "totals"), "cpu"), 4681);
+	assert_int_equal(number_at(json_object_get(json, "sensors"), "partial"), 1);
+	assert_int_equal(number_at(json_object_get(json, "sensors"), "unavailable"), 1);
+	assert_true(json_is_true(json_object_get(json, "degraded")));
+	json_decref(json);
+}
+
+static void lists(void **state)
+{
+	const struct {
+		const char *query, *pids;
+	} cases[] = {
+		{"", "4000 300 12 12 12 7"},
+		{"?sort=pid&order=asc", "7 12 12 12 300 4000"},
+		{"?sort=pid&order=desc", "4000 300 12 12 12 7"},
+		{"?limit=2", "4000 300"},
+		{"?sort=pid&order=asc&limit=2&offset=1", "12 12"},
+		{"?offset=6", ""},
+		{"?limit=0", ""},
+		{"?filter=QEMU", "4000"},
+		{"?filter=again", "12 12 12"},
+		{"?filter=0123456789ABC", "4000"},
+		{"?filter=libvirt", "4000"},
+		{"?filter=30", "300"},
+		{"?filter=machine.slice", "4000"},
+		{"?filter=no-such", ""},
+		{"?filter=", "4000 300 12 12 12 7"},
+		{"?sort=comm&order=asc", "7 12 12 12 300 4000"},
+		{"?sort=first_touch&limit=1", "4000"},
+	};
+	char pids[256];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char uri[128];
+		json_t *json;
+
+		snprintf(uri, sizeof(uri), "/api/v1/processes%s", cases[i].query);
+		json = get(state, uri, 200);
+		if (strcmp(column(json, "processes", "pid", pids), cases[i].pids) != 0)
+			fail_msg("%s: %s", uri, pids);
+		if (!strstr(cases[i].query, "filter=") || strstr(cases[i].query, "filter=&"))
+			assert_int_equal(number_at(json, "total"), 6);
+		json_decref(json);
+	}
+}
+
+static void one_process(void **state)
+{
+	json_t *json = get(state, "/api/v1/processes/12", 200);
+
+	/* Of three the one that runs, with its own flow alone. */
+	assert_int_equal(number_at(json, "start_boottime_ns"), 200);
+	assert_string_equal(text_at(json, "state"), "running");
+	assert_int_equal(json_array_size(json_object_get(json, "flows")), 1);
+	json_decref(json);
+	json = get(state, "/api/v1/processes/12?start_boottime_ns=300", 200);
+	assert_string_equal(text_at(json, "state"), "exited");
+	assert_int_equal(json_array_size(json_object_get(json, "flows")), 0);
+	json_decref(json);
+	json = get(state, "/api/v1/processes/7", 200);
+	assert_string_equal(text_at(json, "comm"), "a\n\"\\\033[1m\xef\xbf\xbd");
+	json_decref(json);
+	json_decref(get(state, "/api/v1/processes/12?start_boottime_ns=301", 404));
+	json_decref(get(state, "/api/v1/processes/99", 404));
+	json_decref(get(state, "/api/v1/processes/", 404));
+	json_decref(get(state, "/api/v1/processes/abc", 400));
+	json_decref(get(state, "/api/v1/processes/7/x", 400));
+	json_decref(get(state, "/api/v1/processes/99999999999", 400));
+}
+
+static void devices(void **state)
+{
+	json_t *json = get(state, "/api/v1/devices/pci%2F0000%3A00%3A04.0", 200), *list;
+
+	/* The one that is there, not the one that was unplugged. */
+	assert_true(json_is_false(json_object_get(json, "gone")));
+	assert_int_equal(number_at(json, "exposed_pages"), 12);
+	assert_true(json_is_null(json_object_get(json, "exposed_reason")));
+	assert_int_equal(number_at(json_object_get(json, "dma"), "live_mappings"), 3);
+	assert_int_equal(number_at(json_object_get(json, "vfio"), "maps"), 9);
+	assert_true(json_is_null(json_object_get(json, "virtio")));
+	list = json_object_get(json, "exposures");
+	assert_int_equal(json_array_size(list), 2);
+	assert_int_equal(number_at(json_array_get(list, 0), "pid"), 4000);
+	assert_string_equal(text_at(json_array_get(list, 1), "comm"), "a\n\"\\\033[1m\xef\xbf\xbd");
+	list = json_object_get(json, "coverage");
+	assert_string_equal(text_at(json_array_get(list, 0), "sensor"), "block");
+	assert_string_equal(text_at(json_array_get(list, 0), "evidence"), "completed");
+	assert_string_equal(text_at(json_array_get(list, 1), "since"), "2026-11-22T20:30:16.000Z");
+	list = json_object_get(json, "not_seen");
+	assert_string_equal(json_string_value(json_array_get(list, 1)), "packets: \"copied\"");
+	assert_string_equal(text_at(json_object_get(json, "iommu"), "domain"), "DMA-FQ");
+	json_decref(json);
+	json = get(state, "/api/v1/devices/unattributed", 200);
+	assert_true(json_is_null(json_object_get(json, "dirty_pages")));
+	assert_true(json_is_null(json_object_get(json, "exposed_pages")));
+	assert_true(json_is_null(json_object_get(json, "iommu")));
+	assert_string_equal(text_at(json, "exposed_reason"), "no mapping of it was ever seen");
+	assert_int_equal(json_array_size(json_object_get(json, "exposures")), 0);
+	json_decref(json);
+	json = get(state, "/api/v1/devices/virtio%2Fvirtio1", 200);
+	assert_int_equal(number_at(json_object_get(json, "virtio"), "used"), 60);
+	assert_true(json_is_null(json_object_get(json, "vfio")));
+	json_decref(json);
+	json = get(state, "/api/v1/devices?filter=VDA", 200);
+	assert_int_equal(number_at(json, "total"), 1);
+	json_decref(json);
+	json_decref(get(state, "/api/v1/devices/virtio/virtio1", 200));
+	json_decref(get(state, "/api/v1/devices/virtio/virtio9", 404));
+	json_decref(get(state, "/api/v1/devices/virtio%2", 400));
+	json_decref(get(state, "/api/v1/devices/virtio%00", 400));
+}
+
+static void flows(void **state)
+{
+	json_t *json = get(state, "/api/v1/flows?sort=pages&order=asc", 200);
+	json_t *first = json_array_get(json_object_get(json, "flows"), 0);
+
+	assert_int_equal(number_at(json, "total"), 3);
+	assert_true(json_is_null(json_object_get(first, "pid")));
+	assert_true(json_is_null(json_object_get(first, "comm")));
+	json_decref(json);
+	json = get(state, "/api/v1/flows?pid=12", 200);
+	assert_int_equal(number_at(json, "total"), 1);
+	json_decref(json);
+	json = get(state, "/api/v1/flows?device=virtio/virtio1&pid=7", 200);
+	assert_int_equal(number_at(json, "total"), 0);
+	json_decref(json);
+	json = get(state, "/api/v1/flows?device=virtio%2Fvirtio1", 200);
+	assert_int_equal(number_at(json, "total"), 2);
+	json_decref(json);
+}
+
+static void history(void **state)
+{
+	json_t *json = get(state, "/api/v1/history", 200), *series, *values;
+	const char *name;
+
+	assert_int_equal(json_array_size(json_object_get(json, "time")), 3);
+	series = json_object_get(json, "series");
+	json_object_foreach(series, name, values) assert_int_equal(json_array_size(values), 3);
+	/* A pid that came again: the newest has the plain name. */
+	assert_non_null(json_object_get(series, "process:12:again"));
+	assert_non_null(json_object_get(series, "process:12:again@100"));
+	assert_non_null(json_object_get(series, "process:12:again@200"));
+	assert_non_null(json_object_get(series, "device:virtio/virtio1"));
+	json_decref(json);
+	json = get(state, "/api/v1/history?window=1", 200);
+	assert_int_equal(json_array_size(json_object_get(json, "time")), 2);
+	json_decref(json);
+	json_decref(get(state, "/api/v1/history?window=0", 400));
+	json_decref(get(state, "/api/v1/history?window=901", 400));
+}
+
+static void events(void **state)
+{
+	json_t *json = get(state, "/api/v1/events", 200);
+	json_t *list = json_object_get(json, "events");
+
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(text_at(json, "oldest"), "1");
+	assert_string_equal(text_at(json_array_get(list, 1), "id"), "2");
+	assert_string_equal(text_at(json_array_get(list, 1), "message"),
+			    "named a\n\"\\\033[1m\xef\xbf\xbd");
+	json_decref(json);
+	json = get(state, "/api/v1/events?after=1&limit=1", 200);
+	assert_int_equal(json_array_size(json_object_get(json, "events")), 1);
+	json_decref(json);
+	json = get(state, "/api/v1/events?after=9223372036854775807", 200);
+	assert_int_equal(json_array_size(json_object_get(json, "events")), 0);
+	json_decref(json);
+}
+
+static void not_ready(void **state)
+{
+	struct fixture *fixture = *state;
+	struct board *board = fixture->context.board;
+
+	fixture->context.board = board__new();
+	json_decref(get(state, "/-/healthy", 200));
+	json_decref(get(state, "/-/ready", 503));
+	json_decref(get(state, "/metrics", 503));
+	json_decref(get(state, "/api/v1/summary", 503));
+	json_decref(get(state, "/api/v1/events", 200));
+	/* A bad request is one whether ready or not. */
+	json_decref(get(state, "/api/v1/summary?x=1", 400));
+	board__free(fixture->context.board);
+	fixture->context.board = board;
+	json_decref(get(state, "/-/ready", 200));
+}
+
+/* openapi.json names every route, and every parameter with its bounds; nothing else. */
+static void openapi_matches_routes(void **state)
+{
+	json_t *api = get(state, "/api/v1/openapi.json", 200);
+	json_t *paths = json_object_get(api, "paths");
+	size_t routes = 0;
+
+	for (const struct route *route = api_routes; route->method; route++, routes++) {
+		json_t *get_it = json_object_get(json_object_get(paths, route->path), "get");
+		json_t *parameters = json_object_get(get_it, "parameters"), *item;
+		size_t index, count = 0, wanted = 0;
+
+		if (!get_it)
+			fail_msg("%s is not in openapi.json", route->path);
+		assert_string_equal(text_at(get_it, "summary"), route->help);
+		json_array_foreach(parameters, index, item)
+		{
+			const char *ref = text_at(item, "$ref");
+			const struct param_row *row = route->params;
+
+			if (ref)
+				item = json_object_get(
+					json_object_get(json_object_get(api, "components"),
+							"parameters"),
+					strrchr(ref, '/') + 1);
+			if (strcmp(text_at(item, "in"), "query") != 0)
+				continue;
+			count++;
+			while (row->name && strcmp(row->name, text_at(item, "name")) != 0)
+				row++;
+			if (!row->name)
+				fail_msg("%s takes no %s", route->path, text_at(item, "name"));
+			assert_string_equal(text_at(item, "description"), row->help);
+			item = json_object_get(item, "schema");
+			if (row->type == PARAM_CHOICE) {
+				json_t *names = json_object_get(item, "enum");
+
+				for (size_t i = 0; i < json_array_size(names); i++)
+					assert_string_equal(
+						json_string_value(json_array_get(names, i)),
+						param_row__choice(row, i));
+				assert_null(param_row__choice(row, json_array_size(names)));
+			} else if (row->type == PARAM_INTEGER) {
+				assert_int_equal(number_at(item, "minimum"), row->min);
+				assert_int_equal(number_at(item, "maximum"), row->max);
+			}
+		}
+		while (route->params && route->params[wanted].name)
+			wanted++;
+		assert_int_equal(count, wanted);
+	}
+	assert_int_equal(json_object_size(paths), routes);
+	json_decref(api);
+}
+
+/* Every answer, by a real validator. */
+static void answers_fit_openapi(void **state)
+{
+	static const struct {
+		const char *path, *uri;
+		unsigned status;
+	} cases[] = {
+		{"/", "/", 200},
+		{"/-/healthy", "/-/healthy", 200},
+		{"/-/ready", "/-/ready", 200},
+		{"/api/v1/summary", "/api/v1/summary", 200},
+		{"/api/v1/processes", "/api/v1/processes", 200},
+		{"/api/v1/processes/{pid}", "/api/v1/processes/12", 200},
+		{"/api/v1/cgroups", "/api/v1/cgroups", 200},
+		{"/api/v1/vms", "/api/v1/vms", 200},
+		{"/api/v1/devices", "/api/v1/devices", 200},
+		{"/api/v1/devices/{id}", "/api/v1/devices/unattributed", 200},
+		{"/api/v1/devices/{id}", "/api/v1/devices/pci%2F0000%3A00%3A04.0", 200},
+		{"/api/v1/devices/{id}", "/api/v1/devices/virtio%2Fvirtio1", 200},
+		{"/api/v1/flows", "/api/v1/flows", 200},
+		{"/api/v1/sensors", "/api/v1/sensors", 200},
+		{"/api/v1/history", "/api/v1/history", 200},
+		{"/api/v1/events", "/api/v1/events", 200},
+		{"error", "/api/v1/nothing", 404},
+		{"error", "/api/v1/flows?pid=x", 400},
+	};
+	FILE *validator = popen("/usr/bin/python3 tests/unit/validate.py", "w");
+
+	assert_non_null(validator);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		json_t *answer = get(state, cases[i].uri, cases[i].status);
+		json_t *line = json_pack("{s:s, s:o}", "path", cases[i].path, "answer", answer);
+
+		assert_int_equal(json_dumpf(line, validator, JSON_COMPACT), 0);
+		fputc('\n', validator);
+		json_decref(line);
+	}
+	assert_int_equal(pclose(validator), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(summary),
+		cmocka_unit_test(lists),
+		cmocka_unit_test(one_process),
+		cmocka_unit_test(devices),
+		cmocka_unit_test(flows),
+		cmocka_unit_test(history),
+		cmocka_unit_test(events),
+		cmocka_unit_test(not_ready),
+		cmocka_unit_test(openapi_matches_routes),
+		cmocka_unit_test(answers_fit_openapi),
+	};
+
+	return cmocka_run_group_tests_name("views", tests, set_up, tear_down);
+}

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""All tests of one cell of the matrix, in one virtual machine, in TAP: cell.py BUILD KERNEL MODE
+
+What was measured goes into BUILD/vm/KERNEL-MODE/results.json.
+"""
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "live"))
+
+import harness  # takes BUILD from the command line
+import agent_tests
+import fetch
+import initramfs
+import machine
+import matrix
+import recall
+from harness import equal, eventually, true
+
+RECORDS = os.path.join(HERE, "instructions.json")
+GROWTH = 1.10
+NO_UNMAP = 2  # DS_SOURCE_NO_UNMAP
+TIERS_MODE = "passthrough"
+POOL_PAGES = 64  # a driver's pools (NVMe: of its lists) may grow so much
+
+
+class Device:
+    """A disk or a network card, as the guest has it."""
+
+    def __init__(self, number, row):
+        self.number, self.row = number, row
+        self.names, self.disk, self.interface = set(), None, None
+        self.address = f"10.0.{number}.1"
+
+
+class Cell:
+    def __init__(self, build, series, mode):
+        self.kernel = next(row for row in matrix.KERNELS if row.series == series)
+        self.mode = next(row for row in matrix.MODES if row.name == mode)
+        self.directory = os.path.join(build, "vm", f"{series}-{mode}")
+        self.machine = machine.Machine(fetch.qemu(), initramfs.prepare(fetch.kernel(self.kernel)), self.mode,
+                                       self.directory, build, agent_tests.EXTRA_DEVICES)
+        self.disks = [Device(number, row) for number, row in enumerate(matrix.DISKS)]
+        self.nics = [Device(number, row) for number, row in enumerate(matrix.NICS)]
+        self.results = {"kernel": series, "mode": mode, "rows": [], "exposed": []}
+        self.at_rest = None
+        self.never_unmaps = set()  # devices that leave their mappings: the recorder has seen it
+
+    def device(self, name):
+        return next(device for device in self.disks + self.nics if device.row.name == name)
+
+    def save(self):
+        with open(os.path.join(self.directory, "results.json"), "w", encoding="utf-8") as file:
+            json.dump(self.results, file, indent=1)
+
+
+def add_tests(suite, cell):
+    call = cell.machine.call
+
+    @suite.test("every device is there")
+    def _():
+        found, release = call("devices")
+        call("mount_work")
+        true(release.startswith(cell.kernel.series + "."), f"the guest runs {release}")
+        cell.results["release"] = release
+        for device in cell.disks + cell.nics:
+            mine = [one for one in found if one["slot"] == device.row.slot]
+            true(mine, f"no {device.row.name} in the guest: {found}")
+            device.names = {name for one in mine for name in one["names"]}
+            device.disk = device.interface = mine[0]["node"]
+        return release
+
+    @suite.test("the kernel side loads, before network cards are up")
+    def _():
+        equal(call("recorder_start", seconds=150), "ready", "the recorder")
+
+    @suite.test("verified instructions have not grown by more than 10 %")
+    def _():
+        counts = call("recorder", "instructions")
+        cell.results["instructions"] = counts
+        with open(RECORDS, encoding="utf-8") as file:
+            known = json.load(file).get(cell.kernel.series, {})
+        if os.environ.get("VM_RECORD_INSTRUCTIONS"):
+            return f"{len(counts)} programs, to be recorded"
+        fresh = sorted(set(counts) - set(known))
+        true(not fresh, f"no record of {', '.join(fresh)}: VM_RECORD_INSTRUCTIONS=1 make test-vm writes tests/vm/instructions.json")
+        grown = [f"{name} from {known[name]} to {count}" for name, count in sorted(counts.items())
+                 if count > known[name] * GROWTH]
+        true(not grown, "grown: " + "; ".join(grown))
+        return f"{sum(counts.values())} instructions in {len(counts)} programs"
+
+    @suite.test("exposed pages before any I/O")
+    def _():
+        cell.at_rest = recall.dump(cell.machine)
+        return [f"{device.row.name}: {exposure(cell.at_rest, device)}" for device in cell.disks + cell.nics]
+
+    for device in cell.disks:
+        @suite.test(f"{device.row.name}: reads, nothing missed, at most 1 % extra")
+        def _(device=device):
+            row = recall.read(cell.machine, device, 2048)
+            cell.results["rows"].append(row)
+            equal(row["completed"]["missed"], 0, f"missed at completed ({row})")
+            equal(row["conservative"]["missed"], 0, f"missed at conservative ({row})")
+            true(row["completed"]["extra"] * 100 <= row["truth"], f"extra: {row}")
+            return describe(row)
+
+    for device in cell.disks:
+        @suite.test(f"{device.row.name}: writes are no device's writes to memory")
+        def _(device=device):
+            row = recall.write(cell.machine, device, 45000)
+            true(row["completed"]["extra"] <= 20, f"extra: {row}")
+            return describe(row)
+
+    for device in cell.nics:
+        @suite.test(f"{device.row.name} comes up")
+        def _(device=device):
+            call("interface_up", device.interface, device.address)
+            call("sink", device.address, recall.PORT)
+
+    for device in cell.nics:
+        for size in matrix.PACKET_SIZES:
+            @suite.test(f"{device.row.name}: packets of {size} bytes, nothing missed at conservative")
+            def _(device=device, size=size):
+                row = recall.receive(cell.machine, device, size, "before")
+                cell.results["rows"].append(row)
+                equal(row["conservative"]["missed"], 0, f"missed ({row})")
+                return describe(row)
+
+    for device in cell.disks + cell.nics:
+        @suite.test(f"{device.row.name}: exposed pages are what they were before I/O")
+        def _(device=device):
+            if device in cell.nics:
+                call("interface_down", device.interface)
+            want = exposure(cell.at_rest, device)
+            found = recall.dump(cell.machine)
+            if found.flags(device.names) & NO_UNMAP or found.never_unmapped(device.names):
+                cell.never_unmaps.add(device.row.name)
+                return "its driver never unmaps: the agent must say that exposure is unknown"
+            try:
+                eventually("the same as before", lambda: exposure(recall.dump(cell.machine), device) == want, 5, 0.5)
+            except AssertionError as error:
+                raise AssertionError(f"{exposure(recall.dump(cell.machine), device)}, {want} before") from error
+            grown = recall.dump(cell.machine).coherent(device.names) - cell.at_rest.coherent(device.names)
+            true(0 <= grown <= POOL_PAGES, f"coherent memory grew by {grown} pages")
+            return f"{want}; coherent memory grew by {grown} pages"
+
+    @suite.test("the kernel side ends, and loads again after network cards came up")
+    def _():
+        # A task may be preempted inside a program; another one's call of it is then left out, and the agent counts that.
+        missed = {name: count for name, count in call("recorder", "missed").items() if count}
+        equal(call("recorder_stop"), 0, "the recorder's status")
+        for device in cell.nics:
+            call("interface_up", device.interface, device.address)
+        equal(call("recorder_start", seconds=150), "ready", "the recorder")
+        return f"calls left out: {missed}" if missed else []
+
+    for device in cell.nics:
+        for size in matrix.PACKET_SIZES:
+            @suite.test(f"{device.row.name}: packets of {size} bytes, up before the agent")
+            def _(device=device, size=size):
+                row = recall.receive(cell.machine, device, size, "after")
+                cell.results["rows"].append(row)
+                return describe(row)
+
+    @suite.test("the kernel side ends again")
+    def _():
+        equal(call("recorder_stop"), 0, "the recorder's status")
+
+    if cell.mode.name == TIERS_MODE:
+        add_tiers(suite, cell)
+    agent_tests.add(suite, cell)
+
+
+def add_tiers(suite, cell):
+    """Tracepoints alone, on the workload that the trampolines were tested with."""
+    call = cell.machine.call
+
+    @suite.test("the kernel side loads with tracepoints alone")
+    def _():
+        equal(call("recorder_start", "--sensors.tier", "base", seconds=150), "ready", "the recorder")
+
+    for device in cell.disks:
+        @suite.test(f"{device.row.name}: tracepoints alone say the same of reads")
+        def _(device=device):
+            row = recall.read(cell.machine, device, 22000)
+            # Where virtio bypasses the DMA API, only functions see the status byte of a request.
+            equal(row["completed"]["missed"], row["status_missed"], f"missed ({row})")
+            true(row["completed"]["extra"] * 100 <= row["truth"], f"extra: {row}")
+            return describe(row)
+
+    @suite.test("they end")
+    def _():
+        equal(call("recorder_stop"), 0, "the recorder's status")
+
+
+def exposure(dump, device):
+    """By the counters, and by walking the ledger; without memory that is the device's for good."""
+    coherent = dump.coherent(device.names)
+    return {"exposed_pages": dump.exposed_pages(device.names) - coherent,
+            "in the ledger": len(dump.ledger(device.names)) - coherent}
+
+
+def describe(row):
+    return (f"{row['truth']} pages written; completed {row['completed']}; conservative {row['conservative']}")
+
+
+def main():
+    build, series, mode = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3]
+    suite = harness.Suite()
+    try:
+        cell = Cell(build, series, mode)
+    except fetch.Unavailable as error:
+        print(f"1..1\nnot ok 1 - kernel {series} can be had\n# {error}\n# VM_SKIP_KERNELS={series} goes on without")
+        return 1
+    add_tests(suite, cell)
+    with cell.machine:
+        try:
+            suite.run()
+        finally:
+            cell.save()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
