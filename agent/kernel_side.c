@@ -183,7 +183,8 @@ cleanup:
 	return 0;
 }
 
-/* From the last row: what ends something attaches before what begins it, or ends would be missed. */
+/* From the last row: what ends something attaches before what begins it, or ends would be missed.
+ */
 int kernel_side__attach(struct kernel_side *kernel, struct kernel_error *error)
 {
 	size_t attached = 0;
