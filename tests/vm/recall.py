@@ -48,7 +48,7 @@ class Dump:
         return sum(one["exposed_pages"] for one in self.sources if one["name"] in names)
 
     def never_unmapped(self, names):
-        """What is mapped by the hundred, and not once unmapped, has a driver that does not."""
+        """Reads mapped by the hundred, and not once unmapped, are a driver's that does not."""
         mine = [one for one in self.sources if one["name"] in names]
         return sum(one["maps"] for one in mine) >= 100 and not any(one["unmaps"] for one in mine)
 

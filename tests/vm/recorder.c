@@ -94,10 +94,9 @@ static void print_source(const struct recorder *recorder, uint32_t slot, FILE *f
 			&tables->device_stats[slot * tables->cpus + cpu];
 
 		exposed += stats->exposed_pages;
-		for (int direction = 0; direction < DS_DIRECTIONS; direction++) {
-			maps += stats->maps[direction];
-			unmaps += stats->unmaps[direction];
-		}
+		/* Memory for both directions is a driver's own, made once: only I/O tells. */
+		maps += stats->maps[DS_DMA_FROM_DEVICE];
+		unmaps += stats->unmaps[DS_DMA_FROM_DEVICE] + stats->unmaps[DS_DMA_TO_DEVICE];
 	}
 	/* Names in a guest are plain; they come from its drivers. */
 	fprintf(file,
