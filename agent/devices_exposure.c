@@ -15,7 +15,7 @@
 #include "agent/log.h"
 
 #define OWNERS_SHOWN 8
-#define READS_ENOUGH 32 /* completed, to tell that a driver does not unmap them */
+#define READS_ENOUGH 32 /* completed and not unmapped, to tell that a driver leaves them */
 
 static void forget_mappings(struct devices *devices, uint32_t slot,
 			    int (*forget)(struct kernel_side *kernel, uint32_t slot))
@@ -44,18 +44,17 @@ static void tell_of_no_unmap(struct devices *devices, const struct device_record
 }
 
 /*
- * Reads that its disks completed were mapped for it to write: where none of these was ever
- * unmapped, and addresses are physical ones, its driver does not. BPF sees that by itself only
- * when addresses come again.
+ * A read was unmapped before it completed, and with one unmap at least, unless its driver leaves it
+ * so (blk_rq_dma_unmap(); NVMe still unmaps what is a single segment). Only where addresses are
+ * physical ones. BPF sees that by itself, but only when addresses come again.
  */
 static bool reads_stay_mapped(const struct device_record *device, uint32_t flags)
 {
 	const struct ds_device_stats *stats = &device->stats;
 
 	return (flags & (DS_SOURCE_DIRECT | DS_SOURCE_TRANSLATED)) == DS_SOURCE_DIRECT &&
-	       stats->block_requests >= READS_ENOUGH &&
 	       stats->maps[DS_DMA_FROM_DEVICE] >= READS_ENOUGH &&
-	       !stats->unmaps[DS_DMA_FROM_DEVICE] && !stats->unmaps[DS_DMA_TO_DEVICE];
+	       stats->block_requests >= stats->unmaps[DS_DMA_FROM_DEVICE] + READS_ENOUGH;
 }
 
 /* A driver does not unmap, as BPF noticed or as we did: what it has in the ledger would stay for

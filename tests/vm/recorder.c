@@ -96,7 +96,7 @@ static void print_source(const struct recorder *recorder, uint32_t slot, FILE *f
 		exposed += stats->exposed_pages;
 		/* Memory for both directions is a driver's own, made once: only I/O tells. */
 		maps += stats->maps[DS_DMA_FROM_DEVICE];
-		unmaps += stats->unmaps[DS_DMA_FROM_DEVICE] + stats->unmaps[DS_DMA_TO_DEVICE];
+		unmaps += stats->unmaps[DS_DMA_FROM_DEVICE];
 	}
 	/* Names in a guest are plain; they come from its drivers. */
 	fprintf(file,
