@@ -2,6 +2,7 @@
 #include "agent/sampler.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "agent/log.h"
 #include "agent/processes.h"
 
+#define TRIM_SECONDS 5	    /* between two times that unused memory is given back */
 #define DRAIN_SECONDS 0.1   /* between two looks at processes that ended */
 #define BREATH_SECONDS 0.01 /* at least, between two looks at devices that came or went */
 
@@ -120,7 +122,7 @@ static void *run(void *argument)
 	struct sampler *sampler = argument;
 	const double interval = sampler->options.config->interval;
 	const int news = devices__fd(sampler->devices);
-	double next = seconds_now(), wake = next, breath = next;
+	double next = seconds_now(), wake = next, breath = next, trim = next;
 
 	for (;;) {
 		double now;
@@ -137,6 +139,11 @@ static void *run(void *argument)
 				log_error(
 					"interval not sampled; what it counted comes with the next",
 					"error=%s", strerrorname_np(-err));
+			/* A storm of processes leaves holes in the heap. */
+			if (now >= trim) {
+				malloc_trim(0);
+				trim = now + TRIM_SECONDS;
+			}
 			/* After a stall the missed intervals are not made up for. */
 			next = next + interval > now ? next + interval : now + interval;
 		} else {
