@@ -19,7 +19,7 @@ import matrix
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MEMORY = 1024  # MiB; below 2 GiB guest-physical addresses are offsets into the memory's file
-DISK_SECTORS = 65536
+DISK_SECTORS = 131072
 BOOTS, BOOT_SECONDS = 3, 60
 MAGIC = b"dirtyscope sector"
 TRACE = ["address_space_map", "dma_blk_io", "pci_nvme_read", "virtqueue_pop", "virtio_blk_handle_read",
