@@ -81,12 +81,17 @@ def measure(*args):
 def measure_once(route, truth, expected):
     if handled():
         expected = HANDLED.get(route, expected)
+    notes = []
     files = [os.path.join(directory, route)] if route in FILES else []
     with Workload(route, PAGES, *files) as workload:
         watched = [pid for pid in (workload.pid, workload.other) if pid]
         agent.settle()
         before = {pid: agent.written(pid) for pid in watched}
-        written = workload.go()["written"]
+        result = workload.go()
+        written = result["written"]
+        if route == "zero-page" and result["faults"] == 0:
+            # By the kernel's own count the write took no fault: it is one to a resident page.
+            expected, notes = {}, ["this kernel gives a read a page of its own, not the zero page"]
         equal(written, truth, "the workload's own count")
         agent.settle()
         for pid in watched:
@@ -97,7 +102,7 @@ def measure_once(route, truth, expected):
                     METADATA if files else 0)
     for file in files:
         os.unlink(file)
-    return [f"written {written}, counted {({k: v for k, v in delta.items() if v})}"]
+    return [f"written {written}, counted {({k: v for k, v in delta.items() if v})}", *notes]
 
 
 def hugetlb(*args):
