@@ -19,6 +19,8 @@
 #include "agent/sampler.h"
 #include "agent/status.h"
 #include "agent/text.h"
+#include "agent/token.h"
+#include "agent/tracks/tracks.h"
 #include "agent/version.h"
 #include "api/server.h"
 
@@ -28,6 +30,7 @@ struct agent {
 	struct board *board;
 	struct history *history;
 	struct events *events;
+	struct tracks *tracks;
 	struct sampler *sampler;
 	struct api_server *server;
 };
@@ -76,17 +79,24 @@ static int start(struct agent *agent)
 	struct kernel_error error = {""};
 	char api_error[512] = "";
 	struct api_options api;
+	char token[TOKEN_MAX];
 	int err;
 
+	if (agent->config.token_file &&
+	    token__read(agent->config.token_file, token, api_error, sizeof(api_error)))
+		return fail(api_error);
 	agent->board = board__new();
 	agent->history = history__new((size_t)(HISTORY_SECONDS / agent->config.interval) + 1);
 	agent->events = events__new();
-	if (!agent->board || !agent->history || !agent->events)
+	agent->tracks = tracks__new(&agent->config, agent->events);
+	if (!agent->board || !agent->history || !agent->events || !agent->tracks)
 		return fail("out of memory");
 	api = (struct api_options){
 		.board = agent->board,
 		.history = agent->history,
 		.events = agent->events,
+		.tracks = agent->tracks,
+		.token = agent->config.token_file ? token : NULL,
 		.listen = agent->config.listen,
 		.max_connections = agent->config.max_connections,
 		.max_per_address = agent->config.max_per_address,
@@ -94,6 +104,7 @@ static int start(struct agent *agent)
 	};
 	/* Addresses first: a taken port is told at once, and nothing was loaded for nothing. */
 	err = api_server__start(&api, &agent->server, api_error, sizeof(api_error));
+	explicit_bzero(token, sizeof(token));
 	if (err)
 		return fail(*api_error ? api_error : strerror(-err));
 	err = kernel_side__new(&agent->config, &agent->kernel, &error);
@@ -104,12 +115,17 @@ static int start(struct agent *agent)
 			.board = agent->board,
 			.history = agent->history,
 			.events = agent->events,
+			.tracks = agent->tracks,
 		};
 
 		log_info("starting", "version=%s revision=%s pid=%d", dirtyscope_version(),
 			 dirtyscope_revision(), (int)getpid());
 		log_limits(agent);
 		err = sampler__start(&sampler, &agent->sampler, &error);
+		if (!err)
+			err = tracks__serve(agent->tracks,
+					    kernel_side__tables(agent->kernel)->memory_pages,
+					    sampler__hand_over, agent->sampler);
 	}
 	if (err) {
 		fail(*error.message ? error.message : strerror(-err));
@@ -129,7 +145,9 @@ static int start(struct agent *agent)
 static void stop(struct agent *agent)
 {
 	api_server__stop(agent->server);
+	tracks__suspend(agent->tracks);
 	sampler__stop(agent->sampler);
+	tracks__free(agent->tracks);
 	kernel_side__free(agent->kernel);
 	events__free(agent->events);
 	history__free(agent->history);

@@ -23,9 +23,13 @@ struct agent_config {
 	uint32_t max_series;	  /* --metrics.max-processes: series of their own, default 1000 */
 	uint32_t max_connections; /* --web.max-connections, default 512 */
 	uint32_t max_per_address; /* --web.max-connections-per-address, default 256 */
-	double deadline;  /* --web.deadline: total seconds per connection's request, default 15 */
-	const char *tier; /* --sensors.tier, enum sensors_tier, default "auto" */
-	const char *log_level; /* --log.level, default "info" */
+	double deadline; /* --web.deadline: total seconds per connection's request, default 15 */
+	uint32_t max_tracks;	/* --max-tracks, default 16 */
+	uint64_t track_memory;	/* --track-memory: of one track, bytes, default 1G */
+	double track_idle;	/* --track-idle: seconds without a collect, default 300 */
+	const char *token_file; /* --web.token-file; NULL: none */
+	const char *tier;	/* --sensors.tier, enum sensors_tier, default "auto" */
+	const char *log_level;	/* --log.level, default "info" */
 
 	struct option_strings strings; /* what --config put into the fields above */
 };

@@ -90,6 +90,7 @@ static void free_device(struct devices *devices, struct device_record *device)
 	if (device->set)
 		devices->page_set_bytes -= page_set__bytes(devices->tables->memory_pages);
 	page_set__free(device->set);
+	devices__forget_early(devices, device);
 	sysfs_device__free(device->known);
 	free(device);
 }
@@ -263,8 +264,6 @@ static void sample_sources(struct devices *devices)
 
 int devices__sample(struct devices *devices, double now, double seconds)
 {
-	struct device_record *device, *next;
-
 	devices->now = now;
 	devices__give_back_retired(devices);
 	devices__look_again(devices);
@@ -272,11 +271,7 @@ int devices__sample(struct devices *devices, double now, double seconds)
 	devices__resolve_new(devices);
 	devices__watch_unmaps(devices);
 	sample_sources(devices);
-	HASH_ITER (hh, devices->by_id, device, next) {
-		device->swept = device->set ? page_set__sweep(device->set, NULL, NULL) : 0;
-		device->dirty_total += device->swept;
-		device->rate = seconds > 0 ? device->swept / seconds : 0;
-	}
+	devices__sweep(devices, seconds);
 	return sample_pagecache(devices);
 }
 

@@ -16,6 +16,16 @@
 
 struct devices;
 
+/* Who wants to know which pages, and not only how many. Called by the sampler's thread. */
+struct page_listener {
+	void *context;
+	bool (*listens)(void *context);			   /* false: nobody does now */
+	unsigned (*device)(void *context, const char *id); /* its number, for `pages` */
+	/* evidence: exposed, or completed. bits: of 64 frames. */
+	void (*pages)(void *context, unsigned device, enum ds_evidence evidence, uint64_t first_pfn,
+		      uint64_t bits);
+};
+
 /*
  * Finds the host's disks, netdevs, virtio devices and PCI functions with a driver and gives them
  * slots and page sets, before anything attaches.
@@ -32,6 +42,15 @@ int devices__fd(const struct devices *devices);
  * now: seconds, monotonic.
  */
 void devices__drain(struct devices *devices, double now);
+
+/* From here on each sweep tells it what it found. Lives as long as the devices do. */
+void devices__listen(struct devices *devices, const struct page_listener *listener);
+/*
+ * Sweeps all page sets now, between two samples, and walks the ledger: the listener has then heard
+ * all that was written, or may be being written, up to this call. The next sample counts what was
+ * swept here, too. 0, or a negative errno.
+ */
+int devices__hand_over(struct devices *devices);
 
 /*
  * Meets new sources, sweeps all page sets and sums the rows. now: seconds, monotonic;

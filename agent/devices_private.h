@@ -2,7 +2,8 @@
 /*
  * The inside of struct devices, for its own files alone: devices.c samples, devices_sources.c
  * gives out and takes back slots, devices_changes.c follows what comes and goes,
- * devices_exposure.c asks the ledger, devices_publish.c fills in the snapshot.
+ * devices_exposure.c asks the ledger, devices_sweep.c reads the page sets, devices_publish.c fills
+ * in the snapshot.
  */
 #ifndef DIRTYSCOPE_AGENT_DEVICES_PRIVATE_H
 #define DIRTYSCOPE_AGENT_DEVICES_PRIVATE_H
@@ -26,6 +27,8 @@ struct device_record {
 	bool rings_premapped; /* its netdev was up already, and its rings filled */
 	bool gone;
 	double gone_at;
+	uint64_t *early; /* pages of this interval that devices__hand_over has swept; NULL: none */
+	uint64_t early_pages;
 	uint64_t swept, dirty_total;
 	double rate;
 	uint32_t flags;			/* DS_SOURCE_*, of all its sources */
@@ -69,13 +72,18 @@ struct devices {
 	double now;		       /* seconds, monotonic, of this call */
 	double refreshed_at;
 	unsigned look; /* LOOK_*, from uevents; names wait for the next sample */
-	bool started;  /* what is found from now on was not there before the agent */
+	const struct page_listener *listener; /* NULL: none */
+	bool started; /* what is found from now on was not there before the agent */
 };
 
 /* devices.c */
 struct device_record *devices__meet(struct devices *devices, struct sysfs_device *known);
 void devices__forget(struct devices *devices, struct device_record *device);
 void devices__read_slot(const struct devices *devices, uint32_t slot, struct ds_device_stats *sum);
+
+/* devices_sweep.c */
+void devices__sweep(struct devices *devices, double seconds);
+void devices__forget_early(struct devices *devices, struct device_record *device);
 
 /* devices_sources.c */
 int devices__set_page_set(struct devices *devices, uint32_t slot,

@@ -12,6 +12,7 @@
 #include "dashboards/terminal/commands.h"
 #include "dashboards/terminal/output.h"
 #include "dashboards/terminal/top.h"
+#include "dashboards/terminal/track.h"
 
 struct command {
 	const char *name, *help;
@@ -31,6 +32,8 @@ static const struct command commands[] = {
 	{"cgroups", "pages written by each cgroup", commands__list},
 	{"vms", "pages written by each virtual machine", commands__list},
 	{"sensors", "what is watched, how well, and why not more", commands__list},
+	{"tracks", "precise sessions on processes, cgroups and devices", commands__list},
+	{"track", "start, read and end one: exactly which pages", track__main},
 	{"events", "what happened to the agent, its sensors and the devices", commands__list},
 	{"check", "validate a configuration file", check},
 	{"metrics", "list the metrics of /metrics, as Markdown", metrics},

@@ -30,6 +30,12 @@ struct sampler {
 	enum sensor_state states[DS_SENSOR_COUNT]; /* as of the last snapshot, to tell of changes */
 	pthread_t thread;
 	int stop; /* eventfd: readable once the thread shall end */
+	int ask;  /* eventfd: somebody waits for a hand-over */
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+	uint64_t asked, handed; /* under the lock: hand-overs wanted, and done */
+	int handed_err;
+	bool over; /* under the lock: there will be none any more */
 };
 
 static double seconds_now(void)
@@ -86,6 +92,8 @@ static int sample(struct sampler *sampler)
 	if (!err)
 		err = devices__publish(sampler->devices, snapshot);
 	if (!err)
+		err = tracks__publish(sampler->options.tracks, snapshot);
+	if (!err)
 		err = processes__publish(sampler->processes, now, seconds,
 					 devices__unknown_dma(sampler->devices),
 					 devices__forget_process, sampler->devices, snapshot);
@@ -102,10 +110,46 @@ static int sample(struct sampler *sampler)
 	return 0;
 }
 
-/* Sleeps until then, the stop, or news of devices; true: stop. */
+/* One hand-over serves all who asked before it began. */
+static void hand_over(struct sampler *sampler)
+{
+	eventfd_t ignored;
+	uint64_t asked;
+	int err;
+
+	eventfd_read(sampler->ask, &ignored);
+	pthread_mutex_lock(&sampler->lock);
+	asked = sampler->asked;
+	pthread_mutex_unlock(&sampler->lock);
+	err = devices__hand_over(sampler->devices);
+	pthread_mutex_lock(&sampler->lock);
+	sampler->handed = asked;
+	sampler->handed_err = err;
+	pthread_cond_broadcast(&sampler->answered);
+	pthread_mutex_unlock(&sampler->lock);
+}
+
+int sampler__hand_over(void *context)
+{
+	struct sampler *sampler = context;
+	uint64_t mine;
+	int err;
+
+	pthread_mutex_lock(&sampler->lock);
+	mine = ++sampler->asked;
+	eventfd_write(sampler->ask, 1);
+	while (sampler->handed < mine && !sampler->over)
+		pthread_cond_wait(&sampler->answered, &sampler->lock);
+	err = sampler->handed < mine ? -ESHUTDOWN : sampler->handed_err;
+	pthread_mutex_unlock(&sampler->lock);
+	return err;
+}
+
+/* Sleeps until then, the stop, or news of devices, and hands over when asked; true: stop. */
 static bool sleep_until(struct sampler *sampler, double until, int news)
 {
 	struct pollfd waits[] = {{.fd = sampler->stop, .events = POLLIN},
+				 {.fd = sampler->ask, .events = POLLIN},
 				 {.fd = news, .events = POLLIN}};
 	double left = until - seconds_now();
 	struct timespec time;
@@ -114,7 +158,11 @@ static bool sleep_until(struct sampler *sampler, double until, int news)
 		left = 0;
 	time = (struct timespec){.tv_sec = (time_t)left,
 				 .tv_nsec = (long)((left - (double)(time_t)left) * 1e9)};
-	return ppoll(waits, 2, &time, NULL) > 0 && waits[0].revents;
+	if (ppoll(waits, 3, &time, NULL) <= 0)
+		return false;
+	if (waits[1].revents)
+		hand_over(sampler);
+	return waits[0].revents;
 }
 
 static void *run(void *argument)
@@ -130,7 +178,7 @@ static void *run(void *argument)
 		/* A storm of news must not keep this thread busy. */
 		if (sleep_until(sampler, breath < wake ? breath : wake, -1) ||
 		    (breath < wake && sleep_until(sampler, wake, news)))
-			return NULL;
+			break;
 		now = seconds_now();
 		if (now >= next) {
 			int err = sample(sampler);
@@ -153,6 +201,11 @@ static void *run(void *argument)
 		breath = seconds_now() + BREATH_SECONDS;
 		wake = now + DRAIN_SECONDS < next ? now + DRAIN_SECONDS : next;
 	}
+	pthread_mutex_lock(&sampler->lock);
+	sampler->over = true;
+	pthread_cond_broadcast(&sampler->answered);
+	pthread_mutex_unlock(&sampler->lock);
+	return NULL;
 }
 
 static void sampler__free(struct sampler *sampler)
@@ -161,6 +214,10 @@ static void sampler__free(struct sampler *sampler)
 	processes__free(sampler->processes);
 	if (sampler->stop >= 0)
 		close(sampler->stop);
+	if (sampler->ask >= 0)
+		close(sampler->ask);
+	pthread_cond_destroy(&sampler->answered);
+	pthread_mutex_destroy(&sampler->lock);
 	free(sampler);
 }
 
@@ -176,8 +233,11 @@ int sampler__start(const struct sampler_options *options, struct sampler **out,
 		return -ENOMEM;
 	sampler->options = *options;
 	uname(&sampler->host);
+	pthread_mutex_init(&sampler->lock, NULL);
+	pthread_cond_init(&sampler->answered, NULL);
 	sampler->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	err = sampler->stop < 0 ? -errno : 0;
+	sampler->ask = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = sampler->stop < 0 || sampler->ask < 0 ? -errno : 0;
 	if (!err)
 		err = processes__new(options->config, tables, &sampler->processes);
 	if (!err)
@@ -188,6 +248,7 @@ int sampler__start(const struct sampler_options *options, struct sampler **out,
 			 strerror(-err));
 		goto cleanup;
 	}
+	devices__listen(sampler->devices, tracks__listener(options->tracks));
 	/* Page sets exist now, so that the first event finds them. */
 	err = kernel_side__attach(options->kernel, error);
 	if (err)

@@ -11,6 +11,7 @@
 #include "agent/history.h"
 #include "agent/kernel_side.h"
 #include "agent/snapshot.h"
+#include "agent/tracks/tracks.h"
 
 struct sampler_options {
 	const struct agent_config *config;
@@ -18,12 +19,18 @@ struct sampler_options {
 	struct board *board;
 	struct history *history;
 	struct events *events;
+	struct tracks *tracks; /* hears of devices' writes; served by sampler__hand_over */
 };
 
 struct sampler;
 /* Options must outlive the sampler. 0, or a negative errno with *error filled in. */
 int sampler__start(const struct sampler_options *options, struct sampler **out,
 		   struct kernel_error *error);
+/*
+ * Has the tracks hear of all that devices wrote up to this call, and waits for it: the one thing
+ * that anybody waits for the sampler for. Any thread. 0, -ESHUTDOWN, or another negative errno.
+ */
+int sampler__hand_over(void *sampler);
 /* Returns when the thread has ended. */
 void sampler__stop(struct sampler *sampler);
 

@@ -36,6 +36,12 @@ const char *const ds_lost_names[DS_LOST_COUNT + 1] = {
 	[DS_LOST_RECURSION] = "recursion",
 };
 
+const char *const ds_track_writer_names[DS_TRACK_WRITERS] = {
+	[DS_TRACK_CPU] = "cpu",
+	[DS_TRACK_DMA] = "dma",
+	[DS_TRACK_BOTH] = "both",
+};
+
 const char *const ds_evidence_names[DS_EVIDENCES] = {
 	[DS_EVIDENCE_EXPOSED] = "exposed",
 	[DS_EVIDENCE_COMPLETED] = "completed",

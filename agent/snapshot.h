@@ -184,6 +184,18 @@ struct snapshot_tier {
 	const char *reason; /* the kernel's own, "" when available */
 };
 
+enum ds_track_writer { DS_TRACK_CPU, DS_TRACK_DMA, DS_TRACK_BOTH, DS_TRACK_WRITERS };
+extern const char *const ds_track_writer_names[DS_TRACK_WRITERS];
+
+/* A precise session, as of its last epoch; agent/tracks/tracks.h. */
+struct snapshot_track {
+	uint64_t id;
+	uint32_t pid; /* 0: it does not follow one process, or no longer */
+	bool ended;
+	uint64_t pages[DS_TRACK_WRITERS];
+	uint64_t missed_total, bytes;
+};
+
 struct snapshot_limits {
 	uint32_t processes, processes_used;
 	uint32_t devices, devices_used;
@@ -228,6 +240,8 @@ struct snapshot {
 	struct snapshot_group *vms;
 	size_t vm_count;
 	struct snapshot_sensor sensors[DS_SENSOR_COUNT];
+	struct snapshot_track *tracks; /* by id */
+	size_t track_count;
 	const struct snapshot_tier *tiers;
 	size_t tier_count;
 	struct snapshot_limits limits;

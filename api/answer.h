@@ -30,7 +30,9 @@ struct api_context {
 	struct board *board;
 	struct history *history;
 	struct events *events;
+	struct tracks *tracks;
 	struct scrape *scrape;
+	const char *token; /* that allows changes; NULL: none is set */
 };
 
 struct request {
@@ -39,7 +41,9 @@ struct request {
 	struct snapshot *snapshot; /* NULL where the route does not need one */
 	struct query query;
 	const char *argument; /* what {pid} or {id} stood for, decoded; NULL */
-	const char *accept;   /* headers; "" when absent */
+	const char *body;     /* "" when there is none */
+	size_t body_length;
+	const char *accept; /* headers; "" when absent */
 	const char *accept_encoding;
 };
 
@@ -49,7 +53,8 @@ struct answer {
 	const char *type; /* of `text` */
 	struct text text;
 	struct body *body;    /* a reference is held */
-	const char *allow;    /* for 405 */
+	char allow[48];	      /* for 405; "" */
+	bool challenge;	      /* for 401 */
 	unsigned retry_after; /* seconds, 0: no such header */
 };
 

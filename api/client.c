@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "agent/text.h"
+#include "agent/token.h"
 
-#define TOKEN_MAX 4096
 #define MAX_BYTES (64UL * 1024 * 1024)
 
 struct client {
@@ -40,47 +40,6 @@ static __attribute__((format(printf, 3, 4))) int fail(struct client_error *error
 	vsnprintf(error->message, sizeof(error->message), format, args);
 	va_end(args);
 	return err;
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static int read_token(const char *path, char *token, struct client_error *error)
-{
-	ssize_t length;
-	size_t start = 0, end;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-
-	length = fd < 0 ? -1 : read(fd, token, TOKEN_MAX);
-	if (length < 0) {
-		int err = errno;
-
-		if (fd >= 0)
-			close(fd);
-		return fail(error, -err, "cannot read the token file %s: %s", path, strerror(err));
-	}
-	close(fd);
-	if (length == TOKEN_MAX)
-		return fail(error, -EINVAL, "the token file %s is longer than %d bytes", path,
-			    TOKEN_MAX - 1);
-	end = (size_t)length;
-	while (end > 0 && is_blank(token[end - 1]))
-		end--;
-	while (start < end && is_blank(token[start]))
-		start++;
-	if (start == end)
-		return fail(error, -EINVAL, "the token file %s is empty", path);
-	/* A line break inside would let the file write headers of its own. */
-	for (size_t i = start; i < end; i++)
-		if (token[i] <= ' ' || token[i] > '~')
-			return fail(error, -EINVAL,
-				    "the token file %s holds more than one line of printable ASCII",
-				    path);
-	memmove(token, token + start, end - start);
-	token[end - start] = '\0';
-	return 0;
 }
 
 static bool is_loopback(const char *host)
@@ -193,7 +152,7 @@ static int set_token(struct client *client, const char *path, struct client_erro
 {
 	char header[TOKEN_MAX + 32] = "Authorization: Bearer ";
 	size_t length = strlen(header);
-	int err = read_token(path, header + length, error);
+	int err = token__read(path, header + length, error->message, sizeof(error->message));
 
 	if (err)
 		return err;
@@ -285,6 +244,10 @@ static int refused(struct client *client, long status, json_t *answer, struct cl
 		err = -EPERM;
 	else if (status == 404)
 		err = -ENOENT;
+	else if (status == 409)
+		err = -EBUSY;
+	else if (status == 410)
+		err = -ESTALE;
 	if (message && *message)
 		return fail(error, err, "%s", message);
 	return fail(error, err, "the agent at %s answered with status %ld", client->url, status);
@@ -313,7 +276,8 @@ static int perform(struct client *client, const char *path, long *status,
 	return 0;
 }
 
-int client__get(struct client *client, const char *path, json_t **out, struct client_error *error)
+static int exchange(struct client *client, const char *path, json_t **out,
+		    struct client_error *error)
 {
 	json_error_t trouble;
 	json_t *answer;
@@ -326,7 +290,7 @@ int client__get(struct client *client, const char *path, json_t **out, struct cl
 		return err;
 	answer = json_loadb(client->body.length ? client->body.data : "", client->body.length, 0,
 			    &trouble);
-	if (status != 200)
+	if (status != 200 && status != 201)
 		err = refused(client, status, answer, error);
 	else if (!answer)
 		err = fail(error, -EPROTO, "the agent at %s answered with invalid JSON: %s",
@@ -334,6 +298,28 @@ int client__get(struct client *client, const char *path, json_t **out, struct cl
 	if (!err && out)
 		*out = json_incref(answer);
 	json_decref(answer);
+	return err;
+}
+
+int client__get(struct client *client, const char *path, json_t **out, struct client_error *error)
+{
+	if (curl_easy_setopt(client->curl, CURLOPT_HTTPGET, 1L))
+		return fail(error, -ENOMEM, "out of memory");
+	return exchange(client, path, out, error);
+}
+
+int client__send(struct client *client, const char *method, const char *path, const char *body,
+		 json_t **out, struct client_error *error)
+{
+	int err = -ENOMEM;
+
+	if (curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK &&
+	    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE, (long)strlen(body)) == CURLE_OK &&
+	    curl_easy_setopt(client->curl, CURLOPT_COPYPOSTFIELDS, body) == CURLE_OK)
+		err = exchange(client, path, out, error);
+	else
+		fail(error, err, "out of memory");
+	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, NULL);
 	return err;
 }
 

@@ -37,7 +37,13 @@ void client__free(struct client *client);
  * be reached for any reason. Not for several threads at once.
  */
 int client__get(struct client *client, const char *path, json_t **out, struct client_error *error);
-/* The last good answer as it came; valid until the next client__get. */
+/*
+ * The same with another method: "POST" with a JSON body ("" for none), "DELETE". Further errors:
+ * -EBUSY (409), -ESTALE (410), -EINVAL (400), -EAGAIN (503).
+ */
+int client__send(struct client *client, const char *method, const char *path, const char *body,
+		 json_t **out, struct client_error *error);
+/* The last good answer as it came; valid until the next call. */
 const char *client__body(const struct client *client, size_t *length);
 
 #endif

@@ -31,6 +31,7 @@ struct connection {
 	bool over;	/* came when there was no place */
 	bool kept;	/* has had an answer */
 	bool local;	/* of a Unix socket */
+	bool root;	/* and its client was uid 0 when it connected */
 	size_t bytes;	/* reserved for its answer */
 	double expires; /* monotonic seconds */
 };
@@ -230,6 +231,14 @@ static void make_room(struct connections *connections, struct connection *newcom
 		cut(connections, victim, CONNECTION_EVICTED);
 }
 
+static bool peer_is_root(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
+}
+
 struct connection *connections__open(struct connections *connections, int fd,
 				     const struct sockaddr *address)
 {
@@ -241,6 +250,7 @@ struct connection *connections__open(struct connections *connections, int fd,
 	connection->fd = fd;
 	connection->phase = PHASE_WAITING;
 	connection->local = !address_bytes(address, bytes);
+	connection->root = connection->local && peer_is_root(fd);
 	pthread_mutex_lock(&connections->lock);
 	if (!connection->local && count_address(connections, connection, bytes)) {
 		pthread_mutex_unlock(&connections->lock);
@@ -255,6 +265,11 @@ struct connection *connections__open(struct connections *connections, int fd,
 	make_room(connections, connection);
 	pthread_mutex_unlock(&connections->lock);
 	return connection;
+}
+
+bool connection__is_root(const struct connection *connection)
+{
+	return connection->root;
 }
 
 bool connection__is_local(const struct connection *connection)

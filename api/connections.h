@@ -44,6 +44,8 @@ struct connection *connections__open(struct connections *connections, int fd,
 void connections__close(struct connections *connections, struct connection *connection);
 /* Is it a connection of a Unix socket? */
 bool connection__is_local(const struct connection *connection);
+/* Of a Unix socket, and made by uid 0. */
+bool connection__is_root(const struct connection *connection);
 
 /* A request line has come. */
 void connections__request(struct connections *connections, struct connection *connection);

@@ -12,10 +12,10 @@
 #define PARAMETERS_MAX 128 /* of a query; far more than any path takes */
 
 struct exchange {
-	const char *raw; /* where the library has the URI: an address, not to be read */
-	char *uri;	 /* NULL: longer than URI_MAX */
-	bool begun;	 /* the handler has seen the headers */
-	size_t received; /* bytes of the body */
+	const char *raw;  /* where the library has the URI: an address, not to be read */
+	char *uri;	  /* NULL: longer than URI_MAX */
+	bool begun;	  /* the handler has seen the headers */
+	struct text body; /* at most REQUEST_BODY_MAX */
 };
 
 static struct connection *connection_of(struct MHD_Connection *connection)
@@ -94,8 +94,10 @@ void exchange__end(void *closure, struct MHD_Connection *connection, void **requ
 
 	if (peer)
 		connections__end(exchanges->connections, peer);
-	if (exchange)
+	if (exchange) {
 		free(exchange->uri);
+		text__free(&exchange->body);
+	}
 	free(exchange);
 	*request_context = NULL;
 }
@@ -121,8 +123,11 @@ static void add_headers(struct MHD_Response *response, const struct answer *answ
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (answer->body->gzip)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-	if (answer->allow)
+	if (*answer->allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
+	if (answer->challenge)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+					"Bearer realm=\"dirtyscope\"");
 	if (answer->retry_after) {
 		snprintf(seconds, sizeof(seconds), "%u", answer->retry_after);
 		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
@@ -272,6 +277,10 @@ static void answer_request(struct exchanges *exchanges, struct MHD_Connection *c
 		.method = method,
 		.accept = header(connection, MHD_HTTP_HEADER_ACCEPT),
 		.accept_encoding = header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING),
+		.authorization = header(connection, MHD_HTTP_HEADER_AUTHORIZATION),
+		.body = exchange->body.length ? exchange->body.data : "",
+		.body_length = exchange->body.length,
+		.is_root = connection__is_root(peer),
 	};
 	char host[256];
 
@@ -286,8 +295,6 @@ static void answer_request(struct exchanges *exchanges, struct MHD_Connection *c
 			"the Host header must be an address, localhost or this machine's name, "
 			"so that no web page can reach it under a name of its own (DNS "
 			"rebinding); ask by address");
-	else if (exchange->received)
-		answer__error(answer, 400, "unexpected_body", "no path takes a body");
 	else
 		routes__answer(&exchanges->context, &call, answer);
 }
@@ -311,9 +318,11 @@ enum MHD_Result exchange__handle(void *closure, struct MHD_Connection *connectio
 		return MHD_YES;
 	}
 	if (*upload_data_size) {
-		exchange->received += *upload_data_size;
+		/* Content-Length was looked at; the library holds the client to it. */
+		if (exchange->body.length + *upload_data_size <= REQUEST_BODY_MAX)
+			text__append(&exchange->body, upload_data, *upload_data_size);
 		*upload_data_size = 0;
-		return MHD_YES;
+		return exchange->body.failed ? MHD_NO : MHD_YES;
 	}
 	answer_request(exchanges, connection, peer, exchange, method, &answer);
 	/* A shared body costs nothing more, however many read it. */

@@ -27,6 +27,10 @@ metric_emit metric__sensor_lost;
 /* offset: of a uint64_t, or a double, in struct snapshot. */
 metric_emit metric__host;
 metric_emit metric__host_seconds;
+metric_emit metric__track_pages;
+/* offset: of a uint64_t in struct snapshot_track. */
+metric_emit metric__track;
+metric_emit metric__tracks;
 metric_emit metric__http_requests;
 metric_emit metric__http_connections;
 

@@ -2,12 +2,15 @@
 #include "api/routes.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agent/version.h"
 #include "api/json.h"
 #include "api/scrape.h"
 #include "api/views.h"
+#include "api/views_tracks.h"
 
 /* The file api/openapi.json, linked in. */
 extern const char _binary_api_openapi_json_start[], _binary_api_openapi_json_end[];
@@ -69,6 +72,19 @@ const struct route api_routes[] = {
 	{"GET", "/api/v1/history", view__history, view_history_params, false,
 	 "the last minutes, as columns"},
 	{"GET", "/api/v1/events", view__events, view_events_params, false, "what happened"},
+	{"GET", "/api/v1/tracks", view__tracks, NULL, false, "the tracks"},
+	{"POST", "/api/v1/tracks", view__track_start, NULL, false,
+	 "starts a track of {\"target\": {\"pid\": N}}, or of a \"cgroup\" or a \"device\""},
+	{"GET", "/api/v1/tracks/{id}", view__track, NULL, false, "one track"},
+	{"DELETE", "/api/v1/tracks/{id}", view__track_stop, NULL, false, "ends a track"},
+	{"GET", "/api/v1/tracks/{id}/pages", view__track_pages, view_track_params, false,
+	 "what is owed to its consumer, again"},
+	{"POST", "/api/v1/tracks/{id}/collect", view__track_collect, NULL, false,
+	 "ends an epoch, and gives all that is owed"},
+	{"POST", "/api/v1/tracks/{id}/ack", view__track_acknowledge, NULL, false,
+	 "forgets what was delivered up to {\"cursor\": N}"},
+	{"GET", "/api/v1/tracks/{id}/forecast", view__track_forecast, view_forecast_params, false,
+	 "what a pre-copy of its target would do"},
 	{"GET", "/api/v1/openapi.json", answer_openapi, NULL, false, "this API, machine-readable"},
 	{},
 };
@@ -100,18 +116,34 @@ static int answer_index(const struct request *request, struct answer *answer)
 	return answer->text.failed ? -ENOMEM : 0;
 }
 
-/* *argument: what the {part} stands for. An exact path wins over one with a part. */
-static bool matches(const struct route *route, const char *path, const char **argument)
+/* An exact path wins over one with a part, and one that goes on behind it over one that does not.
+ */
+static bool matches(const struct route *route, const char *path)
 {
-	size_t fixed = strcspn(route->path, "{");
+	size_t fixed = strcspn(route->path, "{"), part;
+	const char *tail;
 
-	*argument = NULL;
 	if (!route->path[fixed])
 		return strcmp(path, route->path) == 0;
 	if (strncmp(path, route->path, fixed) != 0 || !path[fixed])
 		return false;
-	*argument = path + fixed;
-	return true;
+	tail = strchr(route->path, '}') + 1;
+	if (!*tail)
+		return true;
+	part = strcspn(path + fixed, "/");
+	return part && strcmp(path + fixed + part, tail) == 0;
+}
+
+/* What its {part} stands for; cuts the path behind it. NULL: it has none. */
+static const char *take_argument(const struct route *route, char *path)
+{
+	size_t fixed = strcspn(route->path, "{");
+
+	if (!route->path[fixed])
+		return NULL;
+	if (strchr(route->path, '}')[1])
+		path[fixed + strcspn(path + fixed, "/")] = '\0';
+	return path + fixed;
 }
 
 static bool method_fits(const struct route *route, const char *method)
@@ -120,26 +152,74 @@ static bool method_fits(const struct route *route, const char *method)
 	       (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
-static const struct route *find_route(const char *method, const char *path, const char **argument,
-				      struct answer *answer)
+/* Of two that match, one with a tail is the right one: {id} alone would take the tail as well. */
+static bool is_closer(const struct route *route, const struct route *than)
 {
-	bool known = false;
+	return !than || strlen(strpbrk(route->path, "{") ? route->path : "") >
+				strlen(strpbrk(than->path, "{") ? than->path : "");
+}
 
+static const struct route *find_route(const char *method, const char *path, struct answer *answer)
+{
+	const struct route *closest = NULL;
+	char allow[sizeof(answer->allow)] = "";
+
+	for (const struct route *route = api_routes; route->method; route++)
+		if (matches(route, path) && (!closest || is_closer(route, closest)))
+			closest = route;
+	if (!closest) {
+		answer__error(answer, 404, "not_found", "no such path; / lists those there are");
+		return NULL;
+	}
 	for (const struct route *route = api_routes; route->method; route++) {
-		if (!matches(route, path, argument))
+		size_t length = strlen(allow);
+
+		if (strcmp(route->path, closest->path) != 0)
 			continue;
 		if (method_fits(route, method))
 			return route;
-		known = true;
+		snprintf(allow + length, sizeof(allow) - length, "%s%s", length ? ", " : "",
+			 strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
 	}
-	if (known) {
-		answer__error(answer, 405, "method_not_allowed",
-			      "this path takes GET and HEAD only");
-		answer->allow = "GET, HEAD";
-	} else {
-		answer__error(answer, 404, "not_found", "no such path; / lists those there are");
-	}
+	answer__error(answer, 405, "method_not_allowed", "this path takes %s only", allow);
+	memcpy(answer->allow, allow, sizeof(allow));
 	return NULL;
+}
+
+/* In a time that tells nothing of how much of it is right. */
+static bool is_token(const char *token, const char *given)
+{
+	size_t length = strlen(given);
+	unsigned char difference = strlen(token) != length;
+
+	for (size_t i = 0; token[i]; i++)
+		difference |=
+			(unsigned char)token[i] ^ (unsigned char)given[length ? i % length : 0];
+	return difference == 0;
+}
+
+/* False: refused, and the answer says why. */
+static bool may_change(const struct api_context *context, const struct route_call *call,
+		       struct answer *answer)
+{
+	static const char scheme[] = "Bearer ";
+
+	if (call->is_root)
+		return true;
+	if (!context->token) {
+		answer__error(
+			answer, 403, "forbidden",
+			"this changes state: ask as root over the agent's Unix socket, or give "
+			"the agent --web.token-file");
+		return false;
+	}
+	if (strncasecmp(call->authorization, scheme, sizeof(scheme) - 1) == 0 &&
+	    is_token(context->token, call->authorization + sizeof(scheme) - 1))
+		return true;
+	answer__error(answer, 401, "unauthorized",
+		      "this changes state and needs the agent's token");
+	answer->challenge = true;
+	return false;
 }
 
 static void finish(int err, struct answer *answer)
@@ -161,6 +241,8 @@ void routes__answer(const struct api_context *context, const struct route_call *
 		.context = context,
 		.accept = call->accept,
 		.accept_encoding = call->accept_encoding,
+		.body = call->body ? call->body : "",
+		.body_length = call->body_length,
 	};
 	char error[QUERY_ERROR_MAX], none[] = "";
 	char *path = call->uri, *query = strchr(path, '?');
@@ -172,9 +254,16 @@ void routes__answer(const struct api_context *context, const struct route_call *
 		answer__error(answer, 400, "invalid_path", "the path %s", why);
 		return;
 	}
-	request.route = find_route(call->method, path, &request.argument, answer);
+	request.route = find_route(call->method, path, answer);
 	if (!request.route)
 		return;
+	request.argument = take_argument(request.route, path);
+	if (strcmp(request.route->method, "GET") != 0 && !may_change(context, call, answer))
+		return;
+	if (call->body_length && strcmp(request.route->method, "POST") != 0) {
+		answer__error(answer, 400, "unexpected_body", "this path takes no body");
+		return;
+	}
 	if (query__parse(&request.query, request.route->params, query ? query : none, error)) {
 		answer__error(answer, 400, "invalid_parameter", "%s", error);
 		return;

@@ -6,8 +6,15 @@
 #include "api/answer.h"
 
 struct route {
-	const char *method; /* "GET" takes HEAD as well; NULL ends the table */
-	/* "/api/v1/processes/{pid}": a last {part} stands for the rest of the path, not empty. */
+	/*
+	 * "GET" takes HEAD as well; NULL ends the table. All others change state, and need the
+	 * token, or root over a Unix socket; POST takes a body, a JSON object.
+	 */
+	const char *method;
+	/*
+	 * "/api/v1/processes/{pid}": a last {part} stands for the rest of the path, not empty; one
+	 * that more follows, for what has no slash.
+	 */
 	const char *path;
 	/* 0, with the answer filled in; -ENOENT: 404; any other -errno: 503. */
 	int (*handler)(const struct request *request, struct answer *answer);
@@ -24,7 +31,10 @@ extern const struct route api_routes[];
 struct route_call {
 	const char *method;
 	char *uri; /* path and query, still encoded; changed by the call */
-	const char *accept, *accept_encoding; /* "" when absent */
+	const char *accept, *accept_encoding, *authorization; /* "" when absent */
+	const char *body;				      /* "" when there is none */
+	size_t body_length;
+	bool is_root; /* over a Unix socket */
 };
 /* Fills in *answer, whatever comes. */
 void routes__answer(const struct api_context *context, const struct route_call *call,

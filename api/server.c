@@ -31,6 +31,7 @@ struct api_server {
 	struct listener listeners[OPTION_LIST_MAX];
 	struct MHD_Daemon *daemons[OPTION_LIST_MAX];
 	size_t count;
+	char *token;
 };
 
 /* All descriptors that we may have; returns how many connections that allows. */
@@ -142,6 +143,9 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	if (!server)
 		goto cleanup;
 	signal(SIGPIPE, SIG_IGN);
+	server->token = options->token ? strdup(options->token) : NULL;
+	if (options->token && !server->token)
+		goto cleanup;
 	limits.max = raise_descriptor_limit(limits.max);
 	err = open_listeners(server, &options->listen, error, size);
 	if (err)
@@ -153,6 +157,8 @@ int api_server__start(const struct api_options *options, struct api_server **out
 		.context = {.board = options->board,
 			    .history = options->history,
 			    .events = options->events,
+			    .tracks = options->tracks,
+			    .token = server->token,
 			    .scrape = scrape__new(&server->counters)},
 		.connections = server->connections,
 		.counters = &server->counters,
@@ -185,6 +191,9 @@ void api_server__stop(struct api_server *server)
 	}
 	connections__free(server->connections);
 	scrape__free(server->exchanges.context.scrape);
+	if (server->token)
+		explicit_bzero(server->token, strlen(server->token));
+	free(server->token);
 	free(server);
 }
 

@@ -19,6 +19,10 @@ struct api_options {
 	struct board *board;
 	struct history *history;
 	struct events *events;
+	struct tracks *tracks;
+	/* What must be presented for a change of state; NULL: only root on a Unix socket may.
+	 * Copied. */
+	const char *token;
 	/* "HOST:PORT" (an IPv4 address or localhost), "[v6]:PORT", "unix:PATH"; none:
 	 * 127.0.0.1:7243. */
 	struct option_list listen;

@@ -101,7 +101,26 @@ const struct param_row view_process_params[] = {
 	{},
 };
 
-static void write_process(struct json *json, const struct snapshot_process *process)
+/* The track that follows it; of several, the oldest. */
+static void write_track(struct json *json, const struct process_identity *identity,
+			const struct snapshot *snapshot)
+{
+	char id[24];
+
+	for (size_t i = 0; i < snapshot->track_count; i++) {
+		const struct snapshot_track *track = &snapshot->tracks[i];
+
+		if (track->ended || track->pid != identity->tgid)
+			continue;
+		snprintf(id, sizeof(id), "%" PRIu64, track->id);
+		json__string(json, "track", id);
+		return;
+	}
+	json__null(json, "track");
+}
+
+static void write_process(struct json *json, const struct snapshot_process *process,
+			  const struct snapshot *snapshot)
 {
 	static const char *const states[] = {
 		[PROCESS_RUNNING] = "running",
@@ -136,13 +155,13 @@ static void write_process(struct json *json, const struct snapshot_process *proc
 		json__u64(json, ds_writer_names[writer], process->written[writer]);
 	json__end_object(json);
 	view__rates(json, "rates", process->rates);
-	json__null(json, "track");
+	write_track(json, identity, snapshot);
 }
 
 static void write_process_item(struct json *json, const void *item, const struct snapshot *snapshot)
 {
 	json__object(json, NULL);
-	write_process(json, item);
+	write_process(json, item, snapshot);
 	json__end_object(json);
 }
 
@@ -255,7 +274,7 @@ int view__process(const struct request *request, struct answer *answer)
 	if (!process)
 		return -ENOENT;
 	json = view__begin(request, answer);
-	write_process(&json, process);
+	write_process(&json, process, request->snapshot);
 	json__array(&json, "flows");
 	for (size_t i = 0; i < snapshot->flow_count; i++) {
 		const struct process_identity *identity = snapshot->flows[i].identity;

@@ -214,6 +214,23 @@ static inline void sample_add_sensors(struct snapshot *snapshot)
 	snapshot->tier_count = 2;
 }
 
+/* One of a process, one that has ended. */
+static inline void sample_add_tracks(struct snapshot *snapshot)
+{
+	struct snapshot_track *tracks = arena__alloc(snapshot->arena, 2 * sizeof(*tracks));
+
+	tracks[0] = (struct snapshot_track){
+		.id = 3,
+		.pid = 12,
+		.pages = {100, 50, 20},
+		.missed_total = 4000,
+		.bytes = 1 << 21,
+	};
+	tracks[1] = (struct snapshot_track){.id = 4, .ended = true, .pages = {7, 7, 7}};
+	snapshot->tracks = tracks;
+	snapshot->track_count = 2;
+}
+
 static inline struct snapshot *sample_snapshot(uint64_t sequence)
 {
 	struct snapshot *snapshot = snapshot__new();
@@ -241,6 +258,7 @@ static inline struct snapshot *sample_snapshot(uint64_t sequence)
 	sample_add_devices(snapshot);
 	sample_add_flows(snapshot);
 	sample_add_sensors(snapshot);
+	sample_add_tracks(snapshot);
 	return snapshot;
 }
 

@@ -43,7 +43,13 @@ static void requests(void **state)
 		{GET("/api/v1/processes?filter=%00"), "400", "filter holds a NUL"},
 		{GET("/api/v1/processes?filter=%ff"), "400", "filter is not valid UTF-8"},
 		{GET("/%ff"), "400", "\"invalid_path\""},
-		{"POST /api/v1/flows HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+		{"POST /api/v1/tracks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+		 "Connection: close\r\n\r\n{}",
+		 "403", "--web.token-file"},
+		{"PUT /api/v1/tracks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+		 "\r\n",
+		 "405", "Allow: GET, HEAD, POST"},
+		{"GET /api/v1/flows HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
 		 "Connection: close\r\n\r\n{}",
 		 "400", "unexpected_body"},
 		{"POST /api/v1/flows HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"

@@ -266,7 +266,7 @@ static void test_resources(void **state)
 					 a);
 		}
 	}
-	assert_null(resource__find("tracks"));
+	assert_null(resource__find("nothing"));
 }
 
 int main(void)

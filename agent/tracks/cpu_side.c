@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/tracks/cpu_side.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct cpu_backend *const cpu_backends[] = {&cpu_wp_async, &cpu_soft_dirty, &cpu_faults, NULL};
+
+static int add_region(void *context, const struct map_region *region)
+{
+	struct cpu_side *side = context;
+
+	if (side->region_count == side->region_room) {
+		size_t room = side->region_room ? side->region_room * 2 : 64;
+		struct map_region *more = reallocarray(side->regions, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		side->regions = more;
+		side->region_room = room;
+	}
+	side->regions[side->region_count++] = *region;
+	return 0;
+}
+
+int cpu_side__read_regions(struct cpu_side *side)
+{
+	side->region_count = 0;
+	side->not_covered_count = 0;
+	return maps__read(side->procfs, side->tgid, add_region, side);
+}
+
+int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, const char *reason)
+{
+	struct not_covered *row;
+
+	if (side->not_covered_count) {
+		row = &side->not_covered[side->not_covered_count - 1];
+		if (row->reason == reason && row->start + row->pages * PAGE_BYTES == region->start &&
+		    strncmp(row->name, region->name, sizeof(row->name) - 1) == 0) {
+			row->pages += (region->end - region->start) / PAGE_BYTES;
+			return 0;
+		}
+	}
+	if (side->not_covered_count == side->not_covered_room) {
+		size_t room = side->not_covered_room ? side->not_covered_room * 2 : 16;
+		struct not_covered *more = reallocarray(side->not_covered, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		side->not_covered = more;
+		side->not_covered_room = room;
+	}
+	row = &side->not_covered[side->not_covered_count++];
+	*row = (struct not_covered){.start = region->start,
+				    .pages = (region->end - region->start) / PAGE_BYTES,
+				    .reason = reason};
+	snprintf(row->name, sizeof(row->name), "%.63s", region->name);
+	return 0;
+}
+
+int cpu_side__start(struct cpu_side *side, const char *name)
+{
+	int err = -EOPNOTSUPP;
+
+	side->uffd = -1;
+	for (const struct cpu_backend *const *backend = cpu_backends; *backend; backend++) {
+		char why[200] = "";
+		size_t length = strlen(side->reason);
+
+		if (name && strcmp(name, (*backend)->name) != 0)
+			continue;
+		side->backend = *backend;
+		err = (*backend)->start(side, why, sizeof(why));
+		if (!err || err == -ESRCH || err == -ENOMEM)
+			return err;
+		snprintf(side->reason + length, sizeof(side->reason) - length, "%s%s: %.120s",
+			 length ? "; " : "", (*backend)->name, why);
+	}
+	return err;
+}
+
+void cpu_side__end(struct cpu_side *side)
+{
+	if (side->backend)
+		side->backend->end(side);
+	if (side->uffd >= 0)
+		close(side->uffd);
+	side->uffd = -1;
+	free(side->regions);
+	free(side->not_covered);
+	side->regions = NULL;
+	side->not_covered = NULL;
+	side->region_count = side->region_room = 0;
+	side->not_covered_count = side->not_covered_room = 0;
+}
+
+/* ---- the last resort: the sensors count its faults, and nothing tells which pages ---- */
+
+static int start_faults(struct cpu_side *side, char *why, size_t size)
+{
+	return cpu_side__read_regions(side);
+}
+
+static int epoch_faults(struct cpu_side *side, cpu_side__each each, void *context)
+{
+	return cpu_side__read_regions(side);
+}
+
+static void end_faults(struct cpu_side *side)
+{
+}
+
+const struct cpu_backend cpu_faults = {
+	.name = "faults",
+	.lower_bound = true,
+	.start = start_faults,
+	.epoch = epoch_faults,
+	.end = end_faults,
+};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a process's own CPUs wrote since the last epoch, page by page, from outside of it. One table
+ * of backends, best first; the first one that can be had is taken.
+ */
+#ifndef DIRTYSCOPE_AGENT_TRACKS_CPU_SIDE_H
+#define DIRTYSCOPE_AGENT_TRACKS_CPU_SIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/tracks/maps.h"
+#include "agent/tracks/pagemap.h"
+
+/* Memory of the target that cannot be followed, and why. */
+struct not_covered {
+	uint64_t start, pages;
+	char name[64]; /* as in its maps, cut; "" for anonymous memory */
+	const char *reason;
+};
+
+struct cpu_side {
+	const struct cpu_backend *backend;
+	const char *procfs;
+	uint32_t tgid;
+	struct pagemap *pagemap; /* borrowed */
+	int uffd;		 /* -1: none */
+	uint64_t stopped_ns;	 /* that the target stood still for the start; of an epoch: the last */
+	struct map_region *regions; /* of this epoch, by address */
+	size_t region_count, region_room;
+	struct not_covered *not_covered;
+	size_t not_covered_count, not_covered_room;
+	char reason[256]; /* why no better backend was taken; "" for the best */
+};
+
+typedef int (*cpu_side__each)(void *context, uint64_t start, uint64_t end);
+
+struct cpu_backend {
+	const char *name;
+	bool lower_bound; /* it counts what it can, and finds no pages */
+	/* 0, or a negative errno with a sentence in why. From here on writes are noted. */
+	int (*start)(struct cpu_side *side, char *why, size_t size);
+	/* Calls each for what was written since the last call, and begins anew, without a gap. */
+	int (*epoch)(struct cpu_side *side, cpu_side__each each, void *context);
+	void (*end)(struct cpu_side *side);
+};
+
+extern const struct cpu_backend cpu_wp_async, cpu_soft_dirty, cpu_faults;
+/* NULL-terminated, best first. */
+extern const struct cpu_backend *const cpu_backends[];
+
+/*
+ * Starts the best backend that works (or the one of that name; NULL: any). -ESRCH when it is gone,
+ * -EPERM, -EOPNOTSUPP when the named one does not work; side->reason says why.
+ */
+int cpu_side__start(struct cpu_side *side, const char *name);
+void cpu_side__end(struct cpu_side *side);
+
+/* For the backends. */
+int cpu_side__read_regions(struct cpu_side *side);
+/* -ENOMEM, or 0. Neighbours of the same reason become one. */
+int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, const char *reason);
+
+#endif

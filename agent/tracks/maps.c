@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/tracks/maps.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A hexadecimal or decimal number and the one character that must follow it. */
+static bool take(char **at, int base, char end, uint64_t *value)
+{
+	char *stop;
+
+	errno = 0;
+	*value = strtoull(*at, &stop, base);
+	if (stop == *at || errno || *stop != end || **at == '-' || **at == '+')
+		return false;
+	*at = stop + 1;
+	return true;
+}
+
+bool maps__parse(char *line, struct map_region *region)
+{
+	uint64_t major, minor;
+	char *at = line, *flags;
+
+	*region = (struct map_region){0};
+	if (!take(&at, 16, '-', &region->start) || !take(&at, 16, ' ', &region->end) ||
+	    strlen(at) < 5 || at[4] != ' ')
+		return false;
+	flags = at;
+	at += 5;
+	if (!take(&at, 16, ' ', &region->offset) || !take(&at, 16, ':', &major) ||
+	    !take(&at, 16, ' ', &minor))
+		return false;
+	region->inode = strtoull(at, &at, 10);
+	at += strspn(at, " ");
+	snprintf(region->name, sizeof(region->name), "%s", at);
+	region->readable = flags[0] == 'r';
+	region->writable = flags[1] == 'w';
+	region->shared = flags[3] == 's';
+	region->major = (uint32_t)major;
+	region->minor = (uint32_t)minor;
+	return region->start < region->end;
+}
+
+int maps__read(const char *procfs, uint32_t tgid,
+	       int (*each)(void *context, const struct map_region *region), void *context)
+{
+	struct map_region region;
+	char path[64], *line = NULL;
+	size_t capacity = 0;
+	ssize_t length;
+	int err = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%u/maps", procfs, tgid);
+	file = fopen(path, "re");
+	if (!file)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (!err && (length = getline(&line, &capacity, file)) > 0) {
+		if (line[length - 1] == '\n')
+			line[length - 1] = '\0';
+		if (maps__parse(line, &region))
+			err = each(context, &region);
+	}
+	if (!err && ferror(file))
+		err = errno == ESRCH ? -ESRCH : -EIO;
+	free(line);
+	if (fclose(file) && !err)
+		err = -EIO;
+	return err;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* /proc/PID/maps, region by region: include/linux and fs/proc/task_mmu.c, show_map_vma(). */
+#ifndef DIRTYSCOPE_AGENT_TRACKS_MAPS_H
+#define DIRTYSCOPE_AGENT_TRACKS_MAPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MAP_NAME_MAX 256
+
+struct map_region {
+	uint64_t start, end; /* bytes, of whole pages */
+	bool readable, writable, shared;
+	uint64_t offset;       /* bytes into the object */
+	uint32_t major, minor; /* of the object's file system; with inode: which object */
+	uint64_t inode;	       /* 0: anonymous */
+	char name[MAP_NAME_MAX]; /* as the kernel writes it, cut; any bytes */
+};
+
+/* Calls `each` in the order of addresses; nonzero ends it and is returned. -ESRCH when it is gone. */
+int maps__read(const char *procfs, uint32_t tgid,
+	       int (*each)(void *context, const struct map_region *region), void *context);
+/* One line of the file, without its end. False when it is not one. */
+bool maps__parse(char *line, struct map_region *region);
+
+#endif

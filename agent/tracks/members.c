@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a track follows: processes by pid or by cgroup, or the frames that one device writes. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "agent/files.h"
+#include "agent/procfs.h"
+#include "agent/tracks/tracks_private.h"
+
+#define PROCS_MAX (1UL << 20) /* bytes of a cgroup.procs */
+#define CGROUP_DEPTH 32
+
+/* ---- targets, shared ---- */
+
+static int refuse(struct track_error *error, int err, uint32_t pid, const char *why)
+{
+	if (pid)
+		snprintf(error->message, sizeof(error->message), "process %u: %s", pid, why);
+	else
+		snprintf(error->message, sizeof(error->message), "%s", why);
+	return err;
+}
+
+static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *start_ticks,
+			 struct track_error *error)
+{
+	struct procfs_stat stat;
+	int err = procfs__stat(tracks->config->procfs, pid, &stat);
+
+	if (err == -ENOENT || err == -ESRCH)
+		return refuse(error, -ESRCH, pid, "there is none with this pid");
+	if (err)
+		return refuse(error, err, pid, strerror(-err));
+	if (stat.kernel_thread)
+		return refuse(error, -EINVAL, pid, "it is a kernel thread and has no memory of its own");
+	if (stat.state == 'Z' || stat.state == 'X')
+		return refuse(error, -ESRCH, pid, "it has ended");
+	if (pid == (uint32_t)getpid())
+		return refuse(error, -EINVAL, pid, "it is this agent, which cannot stop itself");
+	*start_ticks = stat.start_ticks;
+	return 0;
+}
+
+static int make_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+		       uint64_t start_ticks, struct target **target, struct track_error *error)
+{
+	const struct target_options options = {
+		.procfs = tracks->config->procfs,
+		.tgid = pid,
+		.start_ticks = start_ticks,
+		.backend = *track->backend ? track->backend : NULL,
+		.feed = tracks->feed,
+		.frames = tracks->frames,
+		.hand_over = tracks->hand_over,
+		.context = tracks->context,
+	};
+	char why[256];
+	int err = target__new(&options, target, why, sizeof(why));
+
+	return err ? refuse(error, err, pid, *why ? why : strerror(-err)) : 0;
+}
+
+static int get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+		      struct shared_target **out, struct track_error *error)
+{
+	struct shared_target *shared;
+	uint64_t start_ticks = 0;
+	int err = check_process(tracks, pid, &start_ticks, error);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&tracks->starting);
+	for (shared = tracks->targets; shared; shared = shared->next)
+		if (shared->pid == pid && shared->start_ticks == start_ticks)
+			break;
+	if (!shared) {
+		shared = calloc(1, sizeof(*shared));
+		err = shared ? make_target(tracks, track, pid, start_ticks, &shared->target, error)
+			     : -ENOMEM;
+		if (err) {
+			free(shared);
+			pthread_mutex_unlock(&tracks->starting);
+			return err;
+		}
+		shared->pid = pid;
+		shared->start_ticks = start_ticks;
+		shared->next = tracks->targets;
+		tracks->targets = shared;
+	}
+	shared->users++;
+	pthread_mutex_unlock(&tracks->starting);
+	*out = shared;
+	return 0;
+}
+
+static void put_target(struct tracks *tracks, struct shared_target *shared)
+{
+	pthread_mutex_lock(&tracks->starting);
+	if (--shared->users == 0) {
+		for (struct shared_target **at = &tracks->targets; *at; at = &(*at)->next)
+			if (*at == shared) {
+				*at = shared->next;
+				break;
+			}
+		target__free(shared->target);
+		free(shared);
+	}
+	pthread_mutex_unlock(&tracks->starting);
+}
+
+/* ---- members ---- */
+
+static void free_member(struct tracks *tracks, struct member *member)
+{
+	if (member->shared) {
+		target__leave(member->shared->target, owed_pages__fresh(member->owed));
+		put_target(tracks, member->shared);
+	}
+	owed_pages__free(member->owed);
+	free(member);
+}
+
+void track__drop_members(struct tracks *tracks, struct track *track)
+{
+	while (track->members) {
+		struct member *member = track->members;
+
+		track->members = member->next;
+		free_member(tracks, member);
+	}
+	write_log__free(track->log);
+	track->log = NULL;
+}
+
+static struct member *new_member(struct track *track, uint32_t pid)
+{
+	struct member *member = calloc(1, sizeof(*member)), **end = &track->members;
+
+	if (!member)
+		return NULL;
+	member->pid = pid;
+	member->seen = true;
+	member->owed = owed_pages__new();
+	if (!member->owed) {
+		free(member);
+		return NULL;
+	}
+	while (*end)
+		end = &(*end)->next;
+	*end = member;
+	return member;
+}
+
+static void unlink_member(struct track *track, struct member *member)
+{
+	for (struct member **at = &track->members; *at; at = &(*at)->next)
+		if (*at == member) {
+			*at = member->next;
+			return;
+		}
+}
+
+/* later: it came after the track began, so that all of it is new to the consumer. */
+static int add_process(struct tracks *tracks, struct track *track, uint32_t pid, bool later,
+		       struct track_error *error)
+{
+	struct member *member = new_member(track, pid);
+	int err;
+
+	if (!member)
+		return refuse(error, -ENOMEM, 0, "out of memory");
+	err = get_target(tracks, track, pid, &member->shared, error);
+	if (!err)
+		err = target__subscribe(member->shared->target, owed_pages__fresh(member->owed));
+	if (!err && later)
+		err = target__fill(member->shared->target, owed_pages__fresh(member->owed));
+	if (!err)
+		return 0;
+	unlink_member(track, member);
+	free_member(tracks, member);
+	return err;
+}
+
+static struct member *find_member(const struct track *track, uint32_t pid)
+{
+	struct member *member = track->members;
+
+	while (member && member->pid != pid)
+		member = member->next;
+	return member;
+}
+
+/* One that cannot be followed is told of once, and does not stop the others. */
+static int add_listed(struct tracks *tracks, struct track *track, const char *list, bool later,
+		      struct track_error *error)
+{
+	while (*list) {
+		uint32_t pid = (uint32_t)strtoul(list, NULL, 10);
+		struct member *member = pid ? find_member(track, pid) : NULL;
+		struct track_error why;
+		int err = 0;
+
+		list += strcspn(list, "\n");
+		list += strspn(list, "\n");
+		if (!pid)
+			continue;
+		if (member)
+			member->seen = true;
+		else
+			err = add_process(tracks, track, pid, later, &why);
+		if (err == -ENOMEM)
+			return refuse(error, err, 0, "out of memory");
+		if (err && err != -ESRCH && err != -EINVAL)
+			*error = why;
+	}
+	return 0;
+}
+
+static int add_cgroup(struct tracks *tracks, struct track *track, const char *path, bool later,
+		      int depth, struct track_error *error)
+{
+	char file[PATH_MAX], *list;
+	struct dirent *entry;
+	size_t length;
+	DIR *directory;
+	int err;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	err = files__read_all(AT_FDCWD, file, PROCS_MAX, &list, &length);
+	if (err)
+		return err;
+	err = add_listed(tracks, track, list, later, error);
+	free(list);
+	directory = err || depth >= CGROUP_DEPTH ? NULL : opendir(path);
+	while (directory && !err && (entry = readdir(directory))) {
+		if (entry->d_type != DT_DIR || !files__is_component(entry->d_name))
+			continue;
+		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+		err = add_cgroup(tracks, track, file, later, depth + 1, error);
+		if (err == -ENOENT) /* gone since */
+			err = 0;
+	}
+	if (directory)
+		closedir(directory);
+	return err;
+}
+
+static int add_cgroup_members(struct tracks *tracks, struct track *track, bool later,
+			      struct track_error *error)
+{
+	char path[PATH_MAX];
+	int err;
+
+	if (track->target[0] != '/' || strstr(track->target, "/.."))
+		return refuse(error, -EINVAL, 0,
+			      "a cgroup is a path below the cgroup file system, like /system.slice");
+	for (struct member *member = track->members; member; member = member->next)
+		member->seen = false;
+	*error->message = '\0';
+	snprintf(path, sizeof(path), "%s/fs/cgroup%s", tracks->config->sysfs, track->target);
+	err = add_cgroup(tracks, track, path, later, 0, error);
+	if (err == -ENOENT)
+		return refuse(error, -ENOENT, 0, "there is no such cgroup, or it is not of version 2");
+	if (err)
+		return err;
+	for (struct member *member = track->members, *next; member; member = next) {
+		next = member->next;
+		if (member->seen)
+			continue;
+		unlink_member(track, member);
+		free_member(tracks, member);
+	}
+	if (!track->members && !later)
+		return *error->message ? -EOPNOTSUPP
+				       : refuse(error, -ESRCH, 0, "no process is in that cgroup");
+	return 0;
+}
+
+int track__add_members(struct tracks *tracks, struct track *track, bool later,
+		       struct track_error *error)
+{
+	int err;
+
+	switch (track->kind) {
+	case TRACK_PID:
+		return later ? 0
+			     : add_process(tracks, track, (uint32_t)strtoul(track->target, NULL, 10),
+					   false, error);
+	case TRACK_CGROUP:
+		return add_cgroup_members(tracks, track, later, error);
+	default:
+		break;
+	}
+	if (later)
+		return 0;
+	if (!new_member(track, 0))
+		return refuse(error, -ENOMEM, 0, "out of memory");
+	err = write_log__new(tracks->feed, tracks->frames, &track->log);
+	if (!err)
+		err = tracks->hand_over(tracks->context);
+	if (!err)
+		err = write_log__drain(track->log, write_log__discard, NULL);
+	return err ? refuse(error, err, 0, strerror(-err)) : 0;
+}
+
+/* ---- epochs ---- */
+
+struct frames {
+	struct page_map *map;
+	unsigned device; /* that is asked for */
+};
+
+static int take_frames(void *context, unsigned device, enum ds_evidence evidence,
+		       uint64_t first_pfn, uint64_t bits)
+{
+	const struct frames *frames = context;
+
+	for (; bits && device == frames->device; bits &= bits - 1) {
+		int err = page_map__add_device(frames->map,
+					       first_pfn + (uint64_t)__builtin_ctzll(bits), device,
+					       evidence);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int run_device_epoch(struct tracks *tracks, struct track *track)
+{
+	struct frames frames = {.map = owed_pages__fresh(track->members->owed)};
+	int err = tracks->hand_over(tracks->context);
+
+	frames.device = write_feed__find(tracks->feed, track->target);
+	return err ? err : write_log__drain(track->log, take_frames, &frames);
+}
+
+int track__run_epoch(struct tracks *tracks, struct track *track, struct track_error *error)
+{
+	int err;
+
+	if (track->kind == TRACK_DEVICE)
+		return run_device_epoch(tracks, track);
+	err = track__add_members(tracks, track, true, error);
+	for (struct member *member = track->members, *next; member && !err; member = next) {
+		next = member->next;
+		err = target__epoch(member->shared->target);
+		if (err == -ESRCH && track->kind == TRACK_CGROUP) {
+			unlink_member(track, member);
+			free_member(tracks, member);
+			err = 0;
+		}
+	}
+	return err;
+}
+
+/* ---- delivery ---- */
+
+struct delivery {
+	const struct member *member;
+	int (*each)(void *context, const struct track_run *run);
+	void *context;
+};
+
+static int tell_run(void *context, const struct page_run *run)
+{
+	const struct delivery *delivery = context;
+	const struct track_run told = {
+		.pid = delivery->member->pid,
+		.start = run->page * PAGE_BYTES,
+		.pages = run->pages,
+		.cpu = run->cpu,
+		.devices = run->devices,
+	};
+
+	return delivery->each(delivery->context, &told);
+}
+
+static int count_devices(void *context, const struct page_run *run)
+{
+	struct track *track = context;
+
+	for (uint64_t left = run->devices; left; left &= left - 1)
+		track->device_pages[__builtin_ctzll(left)] += run->pages;
+	return 0;
+}
+
+static void add_counts(struct page_counts *sum, const struct page_counts *one)
+{
+	sum->cpu += one->cpu;
+	sum->dma += one->dma;
+	sum->both += one->both;
+	sum->all += one->all;
+	sum->missed += one->missed;
+}
+
+static int deliver_member(struct track *track, struct member *member, enum ds_evidence evidence,
+			  const struct delivery *delivery)
+{
+	struct page_counts owed, ignored;
+	struct page_map *all;
+	int err;
+
+	if (member->shared)
+		target__lock(member->shared->target);
+	err = page_map__walk(owed_pages__fresh(member->owed), evidence, &ignored, count_devices,
+			     track);
+	if (!err)
+		err = owed_pages__deliver(member->owed, track->cursor, evidence, &member->counts,
+					  &all);
+	if (member->shared)
+		target__unlock(member->shared->target);
+	if (!err)
+		err = page_map__walk(all, evidence, &owed, delivery->each ? tell_run : NULL,
+				     (void *)delivery);
+	if (err)
+		return err;
+	add_counts(&track->last, &member->counts);
+	add_counts(&track->delivered, &owed);
+	return 0;
+}
+
+int track__owed(struct track *track, enum ds_evidence evidence,
+		int (*each)(void *context, const struct track_run *run), void *context)
+{
+	struct page_counts sum = {0};
+	int err = 0;
+
+	for (struct member *member = track->members; member && !err; member = member->next) {
+		struct delivery delivery = {member, each, context};
+		struct page_counts owed;
+		struct page_map *all;
+
+		err = owed_pages__all(member->owed, &all);
+		if (!err)
+			err = page_map__walk(all, evidence, &owed, each ? tell_run : NULL,
+					     &delivery);
+		if (!err)
+			add_counts(&sum, &owed);
+	}
+	if (!err)
+		track->delivered = sum;
+	return err;
+}
+
+int track__deliver(struct tracks *tracks, struct track *track, enum ds_evidence evidence,
+		   int (*each)(void *context, const struct track_run *run), void *context)
+{
+	track->last = track->delivered = (struct page_counts){0};
+	memset(track->device_pages, 0, sizeof(track->device_pages));
+	track->epoch++;
+	track->cursor++;
+	for (struct member *member = track->members; member; member = member->next) {
+		const struct delivery delivery = {member, each, context};
+		int err = deliver_member(track, member, evidence, &delivery);
+
+		if (err)
+			return err;
+	}
+	track->missed_total += track->last.missed;
+	return 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which pages were written, and by whom: one bitmap per writer in chunks of 512 pages, so that
+ * merging and counting follow what is in it, not how large its address space is. A page is a number:
+ * an address / 4096, or a PFN. Not for several threads at once.
+ */
+#ifndef DIRTYSCOPE_AGENT_TRACKS_PAGE_MAP_H
+#define DIRTYSCOPE_AGENT_TRACKS_PAGE_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/snapshot.h"
+
+#define PAGE_MAP_DEVICES 64 /* devices are numbers below it */
+
+struct page_map;
+
+/* NULL when memory is short. */
+struct page_map *page_map__new(void);
+void page_map__free(struct page_map *map);
+uint64_t page_map__bytes(const struct page_map *map);
+
+/* -ENOMEM, or 0; then all or some of the pages are in it. */
+int page_map__add_cpu(struct page_map *map, uint64_t page, uint64_t pages);
+int page_map__add_device(struct page_map *map, uint64_t page, unsigned device,
+			 enum ds_evidence evidence);
+int page_map__merge(struct page_map *into, const struct page_map *from);
+void page_map__clear(struct page_map *map);
+
+struct page_counts {
+	uint64_t cpu, dma, both, all;
+	uint64_t missed; /* a device wrote them, with evidence completed or better, and the CPU side did not tell */
+};
+
+/* Neighbours that the same wrote. */
+struct page_run {
+	uint64_t page, pages;
+	bool cpu;
+	uint64_t devices; /* a bit for each */
+};
+
+/*
+ * Counts what a device has with that evidence or a better one; calls `each` (may be NULL) for the
+ * runs in their order. 0, -ENOMEM, or what `each` returned: nonzero ends it.
+ */
+int page_map__walk(struct page_map *map, enum ds_evidence evidence, struct page_counts *counts,
+		   int (*each)(void *context, const struct page_run *run), void *context);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A process's page table, from outside: PFNs out of /proc/PID/pagemap, and PAGEMAP_SCAN, which
+ * finds what was written and protects it again in one step (fs/proc/task_mmu.c, Linux 6.7).
+ * Addresses are in bytes, of whole pages.
+ */
+#ifndef DIRTYSCOPE_AGENT_TRACKS_PAGEMAP_H
+#define DIRTYSCOPE_AGENT_TRACKS_PAGEMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_BYTES 4096ULL
+
+/* include/uapi/linux/fs.h, 6.7 and newer: Debian 12's headers are older. */
+#define PAGE_IS_WPALLOWED (1ULL << 0)
+#define PAGE_IS_WRITTEN (1ULL << 1)
+#define PAGE_IS_PRESENT (1ULL << 3)
+#define PAGE_IS_SWAPPED (1ULL << 4)
+#define PAGE_IS_SOFT_DIRTY (1ULL << 7)
+#define PM_SCAN_WP_MATCHING (1ULL << 0)
+#define PM_SCAN_CHECK_WPASYNC (1ULL << 1)
+
+struct page_region {
+	uint64_t start, end, categories;
+};
+struct pm_scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
+
+/* An entry of the file: Documentation/admin-guide/mm/pagemap.rst. */
+#define PAGEMAP_PRESENT (1ULL << 63)
+#define PAGEMAP_SWAPPED (1ULL << 62)
+#define PAGEMAP_SOFT_DIRTY (1ULL << 55)
+#define PAGEMAP_PFN(entry) ((entry) & ((1ULL << 55) - 1))
+
+struct pagemap;
+
+/* -ESRCH, -EPERM, -ENOMEM. */
+int pagemap__open(const char *procfs, uint32_t tgid, struct pagemap **out);
+void pagemap__close(struct pagemap *pagemap);
+
+/* False: the memory that it was opened for is gone; the process ended, or executed a program. */
+bool pagemap__is_alive(const struct pagemap *pagemap);
+
+/* One page's entry; 0 when there is none. */
+uint64_t pagemap__entry(const struct pagemap *pagemap, uint64_t address);
+/*
+ * Calls `each` with the entries of each of the pages from start to end, in order and in batches.
+ * 0, what `each` returned, or a negative errno.
+ */
+int pagemap__read(struct pagemap *pagemap, uint64_t start, uint64_t end,
+		  int (*each)(void *context, uint64_t address, const uint64_t *entries,
+			      size_t count),
+		  void *context);
+
+struct pagemap_scan {
+	uint64_t flags;			       /* PM_SCAN_* */
+	uint64_t mask, inverted, anyof;	       /* PAGE_IS_*: all of, of these without, any of */
+	int (*each)(void *context, uint64_t start, uint64_t end);
+	void *context;
+};
+/*
+ * 0, what `each` returned, or a negative errno: -EPERM where PM_SCAN_CHECK_WPASYNC found memory
+ * that is not registered; `each` was then called for all that was protected before it, too.
+ */
+int pagemap__scan(struct pagemap *pagemap, uint64_t start, uint64_t end,
+		  const struct pagemap_scan *scan);
+
+#endif

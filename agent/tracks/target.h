@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One process whose pages are followed, however many tracks ask for them: its CPU side, its page
+ * frames, and what devices wrote into them. Each subscriber has a page map of its own, which every
+ * epoch adds to. Its calls may come from any thread.
+ */
+#ifndef DIRTYSCOPE_AGENT_TRACKS_TARGET_H
+#define DIRTYSCOPE_AGENT_TRACKS_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/tracks/cpu_side.h"
+#include "agent/tracks/write_feed.h"
+
+struct target_options {
+	const char *procfs;
+	uint32_t tgid;
+	uint64_t start_ticks; /* of the process, as in its stat */
+	const char *backend;  /* NULL: the best that works */
+	struct write_feed *feed;
+	uint64_t frames; /* of the host */
+	/* Has all sweeps of devices reach the feed, up to now. 0, or a negative errno. */
+	int (*hand_over)(void *context);
+	void *context;
+};
+
+struct target;
+/* 0, or a negative errno with a sentence in why: -ESRCH, -EPERM, -EOPNOTSUPP, -ENOMEM. */
+int target__new(const struct target_options *options, struct target **out, char *why, size_t size);
+/* Write-protection and descriptors are gone when it returns. */
+void target__free(struct target *target);
+
+/* A map that gets what the epochs from now on find. -ENOMEM, or 0. The caller's, until it leaves. */
+int target__subscribe(struct target *target, struct page_map *map);
+void target__leave(struct target *target, struct page_map *map);
+
+/* Adds all pages that it has and may write. For a consumer that has none of them yet. */
+int target__fill(struct target *target, struct page_map *map);
+
+/*
+ * Ends an epoch: what was written since the last one is in all subscribers' maps. -ESRCH: the
+ * process ended or executed another program; any other negative errno: the maps are not whole from
+ * here on.
+ */
+int target__epoch(struct target *target);
+/* False: the process has ended, or executed another program. */
+bool target__is_alive(const struct target *target);
+/* Pages that it has in memory now. */
+uint64_t target__resident(const struct target *target);
+/* While reading or clearing a subscriber's map. */
+void target__lock(struct target *target);
+void target__unlock(struct target *target);
+
+struct target_facts {
+	uint32_t tgid;
+	uint64_t start_ticks;
+	const char *backend;
+	bool lower_bound;
+	const char *backend_reason; /* why it is not a better one; "" */
+	bool device_side; /* false: PFNs may not be read, and no device's write can be told */
+	uint64_t start_stopped_ns, stopped_ns; /* that it stood still: at the start, in the last epoch */
+	uint64_t bytes;	     /* of memory that all this takes, at most */
+	uint64_t lost_pages; /* of devices, for want of memory */
+	uint64_t moved;	     /* pages that were told since their frame had changed meanwhile */
+};
+/* Under target__lock. */
+void target__facts(const struct target *target, struct target_facts *facts);
+/* Under target__lock: what the last epoch could not follow. */
+const struct not_covered *target__not_covered(const struct target *target, size_t *count);
+
+#endif

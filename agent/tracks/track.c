@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/tracks/track.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define AGES 512 /* pages of a chunk of ages */
+
+/* When each page was written last, as the number of an epoch; 0: never. */
+struct ages {
+	uint64_t number;
+	uint32_t last[AGES];
+	UT_hash_handle hh;
+};
+
+struct debt {
+	uint64_t cursor;
+	struct page_map *pages;
+};
+
+struct owed_pages {
+	struct page_map *fresh, *all; /* all: merged for a delivery of several */
+	struct debt debts[TRACK_OWED_EPOCHS];
+	size_t debt_count;
+	struct ages *ages; /* uthash */
+	uint32_t epoch;
+	uint64_t age_bytes;
+};
+
+struct owed_pages *owed_pages__new(void)
+{
+	struct owed_pages *owed = calloc(1, sizeof(*owed));
+
+	if (!owed)
+		return NULL;
+	owed->fresh = page_map__new();
+	owed->all = page_map__new();
+	if (!owed->fresh || !owed->all) {
+		owed_pages__free(owed);
+		return NULL;
+	}
+	return owed;
+}
+
+void owed_pages__free(struct owed_pages *owed)
+{
+	struct ages *ages, *next;
+
+	if (!owed)
+		return;
+	HASH_ITER (hh, owed->ages, ages, next) {
+		HASH_DEL(owed->ages, ages);
+		free(ages);
+	}
+	for (size_t i = 0; i < owed->debt_count; i++)
+		page_map__free(owed->debts[i].pages);
+	page_map__free(owed->fresh);
+	page_map__free(owed->all);
+	free(owed);
+}
+
+struct page_map *owed_pages__fresh(struct owed_pages *owed)
+{
+	return owed->fresh;
+}
+
+static int note_age(void *context, const struct page_run *run)
+{
+	struct owed_pages *owed = context;
+	struct ages *ages = NULL;
+
+	for (uint64_t page = run->page; page < run->page + run->pages; page++) {
+		uint64_t number = page / AGES;
+
+		if (!ages || ages->number != number)
+			HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
+		if (!ages) {
+			ages = calloc(1, sizeof(*ages));
+			if (!ages)
+				return -ENOMEM;
+			ages->number = number;
+			HASH_ADD(hh, owed->ages, number, sizeof(number), ages);
+			owed->age_bytes += sizeof(*ages);
+		}
+		ages->last[page % AGES] = owed->epoch;
+	}
+	return 0;
+}
+
+/* The two oldest become one, under the later cursor: nothing is forgotten early. */
+static int make_room(struct owed_pages *owed)
+{
+	int err;
+
+	if (owed->debt_count < TRACK_OWED_EPOCHS)
+		return 0;
+	err = page_map__merge(owed->debts[1].pages, owed->debts[0].pages);
+	if (err)
+		return err;
+	page_map__free(owed->debts[0].pages);
+	memmove(&owed->debts[0], &owed->debts[1], (owed->debt_count - 1) * sizeof(*owed->debts));
+	owed->debt_count--;
+	return 0;
+}
+
+int owed_pages__deliver(struct owed_pages *owed, uint64_t cursor, enum ds_evidence evidence,
+			struct page_counts *epoch, struct page_map **all)
+{
+	struct page_map *debt = page_map__new();
+	int err = debt ? make_room(owed) : -ENOMEM;
+
+	owed->epoch++;
+	if (!err)
+		err = page_map__walk(owed->fresh, DS_EVIDENCE_EXPOSED, epoch, note_age, owed);
+	if (!err)
+		err = page_map__walk(owed->fresh, evidence, epoch, NULL, NULL);
+	if (!err)
+		err = page_map__merge(debt, owed->fresh);
+	page_map__clear(owed->all);
+	for (size_t i = 0; i < owed->debt_count && !err; i++)
+		err = page_map__merge(owed->all, owed->debts[i].pages);
+	if (!err && owed->debt_count)
+		err = page_map__merge(owed->all, debt);
+	if (err) {
+		page_map__free(debt);
+		return err;
+	}
+	*all = owed->debt_count ? owed->all : debt;
+	owed->debts[owed->debt_count++] = (struct debt){cursor, debt};
+	page_map__clear(owed->fresh);
+	return 0;
+}
+
+int owed_pages__all(struct owed_pages *owed, struct page_map **all)
+{
+	int err = 0;
+
+	page_map__clear(owed->all);
+	for (size_t i = 0; i < owed->debt_count && !err; i++)
+		err = page_map__merge(owed->all, owed->debts[i].pages);
+	*all = owed->all;
+	return err;
+}
+
+void owed_pages__acknowledge(struct owed_pages *owed, uint64_t cursor)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < owed->debt_count; i++) {
+		if (owed->debts[i].cursor <= cursor)
+			page_map__free(owed->debts[i].pages);
+		else
+			owed->debts[kept++] = owed->debts[i];
+	}
+	owed->debt_count = kept;
+	page_map__clear(owed->all);
+}
+
+uint64_t owed_pages__bytes(const struct owed_pages *owed)
+{
+	uint64_t bytes = page_map__bytes(owed->fresh) + page_map__bytes(owed->all) + owed->age_bytes;
+
+	for (size_t i = 0; i < owed->debt_count; i++)
+		bytes += page_map__bytes(owed->debts[i].pages);
+	return bytes;
+}
+
+void owed_pages__working_set(const struct owed_pages *owed, uint64_t sets[TRACK_EPOCHS])
+{
+	struct ages *ages, *next;
+	uint64_t sum = 0;
+
+	memset(sets, 0, TRACK_EPOCHS * sizeof(*sets));
+	HASH_ITER (hh, owed->ages, ages, next)
+		for (size_t i = 0; i < AGES; i++)
+			if (ages->last[i] && owed->epoch - ages->last[i] < TRACK_EPOCHS)
+				sets[owed->epoch - ages->last[i]]++;
+	for (size_t i = 0; i < TRACK_EPOCHS; i++)
+		sets[i] = sum += sets[i];
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is told of a track: copies, so that nobody reads it while it changes. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/arena.h"
+#include "agent/tracks/forecast.h"
+#include "agent/tracks/tracks_private.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void describe_member(const struct member *member, struct track_member *out)
+{
+	const struct not_covered *rows;
+	struct target_facts facts;
+	size_t count;
+
+	*out = (struct track_member){.pid = member->pid, .backend = "", .device_side = true};
+	if (!member->shared)
+		return;
+	target__lock(member->shared->target);
+	target__facts(member->shared->target, &facts);
+	out->backend = facts.backend;
+	out->lower_bound = facts.lower_bound;
+	out->device_side = facts.device_side;
+	snprintf(out->backend_reason, sizeof(out->backend_reason), "%s", facts.backend_reason);
+	out->start_stopped_ns = facts.start_stopped_ns;
+	out->stopped_ns = facts.stopped_ns;
+	out->lost_pages = facts.lost_pages;
+	out->moved = facts.moved;
+	rows = target__not_covered(member->shared->target, &count);
+	for (size_t i = 0; i < count && i < COUNT(out->not_covered); i++) {
+		out->not_covered[i].start = rows[i].start;
+		out->not_covered[i].pages = rows[i].pages;
+		out->not_covered[i].reason = rows[i].reason;
+		snprintf(out->not_covered[i].name, sizeof(out->not_covered[i].name), "%s",
+			 rows[i].name);
+		out->not_covered_count++;
+	}
+	out->not_covered_more = count - out->not_covered_count;
+	target__unlock(member->shared->target);
+}
+
+static uint64_t member_bytes(const struct member *member)
+{
+	struct target_facts facts = {0};
+
+	if (member->shared) {
+		target__lock(member->shared->target);
+		target__facts(member->shared->target, &facts);
+		target__unlock(member->shared->target);
+	}
+	return facts.bytes + owed_pages__bytes(member->owed);
+}
+
+void track__info(const struct track *track, struct track_info *info)
+{
+	static const size_t spans[] = {1, 10, TRACK_EPOCHS};
+
+	*info = (struct track_info){
+		.id = track->id,
+		.kind = track->kind,
+		.ended = track->ended,
+		.started = track->started,
+		.collected = track->collected,
+		.epoch = track->epoch,
+		.cursor = track->cursor,
+		.acknowledged = track->acknowledged,
+		.last = track->last,
+		.delivered = track->delivered,
+		.missed_total = track->missed_total,
+		.epoch_seconds = track->epoch_seconds,
+		.collect_seconds = track->collect_seconds,
+		.rate = track->epoch_seconds > 0 ? (double)track->last.all / track->epoch_seconds : 0,
+	};
+	memcpy(info->target, track->target, sizeof(info->target));
+	memcpy(info->reason, track->reason, sizeof(info->reason));
+	for (const struct member *member = track->members; member; member = member->next) {
+		uint64_t sets[TRACK_EPOCHS];
+
+		info->bytes += member_bytes(member);
+		owed_pages__working_set(member->owed, sets);
+		for (size_t i = 0; i < COUNT(spans); i++)
+			info->working_set[i] += sets[spans[i] - 1];
+		if (info->member_count < COUNT(info->members))
+			describe_member(member, &info->members[info->member_count++]);
+		else
+			info->member_more++;
+	}
+	if (track->log)
+		info->bytes += write_log__bytes(track->log);
+}

@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/tracks/tracks.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "agent/arena.h"
+#include "agent/log.h"
+#include "agent/tracks/forecast.h"
+#include "agent/tracks/tracks_private.h"
+
+#define KEEP_SECONDS 600 /* that an ended track stays listed */
+#define KEEPER_MS 500	 /* between two looks at idle tracks */
+
+const char *const track_kind_names[TRACK_KINDS] = {"pid", "cgroup", "device"};
+
+double tracks__now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static __attribute__((format(printf, 3, 4))) int fail(struct track_error *error, int err,
+						      const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error->message, sizeof(error->message), format, args);
+	va_end(args);
+	return err;
+}
+
+/* ---- the list ---- */
+
+/* With a reference; NULL: none. */
+static struct track *find(struct tracks *tracks, uint64_t id)
+{
+	struct track *track;
+
+	pthread_mutex_lock(&tracks->lock);
+	for (track = tracks->list; track; track = track->next)
+		if (track->id == id) {
+			track->references++;
+			break;
+		}
+	pthread_mutex_unlock(&tracks->lock);
+	return track;
+}
+
+static void put(struct tracks *tracks, struct track *track)
+{
+	bool last;
+
+	pthread_mutex_lock(&tracks->lock);
+	last = --track->references == 0;
+	pthread_mutex_unlock(&tracks->lock);
+	if (!last)
+		return;
+	track__drop_members(tracks, track);
+	pthread_mutex_destroy(&track->lock);
+	free(track);
+}
+
+/* Takes it off the list, whose reference is the caller's then. False: it was not on it. */
+static bool unlist(struct tracks *tracks, const struct track *track)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&tracks->lock);
+	for (struct track **at = &tracks->list; *at && !found; at = &(*at)->next)
+		if (*at == track) {
+			*at = track->next;
+			found = true;
+			break;
+		}
+	pthread_mutex_unlock(&tracks->lock);
+	return found;
+}
+
+/* Under its lock: what snapshots shall have of it from now on. */
+static void post(struct tracks *tracks, const struct track *track)
+{
+	struct track *own = (struct track *)track;
+	struct track_info info;
+
+	track__info(track, &info);
+	pthread_mutex_lock(&tracks->lock);
+	own->published = (struct snapshot_track){
+		.id = info.id,
+		.ended = info.ended,
+		.pid = info.kind == TRACK_PID && info.member_count ? info.members[0].pid : 0,
+		.pages = {[DS_TRACK_CPU] = info.last.cpu,
+			  [DS_TRACK_DMA] = info.last.dma,
+			  [DS_TRACK_BOTH] = info.last.both},
+		.missed_total = info.missed_total,
+		.bytes = info.bytes,
+	};
+	pthread_mutex_unlock(&tracks->lock);
+}
+
+/* Under its lock: it stays listed for a while, and costs nothing more. */
+static void end(struct tracks *tracks, struct track *track, const char *reason)
+{
+	char subject[32];
+
+	if (track->ended)
+		return;
+	track__drop_members(tracks, track);
+	track->ended = true;
+	track->ended_at = tracks__now();
+	snprintf(track->reason, sizeof(track->reason), "%s", reason);
+	post(tracks, track);
+	snprintf(subject, sizeof(subject), "%" PRIu64, track->id);
+	events__add(tracks->events, "track", "info", subject, "track of %s %s ended: %s",
+		    track_kind_names[track->kind], track->target, reason);
+}
+
+/* ---- the keeper ---- */
+
+static void look_at(struct tracks *tracks, struct track *track)
+{
+	const double now = tracks__now();
+	char reason[64];
+
+	if (pthread_mutex_trylock(&track->lock))
+		return; /* somebody is at it */
+	if (!track->ended && now - track->touched > tracks->config->track_idle) {
+		snprintf(reason, sizeof(reason), "not collected for %g s",
+			 tracks->config->track_idle);
+		end(tracks, track, reason);
+	} else if (!track->ended && track->kind == TRACK_PID && track->members &&
+		   !target__is_alive(track->members->shared->target)) {
+		end(tracks, track, "the process has ended, or executed another program");
+	}
+	pthread_mutex_unlock(&track->lock);
+}
+
+static void look_at_all(struct tracks *tracks)
+{
+	struct track *track;
+	uint64_t after = 0;
+
+	/* By id, since the list may change between two of them. */
+	for (;;) {
+		uint64_t next = UINT64_MAX;
+
+		pthread_mutex_lock(&tracks->lock);
+		for (track = tracks->list; track; track = track->next)
+			if (track->id > after && track->id < next)
+				next = track->id;
+		pthread_mutex_unlock(&tracks->lock);
+		if (next == UINT64_MAX)
+			return;
+		after = next;
+		track = find(tracks, next);
+		if (!track)
+			continue;
+		look_at(tracks, track);
+		if (track->ended && tracks__now() - track->ended_at > KEEP_SECONDS &&
+		    unlist(tracks, track))
+			put(tracks, track);
+		put(tracks, track);
+	}
+}
+
+static void *keep(void *argument)
+{
+	struct tracks *tracks = argument;
+	struct pollfd stop = {.fd = tracks->keeper_stop, .events = POLLIN};
+
+	while (poll(&stop, 1, KEEPER_MS) <= 0)
+		look_at_all(tracks);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+struct tracks *tracks__new(const struct agent_config *config, struct events *events)
+{
+	struct tracks *tracks = calloc(1, sizeof(*tracks));
+
+	if (!tracks)
+		return NULL;
+	tracks->config = config;
+	tracks->events = events;
+	tracks->next_id = 1;
+	tracks->keeper_stop = -1;
+	pthread_mutex_init(&tracks->lock, NULL);
+	pthread_mutex_init(&tracks->starting, NULL);
+	tracks->feed = write_feed__new();
+	if (!tracks->feed) {
+		tracks__free(tracks);
+		return NULL;
+	}
+	return tracks;
+}
+
+const struct page_listener *tracks__listener(struct tracks *tracks)
+{
+	return write_feed__listener(tracks->feed);
+}
+
+int tracks__serve(struct tracks *tracks, uint64_t frames, int (*hand_over)(void *context),
+		  void *context)
+{
+	int err;
+
+	tracks->keeper_stop = eventfd(0, EFD_CLOEXEC);
+	if (tracks->keeper_stop < 0)
+		return -errno;
+	err = -pthread_create(&tracks->keeper, NULL, keep, tracks);
+	if (err) {
+		close(tracks->keeper_stop);
+		tracks->keeper_stop = -1;
+		return err;
+	}
+	pthread_mutex_lock(&tracks->lock);
+	tracks->frames = frames;
+	tracks->context = context;
+	tracks->hand_over = hand_over;
+	pthread_mutex_unlock(&tracks->lock);
+	return 0;
+}
+
+void tracks__suspend(struct tracks *tracks)
+{
+	if (!tracks)
+		return;
+	if (tracks->keeper_stop >= 0) {
+		eventfd_write(tracks->keeper_stop, 1);
+		pthread_join(tracks->keeper, NULL);
+		close(tracks->keeper_stop);
+		tracks->keeper_stop = -1;
+	}
+	pthread_mutex_lock(&tracks->lock);
+	tracks->hand_over = NULL;
+	pthread_mutex_unlock(&tracks->lock);
+	while (tracks->list) {
+		struct track *track = tracks->list;
+
+		tracks->list = track->next;
+		put(tracks, track);
+	}
+}
+
+void tracks__free(struct tracks *tracks)
+{
+	if (!tracks)
+		return;
+	tracks__suspend(tracks);
+	write_feed__free(tracks->feed);
+	pthread_mutex_destroy(&tracks->starting);
+	pthread_mutex_destroy(&tracks->lock);
+	free(tracks);
+}
+
+/* ---- start and stop ---- */
+
+static int name_target(const struct track_request *request, struct track *track,
+		       struct track_error *error)
+{
+	int length;
+
+	if (request->kind == TRACK_PID)
+		length = snprintf(track->target, sizeof(track->target), "%" PRIu32, request->pid);
+	else
+		length = snprintf(track->target, sizeof(track->target), "%s", request->path);
+	if (length <= 0 || (size_t)length >= sizeof(track->target))
+		return fail(error, -EINVAL, "%s: it is empty, or longer than %zu bytes",
+			    track_kind_names[request->kind], sizeof(track->target) - 1);
+	return 0;
+}
+
+/* Takes a place on the list, so that two starts at once cannot both have the last one. */
+static int enlist(struct tracks *tracks, struct track *track, struct track_error *error)
+{
+	uint32_t count = 0;
+	int err = 0;
+
+	pthread_mutex_lock(&tracks->lock);
+	for (const struct track *one = tracks->list; one; one = one->next)
+		count += !one->ended;
+	if (!tracks->hand_over) {
+		err = fail(error, -EAGAIN, "the agent is not sampling yet; try again in a second");
+	} else if (count >= tracks->config->max_tracks) {
+		err = fail(error, -ENOSPC,
+			   "there are %" PRIu32 " tracks already; stop one, or see --max-tracks",
+			   count);
+	} else {
+		track->id = tracks->next_id++;
+		track->references = 2; /* the list's and the caller's */
+		track->next = tracks->list;
+		tracks->list = track;
+	}
+	pthread_mutex_unlock(&tracks->lock);
+	return err;
+}
+
+static uint64_t memory(const struct track *track)
+{
+	struct track_info info;
+
+	track__info(track, &info);
+	return info.bytes;
+}
+
+static int too_large(const struct tracks *tracks, const struct track *track,
+		     struct track_error *error)
+{
+	uint64_t bytes = memory(track);
+
+	if (bytes <= tracks->config->track_memory)
+		return 0;
+	return fail(error, -ENOSPC, "it takes %" PRIu64 " bytes; --track-memory allows %" PRIu64,
+		    bytes, tracks->config->track_memory);
+}
+
+int tracks__start(struct tracks *tracks, const struct track_request *request,
+		  struct track_info *info, struct track_error *error)
+{
+	struct track *track = calloc(1, sizeof(*track));
+	char subject[32];
+	int err;
+
+	*error->message = '\0';
+	if (!track)
+		return fail(error, -ENOMEM, "out of memory");
+	track->kind = request->kind;
+	snprintf(track->backend, sizeof(track->backend), "%s",
+		 request->backend ? request->backend : "");
+	pthread_mutex_init(&track->lock, NULL);
+	/* Nobody can do anything with it before it is whole. */
+	pthread_mutex_lock(&track->lock);
+	err = name_target(request, track, error);
+	if (!err)
+		err = enlist(tracks, track, error);
+	if (err) {
+		pthread_mutex_unlock(&track->lock);
+		pthread_mutex_destroy(&track->lock);
+		free(track);
+		return err;
+	}
+	err = track__add_members(tracks, track, false, error);
+	if (!err)
+		err = too_large(tracks, track, error);
+	clock_gettime(CLOCK_REALTIME, &track->started);
+	track->epoch_begun = track->touched = tracks__now();
+	if (!err) {
+		track__info(track, info);
+		post(tracks, track);
+	}
+	pthread_mutex_unlock(&track->lock);
+	if (err) {
+		if (unlist(tracks, track))
+			put(tracks, track);
+		put(tracks, track);
+		return err;
+	}
+	snprintf(subject, sizeof(subject), "%" PRIu64, track->id);
+	events__add(tracks->events, "track", "info", subject, "track of %s %s started",
+		    track_kind_names[track->kind], track->target);
+	put(tracks, track);
+	return 0;
+}
+
+int tracks__stop(struct tracks *tracks, uint64_t id)
+{
+	struct track *track = find(tracks, id);
+	bool found;
+
+	if (!track)
+		return -ENOENT;
+	/* A collect in progress ends first. */
+	pthread_mutex_lock(&track->lock);
+	if (!track->ended)
+		end(tracks, track, "stopped");
+	pthread_mutex_unlock(&track->lock);
+	found = unlist(tracks, track);
+	if (found)
+		put(tracks, track);
+	put(tracks, track);
+	return found ? 0 : -ENOENT;
+}
+
+/* ---- reading ---- */
+
+int tracks__get(struct tracks *tracks, uint64_t id, struct track_info *info)
+{
+	struct track *track = find(tracks, id);
+
+	if (!track)
+		return -ENOENT;
+	pthread_mutex_lock(&track->lock);
+	track__info(track, info);
+	pthread_mutex_unlock(&track->lock);
+	put(tracks, track);
+	return 0;
+}
+
+int tracks__list(struct tracks *tracks, struct track_info **infos, size_t *count)
+{
+	uint64_t *ids = NULL;
+	size_t total = 0, at = 0;
+
+	*infos = NULL;
+	*count = 0;
+	pthread_mutex_lock(&tracks->lock);
+	for (const struct track *track = tracks->list; track; track = track->next)
+		total++;
+	ids = calloc(total + 1, sizeof(*ids));
+	for (const struct track *track = tracks->list; track && ids; track = track->next)
+		ids[at++] = track->id;
+	pthread_mutex_unlock(&tracks->lock);
+	*infos = calloc(total + 1, sizeof(**infos));
+	if (!ids || !*infos) {
+		free(ids);
+		free(*infos);
+		*infos = NULL;
+		return -ENOMEM;
+	}
+	while (at)
+		if (tracks__get(tracks, ids[--at], &(*infos)[*count]) == 0)
+			++*count;
+	free(ids);
+	return 0;
+}
+
+const char *tracks__device(const struct tracks *tracks, unsigned bit)
+{
+	return write_feed__device(tracks->feed, bit);
+}
+
+/* A live one, locked; NULL with *err. */
+static struct track *begin(struct tracks *tracks, uint64_t id, struct track_error *error, int *err)
+{
+	struct track *track = find(tracks, id);
+
+	*err = 0;
+	*error->message = '\0';
+	if (!track) {
+		*err = fail(error, -ENOENT, "there is no track %" PRIu64, id);
+		return NULL;
+	}
+	pthread_mutex_lock(&track->lock);
+	if (track->ended) {
+		*err = fail(error, -ESTALE, "track %" PRIu64 " has ended: %s", id, track->reason);
+		pthread_mutex_unlock(&track->lock);
+		put(tracks, track);
+		return NULL;
+	}
+	track->touched = tracks__now();
+	return track;
+}
+
+static void finish(struct tracks *tracks, struct track *track)
+{
+	track->touched = tracks__now();
+	post(tracks, track);
+	pthread_mutex_unlock(&track->lock);
+	put(tracks, track);
+}
+
+static void note_epoch(struct track *track, double begun, double ended)
+{
+	struct epoch_record *record = &track->history[track->epoch % TRACK_EPOCHS];
+
+	track->epoch_seconds = ended - track->epoch_begun;
+	track->collect_seconds = tracks__now() - begun;
+	track->epoch_begun = ended;
+	clock_gettime(CLOCK_REALTIME, &track->collected);
+	*record = (struct epoch_record){track->epoch_seconds, track->last.all};
+}
+
+int tracks__collect(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
+		    int (*each)(void *context, const struct track_run *run), void *context,
+		    struct track_info *info, struct track_error *error)
+{
+	const double begun = tracks__now();
+	double ended;
+	int err;
+	struct track *track = begin(tracks, id, error, &err);
+
+	if (!track)
+		return err;
+	err = track__run_epoch(tracks, track, error);
+	ended = tracks__now();
+	if (!err)
+		err = track__deliver(tracks, track, evidence, each, context);
+	if (!err)
+		err = too_large(tracks, track, error);
+	if (err == -ESRCH) {
+		end(tracks, track, "the process has ended, or executed another program");
+		err = fail(error, -ESTALE, "track %" PRIu64 " has ended: %s", id, track->reason);
+	} else if (err) {
+		char reason[128];
+
+		snprintf(reason, sizeof(reason), "an epoch could not be read whole: %s",
+			 strerror(-err));
+		log_error("track ended", "track=%" PRIu64 " error=%s", id, strerrorname_np(-err));
+		end(tracks, track, *error->message ? error->message : reason);
+		err = fail(error, -ESTALE, "track %" PRIu64 " has ended: %s", id, track->reason);
+	} else {
+		note_epoch(track, begun, ended);
+	}
+	track__info(track, info);
+	finish(tracks, track);
+	return err;
+}
+
+int tracks__owed(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
+		 int (*each)(void *context, const struct track_run *run), void *context,
+		 struct track_info *info, struct track_error *error)
+{
+	int err;
+	struct track *track = begin(tracks, id, error, &err);
+
+	if (!track)
+		return err;
+	err = track__owed(track, evidence, each, context);
+	if (err)
+		fail(error, err, "out of memory");
+	track__info(track, info);
+	finish(tracks, track);
+	return err;
+}
+
+int tracks__acknowledge(struct tracks *tracks, uint64_t id, uint64_t cursor,
+			struct track_info *info, struct track_error *error)
+{
+	int err;
+	struct track *track = begin(tracks, id, error, &err);
+
+	if (!track)
+		return err;
+	if (cursor > track->cursor) {
+		err = fail(error, -ERANGE,
+			   "cursor %" PRIu64 " was not given out yet; the last one is %" PRIu64,
+			   cursor, track->cursor);
+	} else {
+		for (struct member *member = track->members; member; member = member->next)
+			owed_pages__acknowledge(member->owed, cursor);
+		if (cursor > track->acknowledged)
+			track->acknowledged = cursor;
+	}
+	track__info(track, info);
+	finish(tracks, track);
+	return err;
+}
+
+int tracks__forecast(struct tracks *tracks, uint64_t id, const struct forecast_options *options,
+		     struct forecast *forecast, struct track_error *error)
+{
+	int err;
+	struct track *track = begin(tracks, id, error, &err);
+
+	if (!track)
+		return err;
+	if (track->kind == TRACK_DEVICE)
+		err = fail(error, -EINVAL, "a device is not migrated; forecast a process or a cgroup");
+	else
+		err = track__forecast(tracks, track, options, forecast);
+	if (err == -ENODATA)
+		fail(error, err, "collect the track first: no epoch has ended yet");
+	finish(tracks, track);
+	return err;
+}
+
+int tracks__publish(struct tracks *tracks, struct snapshot *snapshot)
+{
+	size_t count = 0;
+	int err = 0;
+
+	pthread_mutex_lock(&tracks->lock);
+	for (const struct track *track = tracks->list; track; track = track->next)
+		count++;
+	snapshot->tracks = arena__alloc(snapshot->arena, (count + 1) * sizeof(*snapshot->tracks));
+	if (!snapshot->tracks)
+		err = -ENOMEM;
+	/* The list has the newest first. One that is being started has no numbers yet. */
+	for (const struct track *track = tracks->list; track && !err; track = track->next)
+		if (track->published.id)
+			snapshot->track_count++;
+	count = snapshot->track_count;
+	for (const struct track *track = tracks->list; track && !err; track = track->next)
+		if (track->published.id)
+			snapshot->tracks[--count] = track->published;
+	pthread_mutex_unlock(&tracks->lock);
+	return err;
+}

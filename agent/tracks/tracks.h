@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The track manager: precise sessions on processes, cgroups and devices. A track has one consumer:
+ * what was delivered to it and not acknowledged comes again. Several tracks may follow the same
+ * process; they share what that costs, and none takes another's pages. Thread-safe.
+ */
+#ifndef DIRTYSCOPE_AGENT_TRACKS_TRACKS_H
+#define DIRTYSCOPE_AGENT_TRACKS_TRACKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "agent/config.h"
+#include "agent/events.h"
+#include "agent/snapshot.h"
+#include "agent/tracks/track.h"
+#include "agent/tracks/write_feed.h"
+
+struct tracks;
+
+/* Only *config, events are borrowed; they outlive it. NULL when memory is short. */
+struct tracks *tracks__new(const struct agent_config *config, struct events *events);
+/* Ends all of them: no target keeps a write-protection of ours. */
+void tracks__free(struct tracks *tracks);
+/* What devices write, for devices__listen. */
+const struct page_listener *tracks__listener(struct tracks *tracks);
+/*
+ * From here on tracks can be started. frames: of the host; hand_over: has all sweeps of devices
+ * reach the listener, up to the moment of the call. Until tracks__free, or tracks__suspend.
+ */
+int tracks__serve(struct tracks *tracks, uint64_t frames, int (*hand_over)(void *context),
+		  void *context);
+/* hand_over will no longer work: ends all tracks, and takes no more. */
+void tracks__suspend(struct tracks *tracks);
+/* Copies into a snapshot that is being built. -ENOMEM, or 0. */
+int tracks__publish(struct tracks *tracks, struct snapshot *snapshot);
+
+enum track_kind { TRACK_PID, TRACK_CGROUP, TRACK_DEVICE, TRACK_KINDS };
+extern const char *const track_kind_names[TRACK_KINDS];
+
+struct track_request {
+	enum track_kind kind;
+	uint32_t pid;	     /* TRACK_PID */
+	const char *path;    /* TRACK_CGROUP: below the cgroup file system, "/a/b"; TRACK_DEVICE: id */
+	const char *backend; /* NULL: the best that works */
+};
+
+/* errno of a refusal, and one sentence. */
+struct track_error {
+	char message[320];
+};
+
+struct track_member {
+	uint32_t pid;
+	const char *backend;	    /* static */
+	bool lower_bound;	    /* the backend counts faults and finds no pages */
+	bool device_side;	    /* devices' writes into it can be told */
+	char backend_reason[256];   /* why it is not a better one; "" */
+	uint64_t start_stopped_ns, stopped_ns; /* that it stood still */
+	uint64_t lost_pages;	    /* of devices, for want of memory */
+	uint64_t moved;		    /* told because their frame had changed meanwhile */
+	struct {
+		uint64_t start, pages;
+		char name[64];
+		const char *reason; /* static */
+	} not_covered[16];
+	size_t not_covered_count, not_covered_more;
+};
+
+struct track_info {
+	uint64_t id;
+	enum track_kind kind;
+	char target[128]; /* the pid, the path, or the device's id */
+	bool ended;
+	char reason[160]; /* why it ended */
+	struct timespec started, collected; /* realtime; collected: 0 before the first */
+	uint64_t epoch, cursor, acknowledged;
+	struct page_counts last, delivered; /* of the last epoch; of the last answer, owed pages with it */
+	uint64_t missed_total;
+	double epoch_seconds; /* how long the last epoch lasted */
+	double collect_seconds; /* and how long it took to read */
+	uint64_t bytes;
+	uint64_t working_set[3]; /* distinct pages of the last 1, 10, 60 epochs */
+	double rate;		 /* pages per second, of the last epoch */
+	struct track_member members[8];
+	size_t member_count, member_more;
+};
+
+/* *info: the new track. -ENOENT, -ESRCH, -EINVAL, -EPERM, -EBUSY, -ENOSPC, -EOPNOTSUPP, -EAGAIN
+ * (not ready), -ENOMEM, with *error. */
+int tracks__start(struct tracks *tracks, const struct track_request *request,
+		  struct track_info *info, struct track_error *error);
+/* -ENOENT */
+int tracks__get(struct tracks *tracks, uint64_t id, struct track_info *info);
+/* By id, into a new array that the caller frees. */
+int tracks__list(struct tracks *tracks, struct track_info **infos, size_t *count);
+/* -ENOENT */
+int tracks__stop(struct tracks *tracks, uint64_t id);
+
+struct track_run {
+	uint32_t pid; /* whose; 0 for a device's frames */
+	uint64_t start, pages; /* bytes: an address of the process, or of the host's memory */
+	bool cpu;
+	uint64_t devices; /* bits; tracks__device */
+};
+/*
+ * Ends an epoch. Calls `each` (may be NULL) for all that is owed; -errno of it ends the call, and
+ * nothing is forgotten. -ENOENT, -ESTALE (it has ended), or another with *error.
+ */
+int tracks__collect(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
+		    int (*each)(void *context, const struct track_run *run), void *context,
+		    struct track_info *info, struct track_error *error);
+/* The same pages again, without ending an epoch. */
+int tracks__owed(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
+		 int (*each)(void *context, const struct track_run *run), void *context,
+		 struct track_info *info, struct track_error *error);
+/* -ENOENT, -ERANGE: no such cursor was given out yet. */
+int tracks__acknowledge(struct tracks *tracks, uint64_t id, uint64_t cursor,
+			struct track_info *info, struct track_error *error);
+/* Id of the device behind a bit of track_run. */
+const char *tracks__device(const struct tracks *tracks, unsigned bit);
+
+/* What a pre-copy of the target would do: tracks/forecast.h. -ENOENT, -ENODATA (too few epochs). */
+struct forecast_options;
+struct forecast;
+int tracks__forecast(struct tracks *tracks, uint64_t id, const struct forecast_options *options,
+		     struct forecast *forecast, struct track_error *error);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of struct tracks, for its own files alone: tracks.c has the list and the calls,
+ * members.c the processes and devices behind a track, track_info.c what is told of one.
+ */
+#ifndef DIRTYSCOPE_AGENT_TRACKS_TRACKS_PRIVATE_H
+#define DIRTYSCOPE_AGENT_TRACKS_TRACKS_PRIVATE_H
+
+#include <pthread.h>
+
+#include "agent/tracks/forecast.h"
+#include "agent/tracks/target.h"
+#include "agent/tracks/tracks.h"
+
+/* A target and the tracks on it. */
+struct shared_target {
+	struct target *target;
+	uint32_t pid;
+	uint64_t start_ticks;
+	unsigned users;
+	struct shared_target *next;
+};
+
+struct member {
+	struct shared_target *shared; /* NULL: a device's frames */
+	uint32_t pid;
+	struct owed_pages *owed;
+	struct page_counts counts; /* of the last epoch */
+	bool seen;		   /* still in the cgroup */
+	struct member *next;
+};
+
+struct epoch_record {
+	double seconds; /* that it lasted */
+	uint64_t pages;
+};
+
+struct track {
+	uint64_t id;
+	unsigned references;		 /* under tracks->lock, as is the next */
+	struct snapshot_track published; /* as of the last epoch: the sampler waits for nobody */
+	struct track *next;
+	enum track_kind kind;
+	char target[128];
+	char backend[16];     /* asked for; "": any */
+	pthread_mutex_t lock; /* what follows */
+	struct member *members;
+	struct write_log *log; /* of TRACK_DEVICE */
+	bool ended;
+	char reason[160];
+	struct timespec started, collected;
+	double epoch_begun, touched, ended_at; /* seconds, monotonic */
+	uint64_t epoch, cursor, acknowledged;
+	struct page_counts last, delivered;
+	uint64_t missed_total;
+	double epoch_seconds, collect_seconds;
+	struct epoch_record history[TRACK_EPOCHS]; /* by epoch % TRACK_EPOCHS */
+	uint64_t device_pages[PAGE_MAP_DEVICES];   /* of the last epoch */
+};
+
+struct tracks {
+	const struct agent_config *config;
+	struct events *events;
+	struct write_feed *feed;
+	pthread_mutex_t lock;	  /* the list, and whether there is service */
+	pthread_mutex_t starting; /* the targets, while one is made or given up */
+	struct track *list;	  /* by id, the newest first */
+	struct shared_target *targets;
+	uint64_t next_id, frames;
+	int (*hand_over)(void *context); /* NULL: not ready, or over */
+	void *context;
+	pthread_t keeper; /* ends tracks that nobody collects */
+	int keeper_stop;  /* eventfd; -1: there is no keeper */
+};
+
+double tracks__now(void);
+
+/* members.c; under track->lock */
+int track__add_members(struct tracks *tracks, struct track *track, bool later,
+		       struct track_error *error);
+void track__drop_members(struct tracks *tracks, struct track *track);
+/* Ends an epoch of all members. -ESRCH: none is left. */
+int track__run_epoch(struct tracks *tracks, struct track *track, struct track_error *error);
+/* Calls `each` for all that is owed, and counts it. */
+int track__owed(struct track *track, enum ds_evidence evidence,
+		int (*each)(void *context, const struct track_run *run), void *context);
+/* The same under a new cursor, with what the epoch found. */
+int track__deliver(struct tracks *tracks, struct track *track, enum ds_evidence evidence,
+		   int (*each)(void *context, const struct track_run *run), void *context);
+
+/* forecast.c; under track->lock. -ENODATA: no epoch has ended yet. */
+int track__forecast(const struct tracks *tracks, const struct track *track,
+		    const struct forecast_options *options, struct forecast *forecast);
+
+/* track_info.c; under track->lock */
+void track__info(const struct track *track, struct track_info *info);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A userfaultfd of the target in write-protect mode whose faults the kernel resolves by itself
+ * (UFFD_FEATURE_WP_ASYNC, Linux 6.7), and PAGEMAP_SCAN, which reads and protects in one step.
+ */
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "agent/tracks/cpu_side.h"
+#include "agent/tracks/inject.h"
+
+/* include/uapi/linux/userfaultfd.h: newer than Debian 12's headers. */
+#ifndef UFFD_FEATURE_WP_UNPOPULATED
+#define UFFD_FEATURE_WP_UNPOPULATED (1 << 13)
+#endif
+#ifndef UFFD_FEATURE_WP_ASYNC
+#define UFFD_FEATURE_WP_ASYNC (1 << 15)
+#endif
+#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
+#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)
+#endif
+#define FEATURES                                                         \
+	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | \
+	 UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_ASYNC)
+
+#define PAGE_IS_FILE (1ULL << 2)
+
+/* What the kernel put there, and nobody writes: no page of it belongs to the process. */
+static bool is_kernels(const struct map_region *region)
+{
+	return strcmp(region->name, "[vvar]") == 0 || strcmp(region->name, "[vvar_vclock]") == 0 ||
+	       strcmp(region->name, "[vdso]") == 0 || strcmp(region->name, "[vsyscall]") == 0;
+}
+
+/* Protects all of it, also what is not there yet. 0, or the reason why not. */
+static int protect(const struct cpu_side *side, const struct map_region *region)
+{
+	struct uffdio_register registration = {
+		.range = {region->start, region->end - region->start},
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	struct uffdio_writeprotect all = {
+		.range = {region->start, region->end - region->start},
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	if (ioctl(side->uffd, UFFDIO_REGISTER, &registration))
+		return -errno;
+	while (ioctl(side->uffd, UFFDIO_WRITEPROTECT, &all))
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+static int leave_out(struct cpu_side *side, const struct map_region *region, int err)
+{
+	switch (err) {
+	case -EPERM: /* a shared mapping of a file that was opened for reading */
+		return 0;
+	case -EBUSY:
+		return cpu_side__leave_out(side, region, "it uses userfaultfd there itself");
+	case -ENOENT: /* gone meanwhile, or changed: the next epoch looks again */
+		return 0;
+	case -EINVAL:
+		return cpu_side__leave_out(side, region,
+					   "the kernel cannot write-protect this kind of memory");
+	default:
+		return err;
+	}
+}
+
+static int start(struct cpu_side *side, char *why, size_t size)
+{
+	const struct inject_options options = {.procfs = side->procfs, .tgid = side->tgid};
+	struct uffdio_api api = {.api = UFFD_API, .features = FEATURES};
+	struct inject_result result;
+	int err = inject__userfaultfd(&options, &result);
+
+	if (err) {
+		snprintf(why, size, "%s", result.reason);
+		return err;
+	}
+	side->uffd = result.fd;
+	side->stopped_ns = result.stopped_ns;
+	if (ioctl(side->uffd, UFFDIO_API, &api)) {
+		snprintf(why, size, "this kernel has no asynchronous write-protection (6.7)");
+		return -EOPNOTSUPP;
+	}
+	err = cpu_side__read_regions(side);
+	for (size_t i = 0; !err && i < side->region_count; i++) {
+		const struct map_region *region = &side->regions[i];
+
+		if (is_kernels(region))
+			continue;
+		err = protect(side, region);
+		if (err)
+			err = leave_out(side, region, err);
+	}
+	if (err)
+		snprintf(why, size, "its memory cannot be protected: %s", strerror(-err));
+	return err;
+}
+
+/*
+ * A mapping that we have not seen: new, moved, or grown out of nothing. All that is in it was
+ * written, as far as anybody can tell; what is written after `protect` comes with the next epoch.
+ */
+static int take_new(struct cpu_side *side, const struct map_region *region, cpu_side__each each,
+		    void *context)
+{
+	struct pagemap_scan present = {
+		.anyof = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.each = each,
+		.context = context,
+	};
+	int err = protect(side, region);
+
+	if (err)
+		return leave_out(side, region, err);
+	if (region->inode && !region->shared)
+		present.inverted = present.mask = PAGE_IS_FILE; /* copied, so written */
+	return pagemap__scan(side->pagemap, region->start, region->end, &present);
+}
+
+static int epoch(struct cpu_side *side, cpu_side__each each, void *context)
+{
+	const struct pagemap_scan written = {
+		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+		.mask = PAGE_IS_WRITTEN,
+		.each = each,
+		.context = context,
+	};
+	int err = cpu_side__read_regions(side);
+
+	for (size_t i = 0; !err && i < side->region_count; i++) {
+		const struct map_region *region = &side->regions[i];
+
+		if (is_kernels(region))
+			continue;
+		err = pagemap__scan(side->pagemap, region->start, region->end, &written);
+		if (err == -EPERM)
+			err = take_new(side, region, each, context);
+	}
+	return err;
+}
+
+/* Closing the descriptor lifts the protection: userfaultfd_release(), fs/userfaultfd.c. */
+static void end(struct cpu_side *side)
+{
+}
+
+const struct cpu_backend cpu_wp_async = {
+	.name = "pagemap-scan",
+	.start = start,
+	.epoch = epoch,
+	.end = end,
+};

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What devices wrote, on its way from the sampler's sweeps to the tracks: each log collects it
+ * until its target drains it. The sampler adds, any thread drains; nothing is lost in between.
+ */
+#ifndef DIRTYSCOPE_AGENT_TRACKS_WRITE_FEED_H
+#define DIRTYSCOPE_AGENT_TRACKS_WRITE_FEED_H
+
+#include <stdint.h>
+
+#include "agent/devices.h"
+#include "agent/tracks/page_map.h"
+
+struct write_feed;
+struct write_log;
+
+/* NULL when memory is short. */
+struct write_feed *write_feed__new(void);
+void write_feed__free(struct write_feed *feed);
+/* For devices__listen; lives as long as the feed. */
+const struct page_listener *write_feed__listener(const struct write_feed *feed);
+/* Id of a device that a log told of; "other" for the last number, which all that do not fit share. */
+const char *write_feed__device(const struct write_feed *feed, unsigned device);
+/* PAGE_MAP_DEVICES when it has not been seen. */
+unsigned write_feed__find(const struct write_feed *feed, const char *id);
+
+/* frames: of the host. From here on it collects. -ENOMEM, or 0. */
+int write_log__new(struct write_feed *feed, uint64_t frames, struct write_log **out);
+void write_log__free(struct write_log *log);
+/* At most; a set takes memory only where devices write. */
+uint64_t write_log__bytes(const struct write_log *log);
+/* Pages that could not be kept, for want of memory: the set is not whole then. */
+uint64_t write_log__lost(const struct write_log *log);
+
+/* Takes all that is in it. What `each` returned, or 0; nonzero ends it, and the rest stays. */
+int write_log__drain(struct write_log *log,
+		     int (*each)(void *context, unsigned device, enum ds_evidence evidence,
+				 uint64_t first_pfn, uint64_t bits),
+		     void *context);
+/* An `each` that forgets. */
+int write_log__discard(void *context, unsigned device, enum ds_evidence evidence,
+		       uint64_t first_pfn, uint64_t bits);
+
+#endif
