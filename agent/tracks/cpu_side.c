@@ -7,11 +7,38 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct cpu_backend *const cpu_backends[] = {&cpu_wp_async, &cpu_soft_dirty, &cpu_faults, NULL};
+const struct cpu_backend *const cpu_backends[] = {&cpu_wp_async, &cpu_soft_dirty, &cpu_faults,
+						  NULL};
+
+static bool has_object(const struct cpu_side *side, const struct object_key *key)
+{
+	for (size_t i = 0; i < side->object_count; i++)
+		if (memcmp(&side->objects[i], key, sizeof(*key)) == 0)
+			return true;
+	return false;
+}
+
+int cpu_side__add_object(struct cpu_side *side, const struct object_key *key)
+{
+	struct object_key *more;
+
+	if (has_object(side, key))
+		return 0;
+	more = reallocarray(side->objects, side->object_count + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	side->objects = more;
+	side->objects[side->object_count++] = *key;
+	return 0;
+}
 
 static int add_region(void *context, const struct map_region *region)
 {
 	struct cpu_side *side = context;
+	const struct object_key key = map_region__object(region);
+
+	if (side->partial && !has_object(side, &key))
+		return 0;
 
 	if (side->region_count == side->region_room) {
 		size_t room = side->region_room ? side->region_room * 2 : 64;
@@ -39,7 +66,8 @@ int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, 
 
 	if (side->not_covered_count) {
 		row = &side->not_covered[side->not_covered_count - 1];
-		if (row->reason == reason && row->start + row->pages * PAGE_BYTES == region->start &&
+		if (row->reason == reason &&
+		    row->start + row->pages * PAGE_BYTES == region->start &&
 		    strncmp(row->name, region->name, sizeof(row->name) - 1) == 0) {
 			row->pages += (region->end - region->start) / PAGE_BYTES;
 			return 0;
@@ -92,6 +120,9 @@ void cpu_side__end(struct cpu_side *side)
 	side->uffd = -1;
 	free(side->regions);
 	free(side->not_covered);
+	free(side->objects);
+	side->objects = NULL;
+	side->object_count = 0;
 	side->regions = NULL;
 	side->not_covered = NULL;
 	side->region_count = side->region_room = 0;

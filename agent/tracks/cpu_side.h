@@ -25,9 +25,12 @@ struct cpu_side {
 	uint32_t tgid;
 	struct pagemap *pagemap; /* borrowed */
 	int uffd;		 /* -1: none */
-	uint64_t stopped_ns;	 /* that the target stood still for the start; of an epoch: the last */
+	uint64_t stopped_ns; /* that the target stood still for the start; of an epoch: the last */
 	struct map_region *regions; /* of this epoch, by address */
 	size_t region_count, region_room;
+	bool partial; /* regions: only those of these objects */
+	struct object_key *objects;
+	size_t object_count;
 	struct not_covered *not_covered;
 	size_t not_covered_count, not_covered_room;
 	char reason[256]; /* why no better backend was taken; "" for the best */
@@ -55,6 +58,9 @@ extern const struct cpu_backend *const cpu_backends[];
  */
 int cpu_side__start(struct cpu_side *side, const char *name);
 void cpu_side__end(struct cpu_side *side);
+
+/* Of a partial one: an object more. -ENOMEM, or 0. */
+int cpu_side__add_object(struct cpu_side *side, const struct object_key *key);
 
 /* For the backends. */
 int cpu_side__read_regions(struct cpu_side *side);

@@ -92,8 +92,7 @@ static int by_share(const void *a, const void *b)
 	return one->share > other->share ? -1 : one->share < other->share;
 }
 
-static void share(const struct tracks *tracks, const struct track *track,
-		  struct forecast *forecast)
+static void share(const struct tracks *tracks, const struct track *track, struct forecast *forecast)
 {
 	struct forecast_device all[PAGE_MAP_DEVICES];
 	size_t count = 0;

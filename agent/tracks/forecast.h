@@ -3,12 +3,12 @@
  * What a pre-copy migration or an iterative checkpoint of a target would do, from what a track has
  * seen of it.
  *
- * The model: round 1 sends all resident pages. While a round sends P pages at a bandwidth B it takes
- * P * 4096 / B seconds, and in that time the target dirties W(t) distinct pages, which the next
- * round sends. W is measured: the distinct pages of the last 1, 2, ... epochs, over the time they
- * lasted; between them and beyond them it is a straight line, and never more than the target has.
- * It converges when what is left can be sent within the downtime allowed; it does not when a round
- * leaves as much as the one before.
+ * The model: round 1 sends all resident pages. While a round sends P pages at a bandwidth B it
+ * takes P * 4096 / B seconds, and in that time the target dirties W(t) distinct pages, which the
+ * next round sends. W is measured: the distinct pages of the last 1, 2, ... epochs, over the time
+ * they lasted; between them and beyond them it is a straight line, and never more than the target
+ * has. It converges when what is left can be sent within the downtime allowed; it does not when a
+ * round leaves as much as the one before.
  */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_FORECAST_H
 #define DIRTYSCOPE_AGENT_TRACKS_FORECAST_H
@@ -40,12 +40,12 @@ struct forecast_device {
 
 struct forecast {
 	bool converges;
-	uint32_t rounds; /* that are sent before the last one, in which the target stands still */
-	double bytes;	 /* in all, the last round with them */
-	double seconds;	 /* until it stands still, or until no round gains on the one before */
-	double downtime; /* of the last round; what it would be where it does not converge */
-	double rate;	 /* pages per second that are dirtied in a round of the last length */
-	uint64_t pages;	 /* that the first round sends */
+	uint32_t rounds;  /* that are sent before the last one, in which the target stands still */
+	double bytes;	  /* in all, the last round with them */
+	double seconds;	  /* until it stands still, or until no round gains on the one before */
+	double downtime;  /* of the last round; what it would be where it does not converge */
+	double rate;	  /* pages per second that are dirtied in a round of the last length */
+	uint64_t pages;	  /* that the first round sends */
 	double cpu_share; /* of the pages of the last epoch that the CPUs wrote */
 	struct forecast_device devices[8]; /* the largest share first */
 	size_t device_count;

@@ -286,8 +286,8 @@ int inject__userfaultfd(const struct inject_options *options, struct inject_resu
 	/* Held from here on: what follows is about this very process, not about its number. */
 	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)options->tgid, 0);
 	if (pidfd < 0)
-		return refuse(result, -errno, "%s", errno == ESRCH ? "the process is gone"
-								     : strerror(errno));
+		return refuse(result, -errno, "%s",
+			      errno == ESRCH ? "the process is gone" : strerror(errno));
 	err = check_status(options, result);
 	if (!err)
 		err = find_instruction(options, &instruction, result);

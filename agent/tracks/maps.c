@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct object_key map_region__object(const struct map_region *region)
+{
+	return (struct object_key){region->inode, region->major, region->minor};
+}
+
 /* A hexadecimal or decimal number and the one character that must follow it. */
 static bool take(char **at, int base, char end, uint64_t *value)
 {

@@ -11,13 +11,22 @@
 struct map_region {
 	uint64_t start, end; /* bytes, of whole pages */
 	bool readable, writable, shared;
-	uint64_t offset;       /* bytes into the object */
-	uint32_t major, minor; /* of the object's file system; with inode: which object */
-	uint64_t inode;	       /* 0: anonymous */
+	uint64_t offset;	 /* bytes into the object */
+	uint32_t major, minor;	 /* of the object's file system; with inode: which object */
+	uint64_t inode;		 /* 0: anonymous */
 	char name[MAP_NAME_MAX]; /* as the kernel writes it, cut; any bytes */
 };
 
-/* Calls `each` in the order of addresses; nonzero ends it and is returned. -ESRCH when it is gone. */
+/* What is mapped, wherever else it is mapped, too. inode 0: anonymous memory, this process's own.
+ */
+struct object_key {
+	uint64_t inode;
+	uint32_t major, minor;
+};
+struct object_key map_region__object(const struct map_region *region);
+
+/* Calls `each` in the order of addresses; nonzero ends it and is returned. -ESRCH when it is gone.
+ */
 int maps__read(const char *procfs, uint32_t tgid,
 	       int (*each)(void *context, const struct map_region *region), void *context);
 /* One line of the file, without its end. False when it is not one. */

@@ -39,7 +39,8 @@ static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *st
 	if (err)
 		return refuse(error, err, pid, strerror(-err));
 	if (stat.kernel_thread)
-		return refuse(error, -EINVAL, pid, "it is a kernel thread and has no memory of its own");
+		return refuse(error, -EINVAL, pid,
+			      "it is a kernel thread and has no memory of its own");
 	if (stat.state == 'Z' || stat.state == 'X')
 		return refuse(error, -ESRCH, pid, "it has ended");
 	if (pid == (uint32_t)getpid())
@@ -49,13 +50,15 @@ static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *st
 }
 
 static int make_target(struct tracks *tracks, const struct track *track, uint32_t pid,
-		       uint64_t start_ticks, struct target **target, struct track_error *error)
+		       uint64_t start_ticks, const struct object_key *object,
+		       struct target **target, struct track_error *error)
 {
 	const struct target_options options = {
 		.procfs = tracks->config->procfs,
 		.tgid = pid,
 		.start_ticks = start_ticks,
 		.backend = *track->backend ? track->backend : NULL,
+		.object = object,
 		.feed = tracks->feed,
 		.frames = tracks->frames,
 		.hand_over = tracks->hand_over,
@@ -67,8 +70,21 @@ static int make_target(struct tracks *tracks, const struct track *track, uint32_
 	return err ? refuse(error, err, pid, *why ? why : strerror(-err)) : 0;
 }
 
-static int get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
-		      struct shared_target **out, struct track_error *error)
+/* Two descriptors on the same memory cannot be had (-EBUSY): whoever wants more of it widens it. */
+static int widen(struct shared_target *shared, const struct object_key *object)
+{
+	int err = target__widen(shared->target, object);
+
+	if (err || object || !shared->partial)
+		return err;
+	shared->partial = false;
+	/* What was not followed until now would come as written to the one who joins. */
+	return target__epoch(shared->target);
+}
+
+int track__get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+		      const struct object_key *object, struct shared_target **out,
+		      struct track_error *error)
 {
 	struct shared_target *shared;
 	uint64_t start_ticks = 0;
@@ -82,17 +98,25 @@ static int get_target(struct tracks *tracks, const struct track *track, uint32_t
 			break;
 	if (!shared) {
 		shared = calloc(1, sizeof(*shared));
-		err = shared ? make_target(tracks, track, pid, start_ticks, &shared->target, error)
+		err = shared ? make_target(tracks, track, pid, start_ticks, object, &shared->target,
+					   error)
 			     : -ENOMEM;
 		if (err) {
 			free(shared);
 			pthread_mutex_unlock(&tracks->starting);
 			return err;
 		}
+		shared->partial = object;
 		shared->pid = pid;
 		shared->start_ticks = start_ticks;
 		shared->next = tracks->targets;
 		tracks->targets = shared;
+	} else {
+		err = widen(shared, object);
+		if (err) {
+			pthread_mutex_unlock(&tracks->starting);
+			return refuse(error, err, pid, strerror(-err));
+		}
 	}
 	shared->users++;
 	pthread_mutex_unlock(&tracks->starting);
@@ -100,7 +124,7 @@ static int get_target(struct tracks *tracks, const struct track *track, uint32_t
 	return 0;
 }
 
-static void put_target(struct tracks *tracks, struct shared_target *shared)
+void track__put_target(struct tracks *tracks, struct shared_target *shared)
 {
 	pthread_mutex_lock(&tracks->starting);
 	if (--shared->users == 0) {
@@ -121,14 +145,17 @@ static void free_member(struct tracks *tracks, struct member *member)
 {
 	if (member->shared) {
 		target__leave(member->shared->target, owed_pages__fresh(member->owed));
-		put_target(tracks, member->shared);
+		track__put_target(tracks, member->shared);
 	}
 	owed_pages__free(member->owed);
+	free(member->spans);
+	free(member->uncovered);
 	free(member);
 }
 
 void track__drop_members(struct tracks *tracks, struct track *track)
 {
+	sharing__free(tracks, track);
 	while (track->members) {
 		struct member *member = track->members;
 
@@ -176,7 +203,7 @@ static int add_process(struct tracks *tracks, struct track *track, uint32_t pid,
 
 	if (!member)
 		return refuse(error, -ENOMEM, 0, "out of memory");
-	err = get_target(tracks, track, pid, &member->shared, error);
+	err = track__get_target(tracks, track, pid, NULL, &member->shared, error);
 	if (!err)
 		err = target__subscribe(member->shared->target, owed_pages__fresh(member->owed));
 	if (!err && later)
@@ -259,21 +286,26 @@ static int add_cgroup_members(struct tracks *tracks, struct track *track, bool l
 	int err;
 
 	if (track->target[0] != '/' || strstr(track->target, "/.."))
-		return refuse(error, -EINVAL, 0,
-			      "a cgroup is a path below the cgroup file system, like /system.slice");
+		return refuse(
+			error, -EINVAL, 0,
+			"a cgroup is a path below the cgroup file system, like /system.slice");
 	for (struct member *member = track->members; member; member = member->next)
 		member->seen = false;
 	*error->message = '\0';
 	snprintf(path, sizeof(path), "%s/fs/cgroup%s", tracks->config->sysfs, track->target);
 	err = add_cgroup(tracks, track, path, later, 0, error);
 	if (err == -ENOENT)
-		return refuse(error, -ENOENT, 0, "there is no such cgroup, or it is not of version 2");
+		return refuse(error, -ENOENT, 0,
+			      "there is no such cgroup, or it is not of version 2");
 	if (err)
 		return err;
 	for (struct member *member = track->members, *next; member; member = next) {
 		next = member->next;
 		if (member->seen)
 			continue;
+		err = sharing__member_gone(track, member);
+		if (err)
+			return err;
 		unlink_member(track, member);
 		free_member(tracks, member);
 	}
@@ -291,8 +323,9 @@ int track__add_members(struct tracks *tracks, struct track *track, bool later,
 	switch (track->kind) {
 	case TRACK_PID:
 		return later ? 0
-			     : add_process(tracks, track, (uint32_t)strtoul(track->target, NULL, 10),
-					   false, error);
+			     : add_process(tracks, track,
+					   (uint32_t)strtoul(track->target, NULL, 10), false,
+					   error);
 	case TRACK_CGROUP:
 		return add_cgroup_members(tracks, track, later, error);
 	default:
@@ -323,9 +356,8 @@ static int take_frames(void *context, unsigned device, enum ds_evidence evidence
 	const struct frames *frames = context;
 
 	for (; bits && device == frames->device; bits &= bits - 1) {
-		int err = page_map__add_device(frames->map,
-					       first_pfn + (uint64_t)__builtin_ctzll(bits), device,
-					       evidence);
+		int err = page_map__add_device(
+			frames->map, first_pfn + (uint64_t)__builtin_ctzll(bits), device, evidence);
 
 		if (err)
 			return err;
@@ -353,12 +385,12 @@ int track__run_epoch(struct tracks *tracks, struct track *track, struct track_er
 		next = member->next;
 		err = target__epoch(member->shared->target);
 		if (err == -ESRCH && track->kind == TRACK_CGROUP) {
+			err = sharing__member_gone(track, member);
 			unlink_member(track, member);
 			free_member(tracks, member);
-			err = 0;
 		}
 	}
-	return err;
+	return err ? err : sharing__epoch(tracks, track);
 }
 
 /* ---- delivery ---- */

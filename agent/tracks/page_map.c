@@ -131,7 +131,7 @@ int page_map__add_device(struct page_map *map, uint64_t page, unsigned device,
 	if (!row)
 		return -ENOMEM;
 	(evidence == DS_EVIDENCE_EXPOSED ? row->exposed : row->completed)[at / 64] |= 1ULL
-										       << at % 64;
+										      << at % 64;
 	return 0;
 }
 
@@ -157,6 +157,97 @@ int page_map__merge(struct page_map *into, const struct page_map *from)
 				row->exposed[w] |= source->exposed[w];
 			}
 		}
+	}
+	return 0;
+}
+
+bool page_map__is_empty(const struct page_map *map)
+{
+	return !map->chunks;
+}
+
+/* ---- copies, to another place ---- */
+
+enum bits_of { BITS_CPU, BITS_COMPLETED, BITS_EXPOSED };
+
+struct copying {
+	struct page_map *into;
+	uint64_t to, page, pages;
+};
+
+/* Bits of 64 pages from a page on, which need not be the first of a word. */
+static int add_bits(struct page_map *map, uint64_t page, uint64_t word, enum bits_of of,
+		    uint32_t device)
+{
+	struct chunk *chunk = get_chunk(map, page / CHUNK_PAGES);
+	struct chunk_device *row;
+	unsigned at = page % CHUNK_PAGES / 64;
+
+	if (!chunk)
+		return -ENOMEM;
+	if (of == BITS_CPU) {
+		chunk->cpu[at] |= word;
+		return 0;
+	}
+	row = get_device(map, chunk, device);
+	if (!row)
+		return -ENOMEM;
+	(of == BITS_EXPOSED ? row->exposed : row->completed)[at] |= word;
+	return 0;
+}
+
+static int copy_words(const struct copying *copying, const uint64_t words[WORDS], uint64_t number,
+		      enum bits_of of, uint32_t device)
+{
+	for (uint64_t w = 0; w < WORDS; w++) {
+		const uint64_t first = number * CHUNK_PAGES + w * 64,
+			       end = copying->page + copying->pages;
+		const uint64_t low = first > copying->page ? first : copying->page;
+		const uint64_t high = first + 64 < end ? first + 64 : end;
+		uint64_t word, to;
+		unsigned shift;
+
+		if (!words[w] || low >= high)
+			continue;
+		word = (words[w] & bits((unsigned)(low - first), high - low)) >> (low - first);
+		to = copying->to + (low - copying->page);
+		shift = to % 64;
+		if (word << shift && add_bits(copying->into, to, word << shift, of, device))
+			return -ENOMEM;
+		if (shift && word >> (64 - shift) &&
+		    add_bits(copying->into, to + 64, word >> (64 - shift), of, device))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int page_map__copy(struct page_map *into, uint64_t to, const struct page_map *from, uint64_t page,
+		   uint64_t pages)
+{
+	const struct copying copying = {into, to, page, pages};
+	const uint64_t first = page / CHUNK_PAGES, last = (page + pages - 1) / CHUNK_PAGES;
+	struct chunk *chunk, *next;
+	int err = 0;
+
+	HASH_ITER (hh, from->chunks, chunk, next) {
+		/* By value: it may be the chunk that is copied into. */
+		struct chunk_device rows[PAGE_MAP_DEVICES];
+		struct chunk source = *chunk;
+
+		if (!pages || chunk->number < first || chunk->number > last)
+			continue;
+		if (source.device_count)
+			memcpy(rows, chunk->devices, source.device_count * sizeof(*rows));
+		err = copy_words(&copying, source.cpu, source.number, BITS_CPU, 0);
+		for (uint32_t i = 0; i < source.device_count && !err; i++) {
+			err = copy_words(&copying, rows[i].completed, source.number, BITS_COMPLETED,
+					 rows[i].device);
+			if (!err)
+				err = copy_words(&copying, rows[i].exposed, source.number,
+						 BITS_EXPOSED, rows[i].device);
+		}
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -244,7 +335,8 @@ static int by_number(const struct chunk *a, const struct chunk *b)
 int page_map__walk(struct page_map *map, enum ds_evidence evidence, struct page_counts *counts,
 		   int (*each)(void *context, const struct page_run *run), void *context)
 {
-	struct walk walk = {.evidence = evidence, .counts = counts, .each = each, .context = context};
+	struct walk walk = {
+		.evidence = evidence, .counts = counts, .each = each, .context = context};
 	struct chunk *chunk, *next;
 	int err = 0;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which pages were written, and by whom: one bitmap per writer in chunks of 512 pages, so that
- * merging and counting follow what is in it, not how large its address space is. A page is a number:
- * an address / 4096, or a PFN. Not for several threads at once.
+ * merging and counting follow what is in it, not how large its address space is. A page is a
+ * number: an address / 4096, or a PFN. Not for several threads at once.
  */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_PAGE_MAP_H
 #define DIRTYSCOPE_AGENT_TRACKS_PAGE_MAP_H
@@ -27,11 +27,19 @@ int page_map__add_cpu(struct page_map *map, uint64_t page, uint64_t pages);
 int page_map__add_device(struct page_map *map, uint64_t page, unsigned device,
 			 enum ds_evidence evidence);
 int page_map__merge(struct page_map *into, const struct page_map *from);
+/*
+ * What `from` has of its pages page..page + pages - 1 becomes pages to.. of `into`, with the same
+ * writers. They may be the same map. -ENOMEM, or 0.
+ */
+int page_map__copy(struct page_map *into, uint64_t to, const struct page_map *from, uint64_t page,
+		   uint64_t pages);
+bool page_map__is_empty(const struct page_map *map);
 void page_map__clear(struct page_map *map);
 
 struct page_counts {
 	uint64_t cpu, dma, both, all;
-	uint64_t missed; /* a device wrote them, with evidence completed or better, and the CPU side did not tell */
+	uint64_t missed; /* a device wrote them, with evidence completed or better, and the CPU side
+			    did not tell */
 };
 
 /* Neighbours that the same wrote. */

@@ -37,6 +37,20 @@ struct pm_scan_arg {
 #define PAGEMAP_SOFT_DIRTY (1ULL << 55)
 #define PAGEMAP_PFN(entry) ((entry) & ((1ULL << 55) - 1))
 
+/*
+ * Where nothing was there to be protected, the kernel notes that in a swap entry that is none: a
+ * PTE marker (include/linux/swapops.h), of a type that no swap file has, with at most 3 bits in it.
+ */
+static inline bool pagemap__has_page(uint64_t entry)
+{
+	enum { TYPE_BITS = 5, MOST_SWAPFILES = 23, MOST_MARKERS = 7 }; /* include/linux/swap.h */
+	const uint64_t type = PAGEMAP_PFN(entry) & ((1 << TYPE_BITS) - 1);
+	const uint64_t offset = PAGEMAP_PFN(entry) >> TYPE_BITS;
+
+	return entry & PAGEMAP_PRESENT ||
+	       (entry & PAGEMAP_SWAPPED && !(type >= MOST_SWAPFILES && offset <= MOST_MARKERS));
+}
+
 struct pagemap;
 
 /* -ESRCH, -EPERM, -ENOMEM. */
@@ -58,8 +72,8 @@ int pagemap__read(struct pagemap *pagemap, uint64_t start, uint64_t end,
 		  void *context);
 
 struct pagemap_scan {
-	uint64_t flags;			       /* PM_SCAN_* */
-	uint64_t mask, inverted, anyof;	       /* PAGE_IS_*: all of, of these without, any of */
+	uint64_t flags;			/* PM_SCAN_* */
+	uint64_t mask, inverted, anyof; /* PAGE_IS_*: all of, of these without, any of */
 	int (*each)(void *context, uint64_t start, uint64_t end);
 	void *context;
 };

@@ -37,8 +37,8 @@ struct pfn_index {
 static int find_zero_pfn(uint64_t *zero_pfn)
 {
 	enum { PAGES = 2 };
-	volatile char *pages = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
-				    -1, 0);
+	volatile char *pages =
+		mmap(NULL, PAGES * PAGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t entries[PAGES] = {0};
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
@@ -46,8 +46,8 @@ static int find_zero_pfn(uint64_t *zero_pfn)
 		madvise((void *)pages, PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
 		for (int i = 0; i < PAGES; i++)
 			(void)pages[i * PAGE_BYTES];
-		if (pread(fd, entries, sizeof(entries), (off_t)((uintptr_t)pages / PAGE_BYTES * 8)) !=
-		    sizeof(entries))
+		if (pread(fd, entries, sizeof(entries),
+			  (off_t)((uintptr_t)pages / PAGE_BYTES * 8)) != sizeof(entries))
 			memset(entries, 0, sizeof(entries));
 	}
 	if (fd >= 0)
@@ -184,8 +184,7 @@ void pfn_index__remove(struct pfn_index *index, uint64_t pfn, uint64_t page)
 	free(aliases);
 }
 
-int pfn_index__find(const struct pfn_index *index, uint64_t pfn,
-		    uint64_t pages[PFN_INDEX_ALIASES])
+int pfn_index__find(const struct pfn_index *index, uint64_t pfn, uint64_t pages[PFN_INDEX_ALIASES])
 {
 	const struct aliases *aliases;
 

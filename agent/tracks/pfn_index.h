@@ -29,7 +29,6 @@ void pfn_index__remove(struct pfn_index *index, uint64_t pfn, uint64_t page);
  * Up to PFN_INDEX_ALIASES pages on that frame; returns how many. -E2BIG: there are more, and all of
  * the page table has to be asked.
  */
-int pfn_index__find(const struct pfn_index *index, uint64_t pfn,
-		    uint64_t pages[PFN_INDEX_ALIASES]);
+int pfn_index__find(const struct pfn_index *index, uint64_t pfn, uint64_t pages[PFN_INDEX_ALIASES]);
 
 #endif

@@ -32,7 +32,8 @@ static int clear_bits(const char *procfs, uint32_t tgid)
 static bool kernel_has_them(void)
 {
 	uint64_t entry = 0;
-	char *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *page =
+		mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
 	if (page != MAP_FAILED && fd >= 0) {
@@ -87,7 +88,8 @@ static int read_and_clear(struct cpu_side *side, cpu_side__each each, void *cont
 		/* Not readable by anyone through the page table: [vvar], [vsyscall]. */
 		if (strncmp(region->name, "[v", 2) == 0)
 			continue;
-		err = pagemap__read(side->pagemap, region->start, region->end, take_entries, &reading);
+		err = pagemap__read(side->pagemap, region->start, region->end, take_entries,
+				    &reading);
 	}
 	return err ? err : clear_bits(side->procfs, side->tgid);
 }

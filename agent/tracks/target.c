@@ -129,7 +129,7 @@ static int judge(const struct matching *matching, uint64_t page)
 
 	if (!(entry & PAGEMAP_PRESENT) || PAGEMAP_PFN(entry) != matching->pfn) {
 		pfn_index__remove(target->index, matching->pfn, page);
-		if (!(entry & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)))
+		if (!pagemap__has_page(entry))
 			return 0; /* there is no page any more */
 		/* It moved, before the write or after it: told, so that nothing is missed. */
 		target->moved++;
@@ -147,8 +147,9 @@ static int search_entries(void *context, uint64_t address, const uint64_t *entri
 
 	for (size_t i = 0; i < count && !err; i++)
 		if (entries[i] & PAGEMAP_PRESENT && PAGEMAP_PFN(entries[i]) == matching->pfn)
-			err = page_map__add_device(matching->target->epoch, address / PAGE_BYTES + i,
-						   matching->device, matching->evidence);
+			err = page_map__add_device(matching->target->epoch,
+						   address / PAGE_BYTES + i, matching->device,
+						   matching->evidence);
 	return err;
 }
 
@@ -177,9 +178,9 @@ static int match(void *context, unsigned device, enum ds_evidence evidence, uint
 }
 
 /*
- * The order matters. First what the CPUs wrote, which protects again: from here on whoever gets hold
- * of a page for a device to write it faults, and comes with the next epoch. Then the frames of these
- * pages, so that a device's write finds them. Then what devices wrote until now.
+ * The order matters. First what the CPUs wrote, which protects again: from here on whoever gets
+ * hold of a page for a device to write it faults, and comes with the next epoch. Then the frames of
+ * these pages, so that a device's write finds them. Then what devices wrote until now.
  */
 static int run_epoch(struct target *target)
 {
@@ -258,6 +259,9 @@ int target__new(const struct target_options *options, struct target **out, char 
 	target->cpu.procfs = options->procfs;
 	target->cpu.tgid = options->tgid;
 	pthread_mutex_init(&target->lock, NULL);
+	target->cpu.partial = options->object;
+	if (options->object && cpu_side__add_object(&target->cpu, options->object))
+		goto cleanup;
 	target->epoch = page_map__new();
 	if (!target->epoch)
 		goto cleanup;
@@ -333,13 +337,26 @@ void target__leave(struct target *target, struct page_map *map)
 	pthread_mutex_unlock(&target->lock);
 }
 
+int target__widen(struct target *target, const struct object_key *object)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&target->lock);
+	if (!object)
+		target->cpu.partial = false;
+	else if (target->cpu.partial)
+		err = cpu_side__add_object(&target->cpu, object);
+	pthread_mutex_unlock(&target->lock);
+	return err;
+}
+
 static int fill_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
 {
 	struct page_map *map = context;
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++)
-		if (entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
+		if (pagemap__has_page(entries[i]))
 			err = page_map__add_cpu(map, address / PAGE_BYTES + i, 1);
 	return err;
 }
@@ -378,12 +395,18 @@ void target__facts(const struct target *target, struct target_facts *facts)
 		.device_side = target->index,
 		.start_stopped_ns = target->start_stopped_ns,
 		.stopped_ns = target->cpu.stopped_ns,
-		.bytes = target->index ? pfn_index__bytes(target->index) +
-						 write_log__bytes(target->log)
-				       : 0,
+		.bytes = target->index
+				 ? pfn_index__bytes(target->index) + write_log__bytes(target->log)
+				 : 0,
 		.lost_pages = target->log ? write_log__lost(target->log) : 0,
 		.moved = target->moved,
 	};
+}
+
+const struct map_region *target__regions(const struct target *target, size_t *count)
+{
+	*count = target->cpu.region_count;
+	return target->cpu.regions;
 }
 
 const struct not_covered *target__not_covered(const struct target *target, size_t *count)

@@ -16,8 +16,9 @@
 struct target_options {
 	const char *procfs;
 	uint32_t tgid;
-	uint64_t start_ticks; /* of the process, as in its stat */
-	const char *backend;  /* NULL: the best that works */
+	uint64_t start_ticks;		 /* of the process, as in its stat */
+	const char *backend;		 /* NULL: the best that works */
+	const struct object_key *object; /* of its memory only this; NULL: all of it */
 	struct write_feed *feed;
 	uint64_t frames; /* of the host */
 	/* Has all sweeps of devices reach the feed, up to now. 0, or a negative errno. */
@@ -31,9 +32,16 @@ int target__new(const struct target_options *options, struct target **out, char 
 /* Write-protection and descriptors are gone when it returns. */
 void target__free(struct target *target);
 
-/* A map that gets what the epochs from now on find. -ENOMEM, or 0. The caller's, until it leaves. */
+/* A map that gets what the epochs from now on find. -ENOMEM, or 0. The caller's, until it leaves.
+ */
 int target__subscribe(struct target *target, struct page_map *map);
 void target__leave(struct target *target, struct page_map *map);
+
+/*
+ * Of a target that follows some objects only: one more, or all of its memory (NULL). What is new to
+ * it comes as written with the next epoch. -ENOMEM, or 0.
+ */
+int target__widen(struct target *target, const struct object_key *object);
 
 /* Adds all pages that it has and may write. For a consumer that has none of them yet. */
 int target__fill(struct target *target, struct page_map *map);
@@ -59,13 +67,16 @@ struct target_facts {
 	bool lower_bound;
 	const char *backend_reason; /* why it is not a better one; "" */
 	bool device_side; /* false: PFNs may not be read, and no device's write can be told */
-	uint64_t start_stopped_ns, stopped_ns; /* that it stood still: at the start, in the last epoch */
+	uint64_t start_stopped_ns,
+		stopped_ns;  /* that it stood still: at the start, in the last epoch */
 	uint64_t bytes;	     /* of memory that all this takes, at most */
 	uint64_t lost_pages; /* of devices, for want of memory */
 	uint64_t moved;	     /* pages that were told since their frame had changed meanwhile */
 };
 /* Under target__lock. */
 void target__facts(const struct target *target, struct target_facts *facts);
+/* Under target__lock: its mappings, as of the last epoch. */
+const struct map_region *target__regions(const struct target *target, size_t *count);
 /* Under target__lock: what the last epoch could not follow. */
 const struct not_covered *target__not_covered(const struct target *target, size_t *count);
 

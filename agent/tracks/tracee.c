@@ -99,7 +99,8 @@ static void abort_sequence(struct tracee *tracee)
 		tracee->registers.rip = at.section.abort;
 }
 
-/* What the kernel does on its way out of a call that was broken off: arch_do_signal_or_restart(). */
+/* What the kernel does on its way out of a call that was broken off: arch_do_signal_or_restart().
+ */
 static void restart_call(struct user_regs_struct *registers)
 {
 	if ((long long)registers->orig_rax < 0)

@@ -160,7 +160,8 @@ void owed_pages__acknowledge(struct owed_pages *owed, uint64_t cursor)
 
 uint64_t owed_pages__bytes(const struct owed_pages *owed)
 {
-	uint64_t bytes = page_map__bytes(owed->fresh) + page_map__bytes(owed->all) + owed->age_bytes;
+	uint64_t bytes =
+		page_map__bytes(owed->fresh) + page_map__bytes(owed->all) + owed->age_bytes;
 
 	for (size_t i = 0; i < owed->debt_count; i++)
 		bytes += page_map__bytes(owed->debts[i].pages);

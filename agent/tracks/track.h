@@ -11,7 +11,7 @@
 
 #include "agent/tracks/page_map.h"
 
-#define TRACK_EPOCHS 60	      /* that the working set looks back */
+#define TRACK_EPOCHS 60	    /* that the working set looks back */
 #define TRACK_OWED_EPOCHS 8 /* kept apart; older ones are acknowledged only together */
 
 /* Pages of one process, or of a device's memory, on their way to the consumer. */

@@ -10,6 +10,21 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+static void list_not_covered(const struct not_covered *rows, size_t count, struct track_member *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (out->not_covered_count == COUNT(out->not_covered)) {
+			out->not_covered_more += count - i;
+			return;
+		}
+		out->not_covered[out->not_covered_count].start = rows[i].start;
+		out->not_covered[out->not_covered_count].pages = rows[i].pages;
+		out->not_covered[out->not_covered_count].reason = rows[i].reason;
+		memcpy(out->not_covered[out->not_covered_count++].name, rows[i].name,
+		       sizeof(rows[i].name));
+	}
+}
+
 static void describe_member(const struct member *member, struct track_member *out)
 {
 	const struct not_covered *rows;
@@ -30,16 +45,9 @@ static void describe_member(const struct member *member, struct track_member *ou
 	out->lost_pages = facts.lost_pages;
 	out->moved = facts.moved;
 	rows = target__not_covered(member->shared->target, &count);
-	for (size_t i = 0; i < count && i < COUNT(out->not_covered); i++) {
-		out->not_covered[i].start = rows[i].start;
-		out->not_covered[i].pages = rows[i].pages;
-		out->not_covered[i].reason = rows[i].reason;
-		snprintf(out->not_covered[i].name, sizeof(out->not_covered[i].name), "%s",
-			 rows[i].name);
-		out->not_covered_count++;
-	}
-	out->not_covered_more = count - out->not_covered_count;
+	list_not_covered(rows, count, out);
 	target__unlock(member->shared->target);
+	list_not_covered(member->uncovered, member->uncovered_count, out);
 }
 
 static uint64_t member_bytes(const struct member *member)
@@ -72,7 +80,8 @@ void track__info(const struct track *track, struct track_info *info)
 		.missed_total = track->missed_total,
 		.epoch_seconds = track->epoch_seconds,
 		.collect_seconds = track->collect_seconds,
-		.rate = track->epoch_seconds > 0 ? (double)track->last.all / track->epoch_seconds : 0,
+		.rate = track->epoch_seconds > 0 ? (double)track->last.all / track->epoch_seconds
+						 : 0,
 	};
 	memcpy(info->target, track->target, sizeof(info->target));
 	memcpy(info->reason, track->reason, sizeof(info->reason));

@@ -351,6 +351,8 @@ int tracks__start(struct tracks *tracks, const struct track_request *request,
 		return err;
 	}
 	err = track__add_members(tracks, track, false, error);
+	if (!err && track->kind != TRACK_DEVICE)
+		err = sharing__begin(tracks, track);
 	if (!err)
 		err = too_large(tracks, track, error);
 	clock_gettime(CLOCK_REALTIME, &track->started);
@@ -566,7 +568,8 @@ int tracks__forecast(struct tracks *tracks, uint64_t id, const struct forecast_o
 	if (!track)
 		return err;
 	if (track->kind == TRACK_DEVICE)
-		err = fail(error, -EINVAL, "a device is not migrated; forecast a process or a cgroup");
+		err = fail(error, -EINVAL,
+			   "a device is not migrated; forecast a process or a cgroup");
 	else
 		err = track__forecast(tracks, track, options, forecast);
 	if (err == -ENODATA)

@@ -41,8 +41,8 @@ extern const char *const track_kind_names[TRACK_KINDS];
 
 struct track_request {
 	enum track_kind kind;
-	uint32_t pid;	     /* TRACK_PID */
-	const char *path;    /* TRACK_CGROUP: below the cgroup file system, "/a/b"; TRACK_DEVICE: id */
+	uint32_t pid;	  /* TRACK_PID */
+	const char *path; /* TRACK_CGROUP: below the cgroup file system, "/a/b"; TRACK_DEVICE: id */
 	const char *backend; /* NULL: the best that works */
 };
 
@@ -53,13 +53,13 @@ struct track_error {
 
 struct track_member {
 	uint32_t pid;
-	const char *backend;	    /* static */
-	bool lower_bound;	    /* the backend counts faults and finds no pages */
-	bool device_side;	    /* devices' writes into it can be told */
-	char backend_reason[256];   /* why it is not a better one; "" */
+	const char *backend;		       /* static */
+	bool lower_bound;		       /* the backend counts faults and finds no pages */
+	bool device_side;		       /* devices' writes into it can be told */
+	char backend_reason[256];	       /* why it is not a better one; "" */
 	uint64_t start_stopped_ns, stopped_ns; /* that it stood still */
-	uint64_t lost_pages;	    /* of devices, for want of memory */
-	uint64_t moved;		    /* told because their frame had changed meanwhile */
+	uint64_t lost_pages;		       /* of devices, for want of memory */
+	uint64_t moved;			       /* told because their frame had changed meanwhile */
 	struct {
 		uint64_t start, pages;
 		char name[64];
@@ -73,12 +73,13 @@ struct track_info {
 	enum track_kind kind;
 	char target[128]; /* the pid, the path, or the device's id */
 	bool ended;
-	char reason[160]; /* why it ended */
+	char reason[160];		    /* why it ended */
 	struct timespec started, collected; /* realtime; collected: 0 before the first */
 	uint64_t epoch, cursor, acknowledged;
-	struct page_counts last, delivered; /* of the last epoch; of the last answer, owed pages with it */
+	struct page_counts last,
+		delivered; /* of the last epoch; of the last answer, owed pages with it */
 	uint64_t missed_total;
-	double epoch_seconds; /* how long the last epoch lasted */
+	double epoch_seconds;	/* how long the last epoch lasted */
 	double collect_seconds; /* and how long it took to read */
 	uint64_t bytes;
 	uint64_t working_set[3]; /* distinct pages of the last 1, 10, 60 epochs */
@@ -99,7 +100,7 @@ int tracks__list(struct tracks *tracks, struct track_info **infos, size_t *count
 int tracks__stop(struct tracks *tracks, uint64_t id);
 
 struct track_run {
-	uint32_t pid; /* whose; 0 for a device's frames */
+	uint32_t pid;	       /* whose; 0 for a device's frames */
 	uint64_t start, pages; /* bytes: an address of the process, or of the host's memory */
 	bool cpu;
 	uint64_t devices; /* bits; tracks__device */

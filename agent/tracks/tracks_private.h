@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The inside of struct tracks, for its own files alone: tracks.c has the list and the calls,
- * members.c the processes and devices behind a track, track_info.c what is told of one.
+ * members.c the processes and devices behind a track, sharing.c who else writes their memory,
+ * track_info.c what is told of one.
  */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_TRACKS_PRIVATE_H
 #define DIRTYSCOPE_AGENT_TRACKS_TRACKS_PRIVATE_H
@@ -15,6 +16,7 @@
 /* A target and the tracks on it. */
 struct shared_target {
 	struct target *target;
+	bool partial; /* it follows some objects only */
 	uint32_t pid;
 	uint64_t start_ticks;
 	unsigned users;
@@ -27,6 +29,10 @@ struct member {
 	struct owed_pages *owed;
 	struct page_counts counts; /* of the last epoch */
 	bool seen;		   /* still in the cgroup */
+	struct span *spans;	   /* of objects that it mapped in the last epoch */
+	size_t span_count;
+	struct not_covered *uncovered; /* of the last epoch: what others may have written */
+	size_t uncovered_count, uncovered_room;
 	struct member *next;
 };
 
@@ -45,7 +51,8 @@ struct track {
 	char backend[16];     /* asked for; "": any */
 	pthread_mutex_t lock; /* what follows */
 	struct member *members;
-	struct write_log *log; /* of TRACK_DEVICE */
+	struct write_log *log;	 /* of TRACK_DEVICE */
+	struct sharing *sharing; /* NULL: of TRACK_DEVICE, or not begun */
 	bool ended;
 	char reason[160];
 	struct timespec started, collected;
@@ -76,6 +83,10 @@ struct tracks {
 double tracks__now(void);
 
 /* members.c; under track->lock */
+int track__get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+		      const struct object_key *object, struct shared_target **out,
+		      struct track_error *error);
+void track__put_target(struct tracks *tracks, struct shared_target *shared);
 int track__add_members(struct tracks *tracks, struct track *track, bool later,
 		       struct track_error *error);
 void track__drop_members(struct tracks *tracks, struct track *track);
@@ -87,6 +98,17 @@ int track__owed(struct track *track, enum ds_evidence evidence,
 /* The same under a new cursor, with what the epoch found. */
 int track__deliver(struct tracks *tracks, struct track *track, enum ds_evidence evidence,
 		   int (*each)(void *context, const struct track_run *run), void *context);
+
+/* sharing.c; under track->lock */
+/* Finds who else maps what the members map, and follows them. -ENOMEM, or 0. */
+int sharing__begin(struct tracks *tracks, struct track *track);
+/* After the members' epochs: adds what others wrote, and lists what cannot be told. */
+int sharing__epoch(struct tracks *tracks, struct track *track);
+/* Before a member is dropped whose process ended: what it shared with others may be written. */
+int sharing__member_gone(struct track *track, const struct member *member);
+void sharing__free(struct tracks *tracks, struct track *track);
+/* Processes that are followed for what they share. */
+size_t sharing__count(const struct track *track);
 
 /* forecast.c; under track->lock. -ENODATA: no epoch has ended yet. */
 int track__forecast(const struct tracks *tracks, const struct track *track,

@@ -4,10 +4,15 @@
  * (UFFD_FEATURE_WP_ASYNC, Linux 6.7), and PAGEMAP_SCAN, which reads and protects in one step.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/tracks/cpu_side.h"
 #include "agent/tracks/inject.h"
@@ -22,7 +27,7 @@
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)
 #endif
-#define FEATURES                                                         \
+#define FEATURES                                                            \
 	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | \
 	 UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_ASYNC)
 
@@ -105,6 +110,43 @@ static int start(struct cpu_side *side, char *why, size_t size)
 }
 
 /*
+ * All that a file, or shared memory, holds there: what the target wrote through an earlier mapping
+ * of it need not be in its page table any more.
+ */
+static int take_data(const struct cpu_side *side, const struct map_region *region,
+		     cpu_side__each each, void *context)
+{
+	const off_t begin = (off_t)region->offset,
+		    end = begin + (off_t)(region->end - region->start);
+	char path[PATH_MAX];
+	struct stat status;
+	off_t at = begin, hole;
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s/%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64, side->procfs,
+		 side->tgid, region->start, region->end);
+	/* A device may do something when it is opened. */
+	fd = stat(path, &status) || !S_ISREG(status.st_mode) ? -1
+							     : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return each(context, region->start, region->end);
+	while (!err && at < end && (at = lseek(fd, at, SEEK_DATA)) >= 0 && at < end) {
+		at = (off_t)((uint64_t)at & ~(PAGE_BYTES - 1));
+		hole = lseek(fd, at, SEEK_HOLE);
+		hole = hole > at && hole < end ? hole : end;
+		hole = (off_t)(((uint64_t)hole + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1));
+		err = each(context, region->start + (uint64_t)(at - begin),
+			   region->start + (uint64_t)(hole - begin));
+		at = hole;
+	}
+	/* ENXIO: there is no data behind it. */
+	if (!err && at < 0 && errno != ENXIO)
+		err = each(context, region->start, region->end);
+	close(fd);
+	return err;
+}
+
+/*
  * A mapping that we have not seen: new, moved, or grown out of nothing. All that is in it was
  * written, as far as anybody can tell; what is written after `protect` comes with the next epoch.
  */
@@ -120,6 +162,8 @@ static int take_new(struct cpu_side *side, const struct map_region *region, cpu_
 
 	if (err)
 		return leave_out(side, region, err);
+	if (region->inode && region->shared && region->writable)
+		return take_data(side, region, each, context);
 	if (region->inode && !region->shared)
 		present.inverted = present.mask = PAGE_IS_FILE; /* copied, so written */
 	return pagemap__scan(side->pagemap, region->start, region->end, &present);

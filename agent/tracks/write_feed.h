@@ -19,7 +19,8 @@ struct write_feed *write_feed__new(void);
 void write_feed__free(struct write_feed *feed);
 /* For devices__listen; lives as long as the feed. */
 const struct page_listener *write_feed__listener(const struct write_feed *feed);
-/* Id of a device that a log told of; "other" for the last number, which all that do not fit share. */
+/* Id of a device that a log told of; "other" for the last number, which all that do not fit share.
+ */
 const char *write_feed__device(const struct write_feed *feed, unsigned device);
 /* PAGE_MAP_DEVICES when it has not been seen. */
 unsigned write_feed__find(const struct write_feed *feed, const char *id);
