@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define STOP_NS 1000000000ULL
+#define TICK_US 20000
 #define SYSCALL_STOP (SIGTRAP | 0x80) /* PTRACE_O_TRACESYSGOOD */
 #define USER_64_CS 0x33		      /* __USER_CS, arch/x86/include/asm/segment.h */
 
@@ -40,21 +42,40 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
+/* Ends a wait from time to time, so that it can be given up. */
+static void tick(int signal)
+{
+}
+
+static void start_ticking(void)
+{
+	const struct sigaction action = {.sa_handler = tick};
+	const struct itimerval every = {.it_interval = {.tv_usec = TICK_US},
+					.it_value = {.tv_usec = TICK_US}};
+	sigset_t set;
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int tracee__attach(struct tracee *tracee, pid_t tid)
 {
 	*tracee = (struct tracee){.tid = tid};
+	start_ticking();
 	/* Without PTRACE_O_EXITKILL: if we end, it goes on. */
 	return ptrace(PTRACE_SEIZE, tid, NULL, (void *)PTRACE_O_TRACESYSGOOD) ? -errno : 0;
 }
 
-/* Its next stop: the status of waitpid(2), or a negative errno. */
+/* Its next stop: the status of waitpid(2), or a negative errno. Asleep, and awake at once. */
 static int wait_for_stop(const struct tracee *tracee, uint64_t until)
 {
-	const struct timespec pause = {.tv_nsec = 20000};
 	int status;
 
 	for (;;) {
-		pid_t pid = waitpid(tracee->tid, &status, __WALL | WNOHANG);
+		pid_t pid = waitpid(tracee->tid, &status, __WALL);
 
 		if (pid < 0 && errno != EINTR)
 			return -errno;
@@ -62,7 +83,6 @@ static int wait_for_stop(const struct tracee *tracee, uint64_t until)
 			return WIFSTOPPED(status) ? status : -ESRCH;
 		if (now_ns() > until)
 			return -ETIMEDOUT;
-		nanosleep(&pause, NULL);
 	}
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One thread, stopped by ptrace(2), that runs system calls for us and then goes on as if nothing
- * had been. x86-64. All of it is async-signal-safe, and for the thread that attached.
+ * had been. x86-64. All of it is async-signal-safe, and for the thread that attached, in a process
+ * of its own: it takes SIGALRM and the real-time timer.
  */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_TRACEE_H
 #define DIRTYSCOPE_AGENT_TRACKS_TRACEE_H
