@@ -13,6 +13,7 @@
 #include "api/json.h"
 #include "api/page_answer.h"
 #include "api/posted.h"
+#include "api/track_json.h"
 
 #define CURSOR_MAX INT64_MAX /* what JSON readers take */
 
@@ -71,13 +72,13 @@ static const struct {
 	unsigned status;
 	const char *code;
 } refusals[] = {
-	{-ENOENT, 404, "not_found"},	       {-ESRCH, 404, "no_such_process"},
-	{-EINVAL, 400, "invalid_target"},      {-EPERM, 403, "not_permitted"},
-	{-EACCES, 403, "not_permitted"},       {-EBUSY, 409, "busy"},
-	{-EOPNOTSUPP, 409, "not_supported"},   {-EMFILE, 409, "not_supported"},
-	{-ETIMEDOUT, 409, "target_stuck"},     {-ENOSPC, 409, "too_many_tracks"},
-	{-ESTALE, 410, "track_ended"},	       {-ERANGE, 409, "cursor_not_given"},
-	{-ENODATA, 409, "too_few_epochs"},     {-EAGAIN, 503, "not_ready"},
+	{-ENOENT, 404, "not_found"},	     {-ESRCH, 404, "no_such_process"},
+	{-EINVAL, 400, "invalid_target"},    {-EPERM, 403, "not_permitted"},
+	{-EACCES, 403, "not_permitted"},     {-EBUSY, 409, "busy"},
+	{-EOPNOTSUPP, 409, "not_supported"}, {-EMFILE, 409, "not_supported"},
+	{-ETIMEDOUT, 409, "target_stuck"},   {-ENOSPC, 409, "too_many_tracks"},
+	{-ESTALE, 410, "track_ended"},	     {-ERANGE, 409, "cursor_not_given"},
+	{-ENODATA, 409, "too_few_epochs"},   {-EAGAIN, 503, "not_ready"},
 };
 
 static int refuse(struct answer *answer, int err, const struct track_error *error)
@@ -92,7 +93,8 @@ static int refuse(struct answer *answer, int err, const struct track_error *erro
 	}
 	if (err == -ENOMEM)
 		return err;
-	answer__error(answer, 500, "failed", "%s", *error->message ? error->message : strerror(-err));
+	answer__error(answer, 500, "failed", "%s",
+		      *error->message ? error->message : strerror(-err));
 	return 0;
 }
 
@@ -101,112 +103,12 @@ static bool take_id(const struct request *request, struct answer *answer, uint64
 {
 	if (url__integer(request->argument, 1, CURSOR_MAX, id) == 0)
 		return true;
-	answer__error(answer, 404, "not_found", "there is no track of that name; they have numbers");
+	answer__error(answer, 404, "not_found",
+		      "there is no track of that name; they have numbers");
 	return false;
 }
 
 /* ---- a track ---- */
-
-static void put_id(struct json *json, const char *key, uint64_t id)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, id);
-	json__string(json, key, text);
-}
-
-static void put_address(struct json *json, const char *key, uint64_t address)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, address);
-	json__string(json, key, text);
-}
-
-static void put_member(struct json *json, const struct track_member *member, bool is_process)
-{
-	json__object(json, NULL);
-	if (is_process)
-		json__u64(json, "pid", member->pid);
-	else
-		json__null(json, "pid");
-	json__string(json, "backend", *member->backend ? member->backend : NULL);
-	json__string(json, "backend_reason", *member->backend_reason ? member->backend_reason : NULL);
-	json__bool(json, "lower_bound", member->lower_bound);
-	json__bool(json, "device_side", member->device_side);
-	json__double(json, "start_stopped_us", (double)member->start_stopped_ns / 1000);
-	json__double(json, "stopped_us", (double)member->stopped_ns / 1000);
-	json__u64(json, "moved_pages", member->moved);
-	json__u64(json, "lost_pages", member->lost_pages);
-	json__array(json, "not_covered");
-	for (size_t i = 0; i < member->not_covered_count; i++) {
-		json__object(json, NULL);
-		put_address(json, "start", member->not_covered[i].start);
-		json__u64(json, "pages", member->not_covered[i].pages);
-		json__string(json, "name", member->not_covered[i].name);
-		json__string(json, "reason", member->not_covered[i].reason);
-		json__end_object(json);
-	}
-	json__end_array(json);
-	json__u64(json, "not_covered_more", member->not_covered_more);
-	json__end_object(json);
-}
-
-static void put_target(struct json *json, const struct track_info *info)
-{
-	json__object(json, "target");
-	if (info->kind == TRACK_PID)
-		json__u64(json, "pid", strtoull(info->target, NULL, 10));
-	else
-		json__string(json, track_kind_names[info->kind], info->target);
-	json__end_object(json);
-}
-
-/* The members of a track's object; it is open. */
-static void put_track(struct json *json, const struct track_info *info)
-{
-	put_id(json, "id", info->id);
-	put_target(json, info);
-	json__string(json, "state", info->ended ? "ended" : "active");
-	json__string(json, "reason", info->ended ? info->reason : NULL);
-	json__time(json, "started", &info->started);
-	if (info->collected.tv_sec)
-		json__time(json, "collected", &info->collected);
-	else
-		json__null(json, "collected");
-	json__u64(json, "epoch", info->epoch);
-	json__u64(json, "cursor", info->cursor);
-	json__u64(json, "acknowledged", info->acknowledged);
-	page_answer__counts(json, "last_epoch", &info->last);
-	json__u64(json, "missed_by_cpu_tracking_total", info->missed_total);
-	json__double(json, "epoch_seconds", info->epoch_seconds);
-	json__double(json, "collect_seconds", info->collect_seconds);
-	json__double(json, "rate", info->rate);
-	json__object(json, "working_set");
-	json__u64(json, "epochs_1", info->working_set[0]);
-	json__u64(json, "epochs_10", info->working_set[1]);
-	json__u64(json, "epochs_60", info->working_set[2]);
-	json__end_object(json);
-	json__u64(json, "memory_bytes", info->bytes);
-	json__array(json, "members");
-	for (size_t i = 0; i < info->member_count; i++)
-		put_member(json, &info->members[i], info->kind != TRACK_DEVICE);
-	json__end_array(json);
-	json__u64(json, "members_more", info->member_more);
-}
-
-static int answer_track(const struct track_info *info, unsigned status, struct answer *answer)
-{
-	struct json json = {.out = &answer->text};
-
-	answer->status = status;
-	answer->type = TYPE_JSON;
-	json__object(&json, NULL);
-	put_track(&json, info);
-	json__end_object(&json);
-	text__putc(&answer->text, '\n');
-	return answer->text.failed ? -ENOMEM : 0;
-}
 
 int view__tracks(const struct request *request, struct answer *answer)
 {
@@ -224,7 +126,7 @@ int view__tracks(const struct request *request, struct answer *answer)
 	json__array(&json, "tracks");
 	for (size_t i = 0; i < count; i++) {
 		json__object(&json, NULL);
-		put_track(&json, &infos[i]);
+		track_json__put(&json, &infos[i]);
 		json__end_object(&json);
 	}
 	json__end_array(&json);
@@ -243,7 +145,7 @@ int view__track(const struct request *request, struct answer *answer)
 		return 0;
 	if (tracks__get(request->context->tracks, id, &info))
 		return -ENOENT;
-	return answer_track(&info, 200, answer);
+	return track_json__answer(&info, 200, answer);
 }
 
 /* ---- what changes state ---- */
@@ -269,7 +171,8 @@ struct wanted_track {
 
 static const struct posted_row start_rows[] = {
 	{"target", POSTED_OBJECT, offsetof(struct wanted_track, target), 0, 0, NULL, true},
-	{"backend", POSTED_CHOICE, offsetof(struct wanted_track, backend), 0, 0, backend_names, false},
+	{"backend", POSTED_CHOICE, offsetof(struct wanted_track, backend), 0, 0, backend_names,
+	 false},
 	{},
 };
 
@@ -307,11 +210,12 @@ static int start(const struct request *request, json_t *document, struct answer 
 	asked.path = target.cgroup ? target.cgroup : target.device;
 	asked.backend = wanted.backend == UINT32_MAX ? NULL : backend_names[wanted.backend];
 	if (target.device && !device_exists(request, target.device)) {
-		answer__error(answer, 404, "not_found", "there is no such device; see /api/v1/devices");
+		answer__error(answer, 404, "not_found",
+			      "there is no such device; see /api/v1/devices");
 		return 0;
 	}
 	err = tracks__start(request->context->tracks, &asked, &info, &error);
-	return err ? refuse(answer, err, &error) : answer_track(&info, 201, answer);
+	return err ? refuse(answer, err, &error) : track_json__answer(&info, 201, answer);
 }
 
 int view__track_start(const struct request *request, struct answer *answer)
@@ -337,7 +241,7 @@ int view__track_stop(const struct request *request, struct answer *answer)
 	snprintf(info.reason, sizeof(info.reason), "stopped");
 	info.member_count = info.member_more = 0;
 	info.bytes = 0;
-	return answer_track(&info, 200, answer);
+	return track_json__answer(&info, 200, answer);
 }
 
 /* ---- pages ---- */
@@ -353,15 +257,14 @@ static int tell_pages(const struct request *request, uint64_t id, enum ds_eviden
 
 	if (!pages)
 		return -ENOMEM;
-	err = (collect ? tracks__collect : tracks__owed)(tracks, id, evidence, page_answer__add, pages,
-							 &info, &error);
+	err = (collect ? tracks__collect : tracks__owed)(tracks, id, evidence, page_answer__add,
+							 pages, &info, &error);
 	if (err)
 		err = refuse(answer, err, &error);
 	else
-		err = page_answer__finish(pages, &info, evidences[evidence == DS_EVIDENCE_REPORTED
-									  ? 2
-									  : evidence],
-					  answer);
+		err = page_answer__finish(
+			pages, &info, evidences[evidence == DS_EVIDENCE_REPORTED ? 2 : evidence],
+			answer);
 	page_answer__free(pages);
 	return err;
 }
@@ -383,8 +286,8 @@ struct wanted_collect {
 int view__track_collect(const struct request *request, struct answer *answer)
 {
 	static const struct posted_row rows[] = {
-		{"evidence", POSTED_CHOICE, offsetof(struct wanted_collect, evidence), 0, 0, evidences,
-		 false},
+		{"evidence", POSTED_CHOICE, offsetof(struct wanted_collect, evidence), 0, 0,
+		 evidences, false},
 		{},
 	};
 	struct wanted_collect wanted = {0};
@@ -407,8 +310,8 @@ struct wanted_cursor {
 int view__track_acknowledge(const struct request *request, struct answer *answer)
 {
 	static const struct posted_row rows[] = {
-		{"cursor", POSTED_INTEGER, offsetof(struct wanted_cursor, cursor), 0, CURSOR_MAX, NULL,
-		 true},
+		{"cursor", POSTED_INTEGER, offsetof(struct wanted_cursor, cursor), 0, CURSOR_MAX,
+		 NULL, true},
 		{},
 	};
 	struct wanted_cursor wanted = {0};
@@ -426,7 +329,7 @@ int view__track_acknowledge(const struct request *request, struct answer *answer
 	if (err)
 		return 0;
 	err = tracks__acknowledge(request->context->tracks, id, wanted.cursor, &info, &error);
-	return err ? refuse(answer, err, &error) : answer_track(&info, 200, answer);
+	return err ? refuse(answer, err, &error) : track_json__answer(&info, 200, answer);
 }
 
 /* ---- forecast ---- */
@@ -439,7 +342,7 @@ static int answer_forecast(uint64_t id, const struct forecast_options *options,
 	answer->status = 200;
 	answer->type = TYPE_JSON;
 	json__object(&json, NULL);
-	put_id(&json, "track", id);
+	track_json__id(&json, "track", id);
 	json__double(&json, "bandwidth", options->bandwidth);
 	json__double(&json, "downtime_allowed_seconds", options->downtime);
 	json__bool(&json, "converges", forecast->converges);

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a track follows: processes by pid or by cgroup, or the frames that one device writes. */
-#include <ctype.h>
-#include <dirent.h>
+/* What a track follows: processes, or the frames that one device writes. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "agent/files.h"
 #include "agent/procfs.h"
 #include "agent/tracks/tracks_private.h"
 
-#define PROCS_MAX (1UL << 20) /* bytes of a cgroup.procs */
-#define CGROUP_DEPTH 32
-
 /* ---- targets, shared ---- */
 
-static int refuse(struct track_error *error, int err, uint32_t pid, const char *why)
+int track__refuse(struct track_error *error, int err, uint32_t pid, const char *why)
 {
 	if (pid)
 		snprintf(error->message, sizeof(error->message), "process %u: %s", pid, why);
@@ -35,16 +28,17 @@ static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *st
 	int err = procfs__stat(tracks->config->procfs, pid, &stat);
 
 	if (err == -ENOENT || err == -ESRCH)
-		return refuse(error, -ESRCH, pid, "there is none with this pid");
+		return track__refuse(error, -ESRCH, pid, "there is none with this pid");
 	if (err)
-		return refuse(error, err, pid, strerror(-err));
+		return track__refuse(error, err, pid, strerror(-err));
 	if (stat.kernel_thread)
-		return refuse(error, -EINVAL, pid,
-			      "it is a kernel thread and has no memory of its own");
+		return track__refuse(error, -EINVAL, pid,
+				     "it is a kernel thread and has no memory of its own");
 	if (stat.state == 'Z' || stat.state == 'X')
-		return refuse(error, -ESRCH, pid, "it has ended");
+		return track__refuse(error, -ESRCH, pid, "it has ended");
 	if (pid == (uint32_t)getpid())
-		return refuse(error, -EINVAL, pid, "it is this agent, which cannot stop itself");
+		return track__refuse(error, -EINVAL, pid,
+				     "it is this agent, which cannot stop itself");
 	*start_ticks = stat.start_ticks;
 	return 0;
 }
@@ -67,7 +61,7 @@ static int make_target(struct tracks *tracks, const struct track *track, uint32_
 	char why[256];
 	int err = target__new(&options, target, why, sizeof(why));
 
-	return err ? refuse(error, err, pid, *why ? why : strerror(-err)) : 0;
+	return err ? track__refuse(error, err, pid, *why ? why : strerror(-err)) : 0;
 }
 
 /* Two descriptors on the same memory cannot be had (-EBUSY): whoever wants more of it widens it. */
@@ -115,7 +109,7 @@ int track__get_target(struct tracks *tracks, const struct track *track, uint32_t
 		err = widen(shared, object);
 		if (err) {
 			pthread_mutex_unlock(&tracks->starting);
-			return refuse(error, err, pid, strerror(-err));
+			return track__refuse(error, err, pid, strerror(-err));
 		}
 	}
 	shared->users++;
@@ -141,7 +135,7 @@ void track__put_target(struct tracks *tracks, struct shared_target *shared)
 
 /* ---- members ---- */
 
-static void free_member(struct tracks *tracks, struct member *member)
+void track__free_member(struct tracks *tracks, struct member *member)
 {
 	if (member->shared) {
 		target__leave(member->shared->target, owed_pages__fresh(member->owed));
@@ -160,7 +154,7 @@ void track__drop_members(struct tracks *tracks, struct track *track)
 		struct member *member = track->members;
 
 		track->members = member->next;
-		free_member(tracks, member);
+		track__free_member(tracks, member);
 	}
 	write_log__free(track->log);
 	track->log = NULL;
@@ -185,7 +179,7 @@ static struct member *new_member(struct track *track, uint32_t pid)
 	return member;
 }
 
-static void unlink_member(struct track *track, struct member *member)
+void track__unlink_member(struct track *track, struct member *member)
 {
 	for (struct member **at = &track->members; *at; at = &(*at)->next)
 		if (*at == member) {
@@ -195,14 +189,14 @@ static void unlink_member(struct track *track, struct member *member)
 }
 
 /* later: it came after the track began, so that all of it is new to the consumer. */
-static int add_process(struct tracks *tracks, struct track *track, uint32_t pid, bool later,
+int track__add_process(struct tracks *tracks, struct track *track, uint32_t pid, bool later,
 		       struct track_error *error)
 {
 	struct member *member = new_member(track, pid);
 	int err;
 
 	if (!member)
-		return refuse(error, -ENOMEM, 0, "out of memory");
+		return track__refuse(error, -ENOMEM, 0, "out of memory");
 	err = track__get_target(tracks, track, pid, NULL, &member->shared, error);
 	if (!err)
 		err = target__subscribe(member->shared->target, owed_pages__fresh(member->owed));
@@ -210,109 +204,9 @@ static int add_process(struct tracks *tracks, struct track *track, uint32_t pid,
 		err = target__fill(member->shared->target, owed_pages__fresh(member->owed));
 	if (!err)
 		return 0;
-	unlink_member(track, member);
-	free_member(tracks, member);
+	track__unlink_member(track, member);
+	track__free_member(tracks, member);
 	return err;
-}
-
-static struct member *find_member(const struct track *track, uint32_t pid)
-{
-	struct member *member = track->members;
-
-	while (member && member->pid != pid)
-		member = member->next;
-	return member;
-}
-
-/* One that cannot be followed is told of once, and does not stop the others. */
-static int add_listed(struct tracks *tracks, struct track *track, const char *list, bool later,
-		      struct track_error *error)
-{
-	while (*list) {
-		uint32_t pid = (uint32_t)strtoul(list, NULL, 10);
-		struct member *member = pid ? find_member(track, pid) : NULL;
-		struct track_error why;
-		int err = 0;
-
-		list += strcspn(list, "\n");
-		list += strspn(list, "\n");
-		if (!pid)
-			continue;
-		if (member)
-			member->seen = true;
-		else
-			err = add_process(tracks, track, pid, later, &why);
-		if (err == -ENOMEM)
-			return refuse(error, err, 0, "out of memory");
-		if (err && err != -ESRCH && err != -EINVAL)
-			*error = why;
-	}
-	return 0;
-}
-
-static int add_cgroup(struct tracks *tracks, struct track *track, const char *path, bool later,
-		      int depth, struct track_error *error)
-{
-	char file[PATH_MAX], *list;
-	struct dirent *entry;
-	size_t length;
-	DIR *directory;
-	int err;
-
-	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
-	err = files__read_all(AT_FDCWD, file, PROCS_MAX, &list, &length);
-	if (err)
-		return err;
-	err = add_listed(tracks, track, list, later, error);
-	free(list);
-	directory = err || depth >= CGROUP_DEPTH ? NULL : opendir(path);
-	while (directory && !err && (entry = readdir(directory))) {
-		if (entry->d_type != DT_DIR || !files__is_component(entry->d_name))
-			continue;
-		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-		err = add_cgroup(tracks, track, file, later, depth + 1, error);
-		if (err == -ENOENT) /* gone since */
-			err = 0;
-	}
-	if (directory)
-		closedir(directory);
-	return err;
-}
-
-static int add_cgroup_members(struct tracks *tracks, struct track *track, bool later,
-			      struct track_error *error)
-{
-	char path[PATH_MAX];
-	int err;
-
-	if (track->target[0] != '/' || strstr(track->target, "/.."))
-		return refuse(
-			error, -EINVAL, 0,
-			"a cgroup is a path below the cgroup file system, like /system.slice");
-	for (struct member *member = track->members; member; member = member->next)
-		member->seen = false;
-	*error->message = '\0';
-	snprintf(path, sizeof(path), "%s/fs/cgroup%s", tracks->config->sysfs, track->target);
-	err = add_cgroup(tracks, track, path, later, 0, error);
-	if (err == -ENOENT)
-		return refuse(error, -ENOENT, 0,
-			      "there is no such cgroup, or it is not of version 2");
-	if (err)
-		return err;
-	for (struct member *member = track->members, *next; member; member = next) {
-		next = member->next;
-		if (member->seen)
-			continue;
-		err = sharing__member_gone(track, member);
-		if (err)
-			return err;
-		unlink_member(track, member);
-		free_member(tracks, member);
-	}
-	if (!track->members && !later)
-		return *error->message ? -EOPNOTSUPP
-				       : refuse(error, -ESRCH, 0, "no process is in that cgroup");
-	return 0;
 }
 
 int track__add_members(struct tracks *tracks, struct track *track, bool later,
@@ -323,24 +217,24 @@ int track__add_members(struct tracks *tracks, struct track *track, bool later,
 	switch (track->kind) {
 	case TRACK_PID:
 		return later ? 0
-			     : add_process(tracks, track,
-					   (uint32_t)strtoul(track->target, NULL, 10), false,
-					   error);
+			     : track__add_process(tracks, track,
+						  (uint32_t)strtoul(track->target, NULL, 10), false,
+						  error);
 	case TRACK_CGROUP:
-		return add_cgroup_members(tracks, track, later, error);
+		return track__add_cgroup(tracks, track, later, error);
 	default:
 		break;
 	}
 	if (later)
 		return 0;
 	if (!new_member(track, 0))
-		return refuse(error, -ENOMEM, 0, "out of memory");
+		return track__refuse(error, -ENOMEM, 0, "out of memory");
 	err = write_log__new(tracks->feed, tracks->frames, &track->log);
 	if (!err)
 		err = tracks->hand_over(tracks->context);
 	if (!err)
 		err = write_log__drain(track->log, write_log__discard, NULL);
-	return err ? refuse(error, err, 0, strerror(-err)) : 0;
+	return err ? track__refuse(error, err, 0, strerror(-err)) : 0;
 }
 
 /* ---- epochs ---- */
@@ -386,8 +280,8 @@ int track__run_epoch(struct tracks *tracks, struct track *track, struct track_er
 		err = target__epoch(member->shared->target);
 		if (err == -ESRCH && track->kind == TRACK_CGROUP) {
 			err = sharing__member_gone(track, member);
-			unlink_member(track, member);
-			free_member(tracks, member);
+			track__unlink_member(track, member);
+			track__free_member(tracks, member);
 		}
 	}
 	return err ? err : sharing__epoch(tracks, track);

@@ -221,7 +221,17 @@ void sharing__free(struct tracks *tracks, struct track *track)
 	track->sharing = NULL;
 }
 
-size_t sharing__count(const struct track *track)
+void sharing__list(const struct track *track, struct track_info *info)
 {
-	return track->sharing ? track->sharing->count : 0;
+	const struct mapper *mapper = track->sharing ? track->sharing->mappers : NULL;
+	const size_t room = sizeof(info->sharers) / sizeof(info->sharers[0]);
+
+	for (; mapper; mapper = mapper->next) {
+		if (info->sharer_count == room) {
+			info->sharer_more++;
+			continue;
+		}
+		info->sharers[info->sharer_count].pid = mapper->pid;
+		info->sharers[info->sharer_count++].followed = mapper->shared;
+	}
 }

@@ -97,6 +97,7 @@ void track__info(const struct track *track, struct track_info *info)
 		else
 			info->member_more++;
 	}
+	sharing__list(track, info);
 	if (track->log)
 		info->bytes += write_log__bytes(track->log);
 }

@@ -29,8 +29,7 @@ double tracks__now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static __attribute__((format(printf, 3, 4))) int fail(struct track_error *error, int err,
-						      const char *format, ...)
+int track_error__set(struct track_error *error, int err, const char *format, ...)
 {
 	va_list args;
 
@@ -43,7 +42,7 @@ static __attribute__((format(printf, 3, 4))) int fail(struct track_error *error,
 /* ---- the list ---- */
 
 /* With a reference; NULL: none. */
-static struct track *find(struct tracks *tracks, uint64_t id)
+struct track *tracks__find(struct tracks *tracks, uint64_t id)
 {
 	struct track *track;
 
@@ -57,7 +56,7 @@ static struct track *find(struct tracks *tracks, uint64_t id)
 	return track;
 }
 
-static void put(struct tracks *tracks, struct track *track)
+void tracks__put(struct tracks *tracks, struct track *track)
 {
 	bool last;
 
@@ -88,7 +87,7 @@ static bool unlist(struct tracks *tracks, const struct track *track)
 }
 
 /* Under its lock: what snapshots shall have of it from now on. */
-static void post(struct tracks *tracks, const struct track *track)
+void track__post(struct tracks *tracks, const struct track *track)
 {
 	struct track *own = (struct track *)track;
 	struct track_info info;
@@ -109,7 +108,7 @@ static void post(struct tracks *tracks, const struct track *track)
 }
 
 /* Under its lock: it stays listed for a while, and costs nothing more. */
-static void end(struct tracks *tracks, struct track *track, const char *reason)
+void track__end(struct tracks *tracks, struct track *track, const char *reason)
 {
 	char subject[32];
 
@@ -119,7 +118,7 @@ static void end(struct tracks *tracks, struct track *track, const char *reason)
 	track->ended = true;
 	track->ended_at = tracks__now();
 	snprintf(track->reason, sizeof(track->reason), "%s", reason);
-	post(tracks, track);
+	track__post(tracks, track);
 	snprintf(subject, sizeof(subject), "%" PRIu64, track->id);
 	events__add(tracks->events, "track", "info", subject, "track of %s %s ended: %s",
 		    track_kind_names[track->kind], track->target, reason);
@@ -137,10 +136,10 @@ static void look_at(struct tracks *tracks, struct track *track)
 	if (!track->ended && now - track->touched > tracks->config->track_idle) {
 		snprintf(reason, sizeof(reason), "not collected for %g s",
 			 tracks->config->track_idle);
-		end(tracks, track, reason);
+		track__end(tracks, track, reason);
 	} else if (!track->ended && track->kind == TRACK_PID && track->members &&
 		   !target__is_alive(track->members->shared->target)) {
-		end(tracks, track, "the process has ended, or executed another program");
+		track__end(tracks, track, "the process has ended, or executed another program");
 	}
 	pthread_mutex_unlock(&track->lock);
 }
@@ -162,14 +161,14 @@ static void look_at_all(struct tracks *tracks)
 		if (next == UINT64_MAX)
 			return;
 		after = next;
-		track = find(tracks, next);
+		track = tracks__find(tracks, next);
 		if (!track)
 			continue;
 		look_at(tracks, track);
 		if (track->ended && tracks__now() - track->ended_at > KEEP_SECONDS &&
 		    unlist(tracks, track))
-			put(tracks, track);
-		put(tracks, track);
+			tracks__put(tracks, track);
+		tracks__put(tracks, track);
 	}
 }
 
@@ -249,7 +248,7 @@ void tracks__suspend(struct tracks *tracks)
 		struct track *track = tracks->list;
 
 		tracks->list = track->next;
-		put(tracks, track);
+		tracks__put(tracks, track);
 	}
 }
 
@@ -276,8 +275,8 @@ static int name_target(const struct track_request *request, struct track *track,
 	else
 		length = snprintf(track->target, sizeof(track->target), "%s", request->path);
 	if (length <= 0 || (size_t)length >= sizeof(track->target))
-		return fail(error, -EINVAL, "%s: it is empty, or longer than %zu bytes",
-			    track_kind_names[request->kind], sizeof(track->target) - 1);
+		return track_error__set(error, -EINVAL, "%s: it is empty, or longer than %zu bytes",
+					track_kind_names[request->kind], sizeof(track->target) - 1);
 	return 0;
 }
 
@@ -291,11 +290,13 @@ static int enlist(struct tracks *tracks, struct track *track, struct track_error
 	for (const struct track *one = tracks->list; one; one = one->next)
 		count += !one->ended;
 	if (!tracks->hand_over) {
-		err = fail(error, -EAGAIN, "the agent is not sampling yet; try again in a second");
+		err = track_error__set(error, -EAGAIN,
+				       "the agent is not sampling yet; try again in a second");
 	} else if (count >= tracks->config->max_tracks) {
-		err = fail(error, -ENOSPC,
-			   "there are %" PRIu32 " tracks already; stop one, or see --max-tracks",
-			   count);
+		err = track_error__set(error, -ENOSPC,
+				       "there are %" PRIu32
+				       " tracks already; stop one, or see --max-tracks",
+				       count);
 	} else {
 		track->id = tracks->next_id++;
 		track->references = 2; /* the list's and the caller's */
@@ -314,15 +315,16 @@ static uint64_t memory(const struct track *track)
 	return info.bytes;
 }
 
-static int too_large(const struct tracks *tracks, const struct track *track,
+int track__too_large(const struct tracks *tracks, const struct track *track,
 		     struct track_error *error)
 {
 	uint64_t bytes = memory(track);
 
 	if (bytes <= tracks->config->track_memory)
 		return 0;
-	return fail(error, -ENOSPC, "it takes %" PRIu64 " bytes; --track-memory allows %" PRIu64,
-		    bytes, tracks->config->track_memory);
+	return track_error__set(error, -ENOSPC,
+				"it takes %" PRIu64 " bytes; --track-memory allows %" PRIu64, bytes,
+				tracks->config->track_memory);
 }
 
 int tracks__start(struct tracks *tracks, const struct track_request *request,
@@ -334,7 +336,7 @@ int tracks__start(struct tracks *tracks, const struct track_request *request,
 
 	*error->message = '\0';
 	if (!track)
-		return fail(error, -ENOMEM, "out of memory");
+		return track_error__set(error, -ENOMEM, "out of memory");
 	track->kind = request->kind;
 	snprintf(track->backend, sizeof(track->backend), "%s",
 		 request->backend ? request->backend : "");
@@ -354,30 +356,30 @@ int tracks__start(struct tracks *tracks, const struct track_request *request,
 	if (!err && track->kind != TRACK_DEVICE)
 		err = sharing__begin(tracks, track);
 	if (!err)
-		err = too_large(tracks, track, error);
+		err = track__too_large(tracks, track, error);
 	clock_gettime(CLOCK_REALTIME, &track->started);
 	track->epoch_begun = track->touched = tracks__now();
 	if (!err) {
 		track__info(track, info);
-		post(tracks, track);
+		track__post(tracks, track);
 	}
 	pthread_mutex_unlock(&track->lock);
 	if (err) {
 		if (unlist(tracks, track))
-			put(tracks, track);
-		put(tracks, track);
+			tracks__put(tracks, track);
+		tracks__put(tracks, track);
 		return err;
 	}
 	snprintf(subject, sizeof(subject), "%" PRIu64, track->id);
 	events__add(tracks->events, "track", "info", subject, "track of %s %s started",
 		    track_kind_names[track->kind], track->target);
-	put(tracks, track);
+	tracks__put(tracks, track);
 	return 0;
 }
 
 int tracks__stop(struct tracks *tracks, uint64_t id)
 {
-	struct track *track = find(tracks, id);
+	struct track *track = tracks__find(tracks, id);
 	bool found;
 
 	if (!track)
@@ -385,12 +387,12 @@ int tracks__stop(struct tracks *tracks, uint64_t id)
 	/* A collect in progress ends first. */
 	pthread_mutex_lock(&track->lock);
 	if (!track->ended)
-		end(tracks, track, "stopped");
+		track__end(tracks, track, "stopped");
 	pthread_mutex_unlock(&track->lock);
 	found = unlist(tracks, track);
 	if (found)
-		put(tracks, track);
-	put(tracks, track);
+		tracks__put(tracks, track);
+	tracks__put(tracks, track);
 	return found ? 0 : -ENOENT;
 }
 
@@ -398,14 +400,14 @@ int tracks__stop(struct tracks *tracks, uint64_t id)
 
 int tracks__get(struct tracks *tracks, uint64_t id, struct track_info *info)
 {
-	struct track *track = find(tracks, id);
+	struct track *track = tracks__find(tracks, id);
 
 	if (!track)
 		return -ENOENT;
 	pthread_mutex_lock(&track->lock);
 	track__info(track, info);
 	pthread_mutex_unlock(&track->lock);
-	put(tracks, track);
+	tracks__put(tracks, track);
 	return 0;
 }
 
@@ -440,142 +442,6 @@ int tracks__list(struct tracks *tracks, struct track_info **infos, size_t *count
 const char *tracks__device(const struct tracks *tracks, unsigned bit)
 {
 	return write_feed__device(tracks->feed, bit);
-}
-
-/* A live one, locked; NULL with *err. */
-static struct track *begin(struct tracks *tracks, uint64_t id, struct track_error *error, int *err)
-{
-	struct track *track = find(tracks, id);
-
-	*err = 0;
-	*error->message = '\0';
-	if (!track) {
-		*err = fail(error, -ENOENT, "there is no track %" PRIu64, id);
-		return NULL;
-	}
-	pthread_mutex_lock(&track->lock);
-	if (track->ended) {
-		*err = fail(error, -ESTALE, "track %" PRIu64 " has ended: %s", id, track->reason);
-		pthread_mutex_unlock(&track->lock);
-		put(tracks, track);
-		return NULL;
-	}
-	track->touched = tracks__now();
-	return track;
-}
-
-static void finish(struct tracks *tracks, struct track *track)
-{
-	track->touched = tracks__now();
-	post(tracks, track);
-	pthread_mutex_unlock(&track->lock);
-	put(tracks, track);
-}
-
-static void note_epoch(struct track *track, double begun, double ended)
-{
-	struct epoch_record *record = &track->history[track->epoch % TRACK_EPOCHS];
-
-	track->epoch_seconds = ended - track->epoch_begun;
-	track->collect_seconds = tracks__now() - begun;
-	track->epoch_begun = ended;
-	clock_gettime(CLOCK_REALTIME, &track->collected);
-	*record = (struct epoch_record){track->epoch_seconds, track->last.all};
-}
-
-int tracks__collect(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
-		    int (*each)(void *context, const struct track_run *run), void *context,
-		    struct track_info *info, struct track_error *error)
-{
-	const double begun = tracks__now();
-	double ended;
-	int err;
-	struct track *track = begin(tracks, id, error, &err);
-
-	if (!track)
-		return err;
-	err = track__run_epoch(tracks, track, error);
-	ended = tracks__now();
-	if (!err)
-		err = track__deliver(tracks, track, evidence, each, context);
-	if (!err)
-		err = too_large(tracks, track, error);
-	if (err == -ESRCH) {
-		end(tracks, track, "the process has ended, or executed another program");
-		err = fail(error, -ESTALE, "track %" PRIu64 " has ended: %s", id, track->reason);
-	} else if (err) {
-		char reason[128];
-
-		snprintf(reason, sizeof(reason), "an epoch could not be read whole: %s",
-			 strerror(-err));
-		log_error("track ended", "track=%" PRIu64 " error=%s", id, strerrorname_np(-err));
-		end(tracks, track, *error->message ? error->message : reason);
-		err = fail(error, -ESTALE, "track %" PRIu64 " has ended: %s", id, track->reason);
-	} else {
-		note_epoch(track, begun, ended);
-	}
-	track__info(track, info);
-	finish(tracks, track);
-	return err;
-}
-
-int tracks__owed(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
-		 int (*each)(void *context, const struct track_run *run), void *context,
-		 struct track_info *info, struct track_error *error)
-{
-	int err;
-	struct track *track = begin(tracks, id, error, &err);
-
-	if (!track)
-		return err;
-	err = track__owed(track, evidence, each, context);
-	if (err)
-		fail(error, err, "out of memory");
-	track__info(track, info);
-	finish(tracks, track);
-	return err;
-}
-
-int tracks__acknowledge(struct tracks *tracks, uint64_t id, uint64_t cursor,
-			struct track_info *info, struct track_error *error)
-{
-	int err;
-	struct track *track = begin(tracks, id, error, &err);
-
-	if (!track)
-		return err;
-	if (cursor > track->cursor) {
-		err = fail(error, -ERANGE,
-			   "cursor %" PRIu64 " was not given out yet; the last one is %" PRIu64,
-			   cursor, track->cursor);
-	} else {
-		for (struct member *member = track->members; member; member = member->next)
-			owed_pages__acknowledge(member->owed, cursor);
-		if (cursor > track->acknowledged)
-			track->acknowledged = cursor;
-	}
-	track__info(track, info);
-	finish(tracks, track);
-	return err;
-}
-
-int tracks__forecast(struct tracks *tracks, uint64_t id, const struct forecast_options *options,
-		     struct forecast *forecast, struct track_error *error)
-{
-	int err;
-	struct track *track = begin(tracks, id, error, &err);
-
-	if (!track)
-		return err;
-	if (track->kind == TRACK_DEVICE)
-		err = fail(error, -EINVAL,
-			   "a device is not migrated; forecast a process or a cgroup");
-	else
-		err = track__forecast(tracks, track, options, forecast);
-	if (err == -ENODATA)
-		fail(error, err, "collect the track first: no epoch has ended yet");
-	finish(tracks, track);
-	return err;
 }
 
 int tracks__publish(struct tracks *tracks, struct snapshot *snapshot)

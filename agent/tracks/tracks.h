@@ -86,6 +86,11 @@ struct track_info {
 	double rate;		 /* pages per second, of the last epoch */
 	struct track_member members[8];
 	size_t member_count, member_more;
+	struct {
+		uint32_t pid;
+		bool followed;
+	} sharers[16]; /* other processes that map the members' memory for writing */
+	size_t sharer_count, sharer_more;
 };
 
 /* *info: the new track. -ENOENT, -ESRCH, -EINVAL, -EPERM, -EBUSY, -ENOSPC, -EOPNOTSUPP, -EAGAIN

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The inside of struct tracks, for its own files alone: tracks.c has the list and the calls,
+ * The inside of struct tracks, for its own files alone: tracks.c has the list, consumer.c the
+ * consumer's calls,
  * members.c the processes and devices behind a track, sharing.c who else writes their memory,
  * track_info.c what is told of one.
  */
@@ -82,7 +83,28 @@ struct tracks {
 
 double tracks__now(void);
 
+/* tracks.c. Fills in the sentence and returns err. */
+__attribute__((format(printf, 3, 4))) int track_error__set(struct track_error *error, int err,
+							   const char *format, ...);
+/* With a reference; NULL: none. */
+struct track *tracks__find(struct tracks *tracks, uint64_t id);
+void tracks__put(struct tracks *tracks, struct track *track);
+/* Under track->lock: what snapshots shall have of it from now on. */
+void track__post(struct tracks *tracks, const struct track *track);
+/* Under track->lock: it stays listed for a while, and costs nothing more. */
+void track__end(struct tracks *tracks, struct track *track, const char *reason);
+/* Under track->lock. -ENOSPC, or 0. */
+int track__too_large(const struct tracks *tracks, const struct track *track,
+		     struct track_error *error);
+
 /* members.c; under track->lock */
+/* A sentence about a process (0: about none); returns err. */
+int track__refuse(struct track_error *error, int err, uint32_t pid, const char *why);
+/* later: it came after the track began, so that all of it is new to the consumer. */
+int track__add_process(struct tracks *tracks, struct track *track, uint32_t pid, bool later,
+		       struct track_error *error);
+void track__unlink_member(struct track *track, struct member *member);
+void track__free_member(struct tracks *tracks, struct member *member);
 int track__get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
 		      const struct object_key *object, struct shared_target **out,
 		      struct track_error *error);
@@ -99,6 +121,10 @@ int track__owed(struct track *track, enum ds_evidence evidence,
 int track__deliver(struct tracks *tracks, struct track *track, enum ds_evidence evidence,
 		   int (*each)(void *context, const struct track_run *run), void *context);
 
+/* cgroup_members.c; under track->lock. Adds those that came, and drops those that left. */
+int track__add_cgroup(struct tracks *tracks, struct track *track, bool later,
+		      struct track_error *error);
+
 /* sharing.c; under track->lock */
 /* Finds who else maps what the members map, and follows them. -ENOMEM, or 0. */
 int sharing__begin(struct tracks *tracks, struct track *track);
@@ -107,8 +133,8 @@ int sharing__epoch(struct tracks *tracks, struct track *track);
 /* Before a member is dropped whose process ended: what it shared with others may be written. */
 int sharing__member_gone(struct track *track, const struct member *member);
 void sharing__free(struct tracks *tracks, struct track *track);
-/* Processes that are followed for what they share. */
-size_t sharing__count(const struct track *track);
+/* Fills in the sharers. */
+void sharing__list(const struct track *track, struct track_info *info);
 
 /* forecast.c; under track->lock. -ENODATA: no epoch has ended yet. */
 int track__forecast(const struct tracks *tracks, const struct track *track,

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a track's consumer asks for: an epoch's end, what is owed, the forecast. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/log.h"
+#include "agent/tracks/tracks_private.h"
+
+/* A live one, locked; NULL with *err. */
+static struct track *begin(struct tracks *tracks, uint64_t id, struct track_error *error, int *err)
+{
+	struct track *track = tracks__find(tracks, id);
+
+	*err = 0;
+	*error->message = '\0';
+	if (!track) {
+		*err = track_error__set(error, -ENOENT, "there is no track %" PRIu64, id);
+		return NULL;
+	}
+	pthread_mutex_lock(&track->lock);
+	if (track->ended) {
+		*err = track_error__set(error, -ESTALE, "track %" PRIu64 " has ended: %s", id,
+					track->reason);
+		pthread_mutex_unlock(&track->lock);
+		tracks__put(tracks, track);
+		return NULL;
+	}
+	track->touched = tracks__now();
+	return track;
+}
+
+static void finish(struct tracks *tracks, struct track *track)
+{
+	track->touched = tracks__now();
+	track__post(tracks, track);
+	pthread_mutex_unlock(&track->lock);
+	tracks__put(tracks, track);
+}
+
+static void note_epoch(struct track *track, double begun, double ended)
+{
+	struct epoch_record *record = &track->history[track->epoch % TRACK_EPOCHS];
+
+	track->epoch_seconds = ended - track->epoch_begun;
+	track->collect_seconds = tracks__now() - begun;
+	track->epoch_begun = ended;
+	clock_gettime(CLOCK_REALTIME, &track->collected);
+	*record = (struct epoch_record){track->epoch_seconds, track->last.all};
+}
+
+int tracks__collect(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
+		    int (*each)(void *context, const struct track_run *run), void *context,
+		    struct track_info *info, struct track_error *error)
+{
+	const double begun = tracks__now();
+	double ended;
+	int err;
+	struct track *track = begin(tracks, id, error, &err);
+
+	if (!track)
+		return err;
+	err = track__run_epoch(tracks, track, error);
+	ended = tracks__now();
+	if (!err)
+		err = track__deliver(tracks, track, evidence, each, context);
+	if (!err)
+		err = track__too_large(tracks, track, error);
+	if (err == -ESRCH) {
+		track__end(tracks, track, "the process has ended, or executed another program");
+		err = track_error__set(error, -ESTALE, "track %" PRIu64 " has ended: %s", id,
+				       track->reason);
+	} else if (err) {
+		char reason[128];
+
+		snprintf(reason, sizeof(reason), "an epoch could not be read whole: %s",
+			 strerror(-err));
+		log_error("track ended", "track=%" PRIu64 " error=%s", id, strerrorname_np(-err));
+		track__end(tracks, track, *error->message ? error->message : reason);
+		err = track_error__set(error, -ESTALE, "track %" PRIu64 " has ended: %s", id,
+				       track->reason);
+	} else {
+		note_epoch(track, begun, ended);
+	}
+	track__info(track, info);
+	finish(tracks, track);
+	return err;
+}
+
+int tracks__owed(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
+		 int (*each)(void *context, const struct track_run *run), void *context,
+		 struct track_info *info, struct track_error *error)
+{
+	int err;
+	struct track *track = begin(tracks, id, error, &err);
+
+	if (!track)
+		return err;
+	err = track__owed(track, evidence, each, context);
+	if (err)
+		track_error__set(error, err, "out of memory");
+	track__info(track, info);
+	finish(tracks, track);
+	return err;
+}
+
+int tracks__acknowledge(struct tracks *tracks, uint64_t id, uint64_t cursor,
+			struct track_info *info, struct track_error *error)
+{
+	int err;
+	struct track *track = begin(tracks, id, error, &err);
+
+	if (!track)
+		return err;
+	if (cursor > track->cursor) {
+		err = track_error__set(error, -ERANGE,
+				       "cursor %" PRIu64
+				       " was not given out yet; the last one is %" PRIu64,
+				       cursor, track->cursor);
+	} else {
+		for (struct member *member = track->members; member; member = member->next)
+			owed_pages__acknowledge(member->owed, cursor);
+		if (cursor > track->acknowledged)
+			track->acknowledged = cursor;
+	}
+	track__info(track, info);
+	finish(tracks, track);
+	return err;
+}
+
+int tracks__forecast(struct tracks *tracks, uint64_t id, const struct forecast_options *options,
+		     struct forecast *forecast, struct track_error *error)
+{
+	int err;
+	struct track *track = begin(tracks, id, error, &err);
+
+	if (!track)
+		return err;
+	if (track->kind == TRACK_DEVICE)
+		err = track_error__set(error, -EINVAL,
+				       "a device is not migrated; forecast a process or a cgroup");
+	else
+		err = track__forecast(tracks, track, options, forecast);
+	if (err == -ENODATA)
+		track_error__set(error, err, "collect the track first: no epoch has ended yet");
+	finish(tracks, track);
+	return err;
+}
