@@ -19,8 +19,7 @@
 
 static const char *const evidences[] = {"conservative", "completed", "reported", NULL};
 /* What `conservative` adds to the rest is what is exposed. */
-static const enum ds_evidence evidence_of[] = {DS_EVIDENCE_EXPOSED, DS_EVIDENCE_COMPLETED,
-					       DS_EVIDENCE_REPORTED};
+static const enum ds_evidence evidence_of[] = {DS_EVIDENCE_EXPOSED, DS_EVIDENCE_COMPLETED};
 
 struct evidence_choice {
 	const char *name;
@@ -246,25 +245,30 @@ int view__track_stop(const struct request *request, struct answer *answer)
 
 /* ---- pages ---- */
 
-static int tell_pages(const struct request *request, uint64_t id, enum ds_evidence evidence,
-		      bool collect, struct answer *answer)
+static int tell_pages(const struct request *request, uint64_t id, unsigned choice, bool collect,
+		      struct answer *answer)
 {
 	struct tracks *tracks = request->context->tracks;
-	struct page_answer *pages = page_answer__new(tracks, request->accept);
+	struct page_answer *pages;
 	struct track_error error;
 	struct track_info info;
-	int err = -ENOMEM;
+	int err;
 
+	if (choice >= sizeof(evidence_of) / sizeof(evidence_of[0])) {
+		answer__error(answer, 409, "not_supported",
+			      "how many pages hardware reported is known "
+			      "(dirtyscope_hardware_reported_pages_total), but not which");
+		return 0;
+	}
+	pages = page_answer__new(tracks, request->accept);
 	if (!pages)
 		return -ENOMEM;
-	err = (collect ? tracks__collect : tracks__owed)(tracks, id, evidence, page_answer__add,
-							 pages, &info, &error);
+	err = (collect ? tracks__collect : tracks__owed)(tracks, id, evidence_of[choice],
+							 page_answer__add, pages, &info, &error);
 	if (err)
 		err = refuse(answer, err, &error);
 	else
-		err = page_answer__finish(
-			pages, &info, evidences[evidence == DS_EVIDENCE_REPORTED ? 2 : evidence],
-			answer);
+		err = page_answer__finish(pages, &info, evidences[choice], answer);
 	page_answer__free(pages);
 	return err;
 }
@@ -276,7 +280,7 @@ int view__track_pages(const struct request *request, struct answer *answer)
 
 	if (!take_id(request, answer, &id))
 		return 0;
-	return tell_pages(request, id, evidence_of[choice], false, answer);
+	return tell_pages(request, id, choice, false, answer);
 }
 
 struct wanted_collect {
@@ -300,7 +304,7 @@ int view__track_collect(const struct request *request, struct answer *answer)
 	document = posted__parse(request, answer);
 	err = document ? posted__read(document, rows, "", &wanted, answer) : -EINVAL;
 	json_decref(document);
-	return err ? 0 : tell_pages(request, id, evidence_of[wanted.evidence], true, answer);
+	return err ? 0 : tell_pages(request, id, wanted.evidence, true, answer);
 }
 
 struct wanted_cursor {
