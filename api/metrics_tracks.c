@@ -22,7 +22,8 @@ void metric__track_pages(struct metric_writer *writer, const struct metric_row *
 		if (track->ended)
 			continue;
 		for (int by = 0; by < DS_TRACK_WRITERS; by++)
-			text__printf(writer->out, "%s{track=\"%" PRIu64 "\",writer=\"%s\"} %" PRIu64 "\n",
+			text__printf(writer->out,
+				     "%s{track=\"%" PRIu64 "\",writer=\"%s\"} %" PRIu64 "\n",
 				     row->name, track->id, ds_track_writer_names[by],
 				     track->pages[by]);
 	}

@@ -14,11 +14,12 @@ json_t *posted__parse(const struct request *request, struct answer *answer)
 
 	if (!request->body_length)
 		return json_object();
-	document = json_loadb(request->body, request->body_length, JSON_REJECT_DUPLICATES,
-			      &trouble);
+	document =
+		json_loadb(request->body, request->body_length, JSON_REJECT_DUPLICATES, &trouble);
 	if (!document)
-		answer__error(answer, 400, "invalid_body", "the body is not JSON: line %d, column %d: %s",
-			      trouble.line, trouble.column, trouble.text);
+		answer__error(answer, 400, "invalid_body",
+			      "the body is not JSON: line %d, column %d: %s", trouble.line,
+			      trouble.column, trouble.text);
 	if (document && !json_is_object(document)) {
 		answer__error(answer, 400, "invalid_body", "the body is not a JSON object");
 		json_decref(document);
@@ -40,7 +41,8 @@ static int read_choice(const json_t *value, const struct posted_row *row, const 
 	struct text names = {0};
 
 	for (unsigned i = 0; row->choices[i]; i++) {
-		if (json_is_string(value) && strcmp(json_string_value(value), row->choices[i]) == 0) {
+		if (json_is_string(value) &&
+		    strcmp(json_string_value(value), row->choices[i]) == 0) {
 			*choice = i;
 			text__free(&names);
 			return 0;
@@ -89,7 +91,7 @@ static int read_member(json_t *value, const struct posted_row *row, const char *
 }
 
 int posted__read(json_t *object, const struct posted_row *table, const char *where, void *out,
-	       struct answer *answer)
+		 struct answer *answer)
 {
 	const char *name;
 	json_t *value;
@@ -102,7 +104,8 @@ int posted__read(json_t *object, const struct posted_row *table, const char *whe
 		while (row->name && strcmp(row->name, name) != 0)
 			row++;
 		if (!row->name) {
-			answer__error(answer, 400, "invalid_body", "%s%.64s is not known", where, name);
+			answer__error(answer, 400, "invalid_body", "%s%.64s is not known", where,
+				      name);
 			return -EINVAL;
 		}
 		err = read_member(value, row, where, (char *)out + row->offset, answer);

@@ -12,9 +12,9 @@
 
 enum posted_type {
 	POSTED_INTEGER, /* uint64_t at the offset: min..max */
-	POSTED_CHOICE,  /* unsigned: the index in `choices` */
-	POSTED_TEXT,    /* const char *, into the document: at most `max` bytes */
-	POSTED_OBJECT,  /* json_t *, borrowed */
+	POSTED_CHOICE,	/* unsigned: the index in `choices` */
+	POSTED_TEXT,	/* const char *, into the document: at most `max` bytes */
+	POSTED_OBJECT,	/* json_t *, borrowed */
 };
 
 struct posted_row {
@@ -30,6 +30,6 @@ struct posted_row {
 json_t *posted__parse(const struct request *request, struct answer *answer);
 /* -EINVAL, with the answer filled in. where: "" or "target.", before names. */
 int posted__read(json_t *object, const struct posted_row *table, const char *where, void *out,
-	       struct answer *answer);
+		 struct answer *answer);
 
 #endif

@@ -26,7 +26,15 @@ struct options {
 #define FIELD(name) offsetof(struct options, name)
 
 /* Which verbs an option is for. */
-enum verb_bit { START = 1, COLLECT = 2, PAGES = 4, WATCH = 8, FORECAST = 16, ANY = 31 | 32, OTHER = 32 };
+enum verb_bit {
+	START = 1,
+	COLLECT = 2,
+	PAGES = 4,
+	WATCH = 8,
+	FORECAST = 16,
+	ANY = 31 | 32,
+	OTHER = 32
+};
 
 static const char *check_bandwidth(const char *value)
 {
@@ -56,8 +64,8 @@ static const struct {
 	 {"evidence", 'e', OPTION_STRING, FIELD(evidence), 0, 0, "LEVEL",
 	  "of a device: conservative, completed or reported (conservative)", NULL}},
 	{COLLECT | WATCH,
-	 {"ack", 'a', OPTION_FLAG, FIELD(acknowledge), 0, 0, NULL,
-	  "acknowledge what was printed", NULL}},
+	 {"ack", 'a', OPTION_FLAG, FIELD(acknowledge), 0, 0, NULL, "acknowledge what was printed",
+	  NULL}},
 	{WATCH,
 	 {"delay", 'd', OPTION_SECONDS, FIELD(delay), 0.01, 3600, "SECONDS",
 	  "length of an epoch (1)", NULL}},
@@ -126,7 +134,8 @@ static int ask(const struct call *call, const char *method, const char *tail, co
 	struct text path = {0};
 	int err;
 
-	text__printf(&path, "/api/v1/tracks%s%s%s", call->id ? "/" : "", call->id ? call->id : "", tail);
+	text__printf(&path, "/api/v1/tracks%s%s%s", call->id ? "/" : "", call->id ? call->id : "",
+		     tail);
 	if (path.failed)
 		return output__fail(STATUS_FAILED, "out of memory");
 	err = strcmp(method, "GET") == 0
@@ -160,13 +169,12 @@ static void write_track(const struct call *call, json_t *track, struct text *out
 		text__putc(out, '\n');
 		if (why)
 			text__printf(out, "    not better, because %s\n", why);
-		json_array_foreach(json_object_get(member, "not_covered"), j, gap)
-			text__printf(out, "    not covered: %s, %" PRIu64 " pages%s%s: %s\n",
-				     json_string_value(json_object_get(gap, "start")),
-				     number(gap, "pages"),
-				     *json_string_value(json_object_get(gap, "name")) ? " of " : "",
-				     json_string_value(json_object_get(gap, "name")),
-				     json_string_value(json_object_get(gap, "reason")));
+		json_array_foreach(json_object_get(member, "not_covered"), j, gap) text__printf(
+			out, "    not covered: %s, %" PRIu64 " pages%s%s: %s\n",
+			json_string_value(json_object_get(gap, "start")), number(gap, "pages"),
+			*json_string_value(json_object_get(gap, "name")) ? " of " : "",
+			json_string_value(json_object_get(gap, "name")),
+			json_string_value(json_object_get(gap, "reason")));
 	}
 }
 
@@ -186,7 +194,8 @@ static void put_list(json_t *list, struct text *out)
 
 static void write_counts(json_t *answer, struct text *out)
 {
-	json_t *pages = json_object_get(answer, "pages"), *epoch = json_object_get(answer, "epoch_pages");
+	json_t *pages = json_object_get(answer, "pages"),
+	       *epoch = json_object_get(answer, "epoch_pages");
 
 	text__printf(out,
 		     "epoch %" PRIu64 ", cursor %" PRIu64 ": %" PRIu64 " pages (cpu %" PRIu64
@@ -229,17 +238,22 @@ static void write_forecast(const struct call *call, json_t *answer, struct text 
 	size_t i;
 
 	if (json_is_true(json_object_get(answer, "converges")))
-		text__printf(out, "converges in %" PRIu64 " rounds and %.1f s, with %.0f ms of downtime",
+		text__printf(out,
+			     "converges in %" PRIu64 " rounds and %.1f s, with %.0f ms of downtime",
 			     number(answer, "rounds"), real(answer, "seconds"),
 			     real(answer, "downtime_seconds") * 1000);
 	else
 		text__printf(out,
-			     "does not converge: after %" PRIu64 " rounds %.0f ms of downtime are left, "
+			     "does not converge: after %" PRIu64
+			     " rounds %.0f ms of downtime are left, "
 			     "%.0f ms are allowed",
 			     number(answer, "rounds"), real(answer, "downtime_seconds") * 1000,
 			     real(answer, "downtime_allowed_seconds") * 1000);
-	text__printf(out, "\nsends %.1f MiB; a round begins with %" PRIu64 " pages, %.0f pages/s are dirtied\n",
-		     real(answer, "bytes") / 1048576, number(answer, "pages"), real(answer, "rate"));
+	text__printf(out,
+		     "\nsends %.1f MiB; a round begins with %" PRIu64
+		     " pages, %.0f pages/s are dirtied\n",
+		     real(answer, "bytes") / 1048576, number(answer, "pages"),
+		     real(answer, "rate"));
 	text__printf(out, "of the last epoch's pages CPUs wrote %.0f %%",
 		     real(answer, "cpu_share") * 100);
 	json_array_foreach(json_object_get(answer, "devices"), i, device)
@@ -264,7 +278,8 @@ static int run_start(struct call *call)
 	if (given != 1) {
 		json_decref(target);
 		json_decref(body);
-		return output__fail(STATUS_USAGE, "track start needs one of --pid, --cgroup, --device");
+		return output__fail(STATUS_USAGE,
+				    "track start needs one of --pid, --cgroup, --device");
 	}
 	if (options->pid)
 		json_object_set_new(target, "pid", json_integer(options->pid));
@@ -393,8 +408,8 @@ static int run_forecast(struct call *call)
 	if (!options->bandwidth)
 		return output__fail(STATUS_USAGE, "track forecast needs --bandwidth");
 	units__rate(options->bandwidth, &bytes);
-	snprintf(tail, sizeof(tail), "/forecast?bandwidth=%.0f&downtime_ms=%.0f&pages=%" PRIu64, bytes,
-		 options->downtime * 1000, options->memory / 4096);
+	snprintf(tail, sizeof(tail), "/forecast?bandwidth=%.0f&downtime_ms=%.0f&pages=%" PRIu64,
+		 bytes, options->downtime * 1000, options->memory / 4096);
 	status = ask(call, "GET", tail, "", &answer);
 	if (status == STATUS_DONE)
 		status = print(call, answer, write_forecast);
@@ -412,7 +427,8 @@ static const struct verb {
 } verbs[] = {
 	{"start", "", "begin to follow a target; prints the track's number", 0, START, run_start},
 	{"list", "", "show the tracks, like `dirtyscope tracks`", 0, OTHER, run_list},
-	{"collect", " ID", "end an epoch, and print all pages that are owed", 1, COLLECT, run_collect},
+	{"collect", " ID", "end an epoch, and print all pages that are owed", 1, COLLECT,
+	 run_collect},
 	{"pages", " ID", "print what is owed again, without ending an epoch", 1, PAGES, run_pages},
 	{"ack", " ID CURSOR", "forget what was delivered up to that cursor", 2, OTHER, run_ack},
 	{"watch", " ID", "collect again and again, a line an epoch", 1, WATCH, run_watch},
@@ -453,11 +469,14 @@ static int usage(void)
 	struct text out = {0};
 	int status;
 
-	text__puts(&out, "usage: dirtyscope track VERB [options]\n\n"
-			 "Follows exactly which pages of a process, a cgroup or a device get written, by "
-			 "CPUs\nand by devices. What was delivered and not acknowledged comes again.\n\n");
+	text__puts(
+		&out,
+		"usage: dirtyscope track VERB [options]\n\n"
+		"Follows exactly which pages of a process, a cgroup or a device get written, by "
+		"CPUs\nand by devices. What was delivered and not acknowledged comes again.\n\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		text__printf(&out, "  %-8s%-10s  %s\n", verbs[i].name, verbs[i].operands, verbs[i].help);
+		text__printf(&out, "  %-8s%-10s  %s\n", verbs[i].name, verbs[i].operands,
+			     verbs[i].help);
 	text__puts(&out, "\n`dirtyscope track VERB --help` shows a verb's options.\n");
 	status = output__status(output__write(&out));
 	text__free(&out);
@@ -517,5 +536,6 @@ int track__main(int argc, char **argv)
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		if (strcmp(argv[1], verbs[i].name) == 0)
 			return run_verb(&verbs[i], argc - 1, argv + 1);
-	return output__fail(STATUS_USAGE, "unknown verb '%s'; see dirtyscope track --help", argv[1]);
+	return output__fail(STATUS_USAGE, "unknown verb '%s'; see dirtyscope track --help",
+			    argv[1]);
 }

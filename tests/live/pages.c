@@ -138,8 +138,8 @@ int main(int argc, char **argv)
 	if (!err)
 		err = page_frames(buffer, frames);
 	page_set__sweep(set, match, &found);
-	printf("{\"wanted\": %d, \"hits\": %" PRIu64 ", \"extra\": %" PRIu64 "}\n", PAGES, found.hits,
-	       found.extra);
+	printf("{\"wanted\": %d, \"hits\": %" PRIu64 ", \"extra\": %" PRIu64 "}\n", PAGES,
+	       found.hits, found.extra);
 	if (err)
 		fprintf(stderr, "pages: %s %s\n", error.message, strerror(-err));
 	unlink(path);
