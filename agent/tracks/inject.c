@@ -279,7 +279,7 @@ static int run(const struct inject_options *options, uint64_t instruction, int p
 
 int inject__userfaultfd(const struct inject_options *options, struct inject_result *result)
 {
-	uint64_t instruction;
+	uint64_t instruction = 0;
 	int err, pidfd;
 
 	*result = (struct inject_result){.fd = -1};

@@ -12,6 +12,7 @@
 
 #include "dashboards/terminal/listing.h"
 #include "dashboards/terminal/output.h"
+#include "dashboards/terminal/track_text.h"
 #include "dashboards/terminal/units.h"
 
 struct options {
@@ -96,18 +97,8 @@ struct call {
 
 /* ---- answers ---- */
 
-static uint64_t number(json_t *object, const char *name)
-{
-	return (uint64_t)json_integer_value(json_object_get(object, name));
-}
-
-static double real(json_t *object, const char *name)
-{
-	return json_number_value(json_object_get(object, name));
-}
-
 static int print(const struct call *call, json_t *answer,
-		 void (*write)(const struct call *call, json_t *answer, struct text *out))
+		 void (*write)(json_t *answer, struct text *out))
 {
 	struct text out = {0};
 	int status;
@@ -120,7 +111,7 @@ static int print(const struct call *call, json_t *answer,
 		if (!length || body[length - 1] != '\n')
 			text__putc(&out, '\n');
 	} else {
-		write(call, answer, &out);
+		write(answer, &out);
 	}
 	status = output__status(output__write(&out));
 	text__free(&out);
@@ -143,126 +134,6 @@ static int ask(const struct call *call, const char *method, const char *tail, co
 		      : client__send(call->client, method, path.data, body, answer, &error);
 	text__free(&path);
 	return err ? output__fail(STATUS_FAILED, "%s", error.message) : STATUS_DONE;
-}
-
-static void write_track(const struct call *call, json_t *track, struct text *out)
-{
-	json_t *members = json_object_get(track, "members"), *member, *gap;
-	size_t i, j;
-
-	text__printf(out, "track %s: %s", json_string_value(json_object_get(track, "id")),
-		     json_string_value(json_object_get(track, "state")));
-	if (json_is_string(json_object_get(track, "reason")))
-		text__printf(out, ", %s", json_string_value(json_object_get(track, "reason")));
-	text__putc(out, '\n');
-	json_array_foreach(members, i, member)
-	{
-		const char *backend = json_string_value(json_object_get(member, "backend"));
-		const char *why = json_string_value(json_object_get(member, "backend_reason"));
-
-		if (!backend)
-			continue;
-		text__printf(out, "  process %" PRIu64 " by %s", number(member, "pid"), backend);
-		if (real(member, "start_stopped_us") > 0)
-			text__printf(out, ", stood still for %.0f us",
-				     real(member, "start_stopped_us"));
-		text__putc(out, '\n');
-		if (why)
-			text__printf(out, "    not better, because %s\n", why);
-		json_array_foreach(json_object_get(member, "not_covered"), j, gap) text__printf(
-			out, "    not covered: %s, %" PRIu64 " pages%s%s: %s\n",
-			json_string_value(json_object_get(gap, "start")), number(gap, "pages"),
-			*json_string_value(json_object_get(gap, "name")) ? " of " : "",
-			json_string_value(json_object_get(gap, "name")),
-			json_string_value(json_object_get(gap, "reason")));
-	}
-}
-
-static void put_list(json_t *list, struct text *out)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(list, i, item)
-	{
-		text__puts(out, i ? "," : "");
-		text__terminal(out, json_string_value(item));
-	}
-	if (!json_array_size(list))
-		text__putc(out, '-');
-}
-
-static void write_counts(json_t *answer, struct text *out)
-{
-	json_t *pages = json_object_get(answer, "pages"),
-	       *epoch = json_object_get(answer, "epoch_pages");
-
-	text__printf(out,
-		     "epoch %" PRIu64 ", cursor %" PRIu64 ": %" PRIu64 " pages (cpu %" PRIu64
-		     ", dma %" PRIu64 ", both %" PRIu64 "), %" PRIu64
-		     " missed by CPU-only tracking; %" PRIu64 " owed in all\n",
-		     number(answer, "epoch"), number(answer, "cursor"), number(epoch, "union"),
-		     number(epoch, "cpu"), number(epoch, "dma"), number(epoch, "both"),
-		     number(epoch, "missed_by_cpu_tracking"), number(pages, "union"));
-}
-
-static void write_pages(const struct call *call, json_t *answer, struct text *out)
-{
-	json_t *ranges = json_object_get(answer, "ranges"), *range;
-	size_t i;
-
-	write_counts(answer, out);
-	if (json_array_size(ranges))
-		text__printf(out, "%7s  %-18s  %8s  %-7s  %s\n", "PID", "START", "PAGES", "WRITERS",
-			     "DEVICES");
-	json_array_foreach(ranges, i, range)
-	{
-		text__printf(out, "%7" PRIu64 "  %-18s  %8" PRIu64 "  ", number(range, "pid"),
-			     json_string_value(json_object_get(range, "start")),
-			     number(range, "pages"));
-		put_list(json_object_get(range, "writers"), out);
-		text__puts(out, "  ");
-		put_list(json_object_get(range, "devices"), out);
-		text__putc(out, '\n');
-	}
-}
-
-static void write_watch(const struct call *call, json_t *answer, struct text *out)
-{
-	write_counts(answer, out);
-}
-
-static void write_forecast(const struct call *call, json_t *answer, struct text *out)
-{
-	json_t *device;
-	size_t i;
-
-	if (json_is_true(json_object_get(answer, "converges")))
-		text__printf(out,
-			     "converges in %" PRIu64 " rounds and %.1f s, with %.0f ms of downtime",
-			     number(answer, "rounds"), real(answer, "seconds"),
-			     real(answer, "downtime_seconds") * 1000);
-	else
-		text__printf(out,
-			     "does not converge: after %" PRIu64
-			     " rounds %.0f ms of downtime are left, "
-			     "%.0f ms are allowed",
-			     number(answer, "rounds"), real(answer, "downtime_seconds") * 1000,
-			     real(answer, "downtime_allowed_seconds") * 1000);
-	text__printf(out,
-		     "\nsends %.1f MiB; a round begins with %" PRIu64
-		     " pages, %.0f pages/s are dirtied\n",
-		     real(answer, "bytes") / 1048576, number(answer, "pages"),
-		     real(answer, "rate"));
-	text__printf(out, "of the last epoch's pages CPUs wrote %.0f %%",
-		     real(answer, "cpu_share") * 100);
-	json_array_foreach(json_object_get(answer, "devices"), i, device)
-	{
-		text__puts(out, ", ");
-		text__terminal(out, json_string_value(json_object_get(device, "device")));
-		text__printf(out, " %.0f %%", real(device, "share") * 100);
-	}
-	text__putc(out, '\n');
 }
 
 /* ---- verbs ---- */
@@ -294,7 +165,7 @@ static int run_start(struct call *call)
 	status = text ? ask(call, "POST", "", text, &answer)
 		      : output__fail(STATUS_USAGE, "an option is not UTF-8");
 	if (status == STATUS_DONE)
-		status = print(call, answer, write_track);
+		status = print(call, answer, track_text__track);
 	json_decref(answer);
 	json_decref(body);
 	free(text);
@@ -310,13 +181,12 @@ static int acknowledge(struct call *call, const char *cursor, bool quiet)
 	snprintf(body, sizeof(body), "{\"cursor\":%.20s}", cursor);
 	status = ask(call, "POST", "/ack", body, &answer);
 	if (status == STATUS_DONE && !quiet)
-		status = print(call, answer, write_track);
+		status = print(call, answer, track_text__track);
 	json_decref(answer);
 	return status;
 }
 
-static int collect(struct call *call,
-		   void (*write)(const struct call *call, json_t *answer, struct text *out))
+static int collect(struct call *call, void (*write)(json_t *answer, struct text *out))
 {
 	const char *evidence = call->options->evidence;
 	json_t *answer = NULL, *body = evidence ? json_pack("{s:s}", "evidence", evidence) : NULL;
@@ -331,7 +201,8 @@ static int collect(struct call *call,
 	if (status == STATUS_DONE)
 		status = print(call, answer, write);
 	if (status == STATUS_DONE && call->options->acknowledge) {
-		snprintf(cursor, sizeof(cursor), "%" PRIu64, number(answer, "cursor"));
+		snprintf(cursor, sizeof(cursor), "%" PRIu64,
+			 (uint64_t)json_integer_value(json_object_get(answer, "cursor")));
 		status = acknowledge(call, cursor, true);
 	}
 	json_decref(answer);
@@ -342,7 +213,7 @@ static int collect(struct call *call,
 
 static int run_collect(struct call *call)
 {
-	return collect(call, write_pages);
+	return collect(call, track_text__pages);
 }
 
 static int run_pages(struct call *call)
@@ -356,7 +227,7 @@ static int run_pages(struct call *call)
 		 evidence ? evidence : "");
 	status = ask(call, "GET", tail, "", &answer);
 	if (status == STATUS_DONE)
-		status = print(call, answer, write_pages);
+		status = print(call, answer, track_text__pages);
 	json_decref(answer);
 	return status;
 }
@@ -376,7 +247,7 @@ static int run_stop(struct call *call)
 	int status = ask(call, "DELETE", "", "", &answer);
 
 	if (status == STATUS_DONE)
-		status = print(call, answer, write_track);
+		status = print(call, answer, track_text__track);
 	json_decref(answer);
 	return status;
 }
@@ -392,7 +263,7 @@ static int run_watch(struct call *call)
 		if (call->options->count && n == call->options->count)
 			break;
 		nanosleep(&pause, NULL);
-		status = collect(call, write_watch);
+		status = collect(call, track_text__watch);
 	}
 	return status;
 }
@@ -412,7 +283,7 @@ static int run_forecast(struct call *call)
 		 bytes, options->downtime * 1000, options->memory / 4096);
 	status = ask(call, "GET", tail, "", &answer);
 	if (status == STATUS_DONE)
-		status = print(call, answer, write_forecast);
+		status = print(call, answer, track_text__forecast);
 	json_decref(answer);
 	return status;
 }
