@@ -56,8 +56,8 @@ PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
 BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
 
 VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu
-TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/pages \
-                 $(VM_PROGRAMS)
+TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer \
+                 $(B)/tests/live/pages $(VM_PROGRAMS)
 
 .PHONY: FORCE all run test test-vm bench install uninstall clean lint format deps deps-test help
 
@@ -167,7 +167,7 @@ $(B)/tests/bpf/test_accounting: $(BPF_TESTS)
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lcmocka -lbpf -lelf -lz -lpthread
 
-$(B)/tests/live/workload: $(B)/tests/live/workload.o
+$(B)/tests/live/workload $(B)/tests/live/writer: %: %.o
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lpthread
 
