@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -233,6 +234,7 @@ static int receive_report(int socket, struct report *report)
 static _Noreturn void run_helper(const struct inject_options *options, uint64_t instruction,
 				 int pidfd, int socket)
 {
+	const struct sched_param first = {.sched_priority = 1};
 	struct report report;
 	sigset_t all;
 	int fd = -1;
@@ -240,6 +242,8 @@ static _Noreturn void run_helper(const struct inject_options *options, uint64_t 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	setsid();
+	/* The thread stands still until we run; we sleep while it runs. It may be refused. */
+	(void)sched_setscheduler(0, SCHED_FIFO, &first);
 	report = help(options, instruction, pidfd, &fd);
 	send_report(socket, &report, fd);
 	_exit(0);

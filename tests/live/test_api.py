@@ -8,8 +8,7 @@ import re
 import socket
 from urllib.parse import quote
 
-import jsonschema
-
+from contract import Contract
 from harness import BINARY, Agent, Suite, Workload, equal, require_root, run, true
 
 suite = Suite()
@@ -28,50 +27,6 @@ PROMISED = {
 PATHS = ["/api/v1/summary", "/api/v1/processes", "/api/v1/devices", "/api/v1/flows",
          "/api/v1/cgroups", "/api/v1/vms", "/api/v1/sensors", "/api/v1/history", "/api/v1/events",
          "/api/v1/openapi.json", "/metrics", "/-/healthy", "/-/ready"]
-
-
-class Contract:
-    """openapi.json as a validator."""
-
-    def __init__(self):
-        self.document = self.convert(agent.json("/api/v1/openapi.json"))
-        self.resolver = jsonschema.RefResolver("", self.document)
-
-    def convert(self, node):
-        """OpenAPI 3.0 says nullable where JSON Schema says null."""
-        if isinstance(node, list):
-            return [self.convert(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        node = {key: self.convert(value) for key, value in node.items()}
-        if node.pop("nullable", None) is True:
-            return {"anyOf": [node, {"type": "null"}]}
-        return node
-
-    def operation(self, path):
-        """The GET operation of a concrete path."""
-        for template, item in self.document["paths"].items():
-            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) and "get" in item:
-                return item["get"]
-        raise AssertionError(f"openapi.json does not describe GET {path}")
-
-    def validate(self, target, answer):
-        operation = self.operation(target.partition("?")[0])
-        responses = operation["responses"]
-        response = responses.get(str(answer.status)) or responses.get("default")
-        true(response, f"openapi.json has no {answer.status} for {target}")
-        while "$ref" in response:
-            response = self.resolver.resolve(response["$ref"])[1]
-        kind = answer.headers.get("content-type", "").split(";")[0]
-        content = response.get("content", {})
-        true(kind in content, f"{target} answers {answer.status} as {kind!r}, not {list(content)}")
-        if kind == "application/json":
-            validator = jsonschema.Draft202012Validator(content[kind]["schema"],
-                                                        resolver=self.resolver)
-            errors = sorted(validator.iter_errors(answer.json()), key=str)
-            true(not errors, f"{target}: " + "; ".join(
-                f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
-                for error in errors[:3]))
 
 
 def validated(target, status=200):
@@ -94,15 +49,15 @@ def paths():
     real = {"{pid}": a_process, "{id}": a_device}
     asked = 0
     for template, item in contract.document["paths"].items():
-        if "get" not in item or "stream" in template:
-            continue
+        if "get" not in item or "stream" in template or "/tracks/" in template:
+            continue  # the last are test_track_life.py's
         target = template
         for name, value in real.items():
             target = target.replace(name, str(value()) if name in target else "")
         validated(target)
         asked += 1
     for path in PATHS:
-        contract.operation(path)
+        contract.operation(path, "GET")
     return f"{asked} paths"
 
 
@@ -313,6 +268,6 @@ def cli(*command):
 
 require_root()
 with agent:
-    contract = Contract()
+    contract = Contract(agent)
     agent.settle()
     suite.run()
