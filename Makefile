@@ -55,7 +55,7 @@ PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
 
 BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
 
-VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu
+VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring
 TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer \
                  $(B)/tests/live/pages $(VM_PROGRAMS)
 
@@ -176,9 +176,9 @@ $(B)/tests/live/pages $(B)/tests/vm/recorder: $(B)/tests/%: $(B)/tests/%.o $(fil
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ $(LIBS)
 
-$(B)/tests/vm/edu: $(B)/tests/vm/edu.o
+$(B)/tests/vm/edu $(B)/tests/vm/uring: %: %.o
 	$(say) LINK $@
-	$(Q)$(CC) -o $@ $^
+	$(Q)$(CC) -o $@ $^ -lpthread
 
 tests-build: $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
 

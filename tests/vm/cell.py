@@ -17,6 +17,7 @@ import initramfs
 import machine
 import matrix
 import recall
+import track_tests
 from harness import equal, eventually, true
 
 RECORDS = os.path.join(HERE, "instructions.json")
@@ -171,6 +172,7 @@ def add_tests(suite, cell):
     if cell.mode.name == TIERS_MODE:
         add_tiers(suite, cell)
     agent_tests.add(suite, cell)
+    track_tests.add(suite, cell)
 
 
 def add_tiers(suite, cell):
