@@ -61,6 +61,12 @@ const struct param_row view_forecast_params[] = {
 		.initial = "0",
 		.help = "that the first round sends; 0: all that the target has in memory",
 	},
+	{
+		.name = "range",
+		.type = PARAM_TEXT,
+		.max = 64,
+		.help = "of addresses that are sent, 0xSTART-0xEND; all of them by default",
+	},
 	{},
 };
 
@@ -370,8 +376,25 @@ static int answer_forecast(uint64_t id, const struct forecast_options *options,
 	return answer->text.failed ? -ENOMEM : 0;
 }
 
+/* A memory mapping's, as in /proc/PID/maps, with or without 0x. No range is all addresses. */
+static bool take_range(const struct query_value *range, uint64_t *start, uint64_t *end)
+{
+	char *stop;
+
+	*start = *end = 0;
+	if (!range)
+		return true;
+	errno = 0;
+	*start = strtoull(range->text, &stop, 16);
+	if (*stop != '-' || range->text[strcspn(range->text, " +-")] != '-')
+		return false;
+	*end = strtoull(stop + 1, &stop, 16);
+	return !*stop && !errno && *start < *end && *start % 4096 == 0 && *end % 4096 == 0;
+}
+
 int view__track_forecast(const struct request *request, struct answer *answer)
 {
+	uint64_t start, end;
 	const struct query_value *bandwidth = query__get(&request->query, "bandwidth");
 	struct forecast_options options;
 	struct forecast forecast;
@@ -386,7 +409,14 @@ int view__track_forecast(const struct request *request, struct answer *answer)
 			      "bandwidth is missing: bytes per second");
 		return 0;
 	}
+	if (!take_range(query__get(&request->query, "range"), &start, &end)) {
+		answer__error(answer, 400, "invalid_parameter",
+			      "range must be 0xSTART-0xEND, two addresses of pages");
+		return 0;
+	}
 	options = (struct forecast_options){
+		.start = start,
+		.end = end,
 		.bandwidth = (double)bandwidth->number,
 		.downtime = (double)query__get(&request->query, "downtime_ms")->number / 1000,
 		.pages = query__get(&request->query, "pages")->number,

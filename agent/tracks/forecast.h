@@ -3,12 +3,14 @@
  * What a pre-copy migration or an iterative checkpoint of a target would do, from what a track has
  * seen of it.
  *
- * The model: round 1 sends all resident pages. While a round sends P pages at a bandwidth B it
- * takes P * 4096 / B seconds, and in that time the target dirties W(t) distinct pages, which the
- * next round sends. W is measured: the distinct pages of the last 1, 2, ... epochs, over the time
- * they lasted; between them and beyond them it is a straight line, and never more than the target
- * has. It converges when what is left can be sent within the downtime allowed; it does not when a
- * round leaves as much as the one before.
+ * The model is QEMU's (migration_iteration_run(), migration/migration.c). All resident pages are
+ * sent first. What is left is looked at each 100 ms; once it fits the downtime allowed, what was
+ * dirtied since the last look at the dirty pages is added: a round. If it still fits, the target
+ * stops and the rest is sent; if not, the next round begins. In a time t the target dirties W(t)
+ * distinct pages. W is measured: the distinct pages of the last 1, 2, ... epochs, over the time
+ * they lasted; between them it is a straight line, beyond them it goes on as in their second half,
+ * to no more than the target has. Pages dirtied before they were sent count once, as if chosen by
+ * chance. It does not converge when rounds no longer leave less.
  */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_FORECAST_H
 #define DIRTYSCOPE_AGENT_TRACKS_FORECAST_H
@@ -19,12 +21,13 @@
 
 #include "agent/tracks/track.h"
 
-#define FORECAST_ROUNDS 100 /* then it is given up, as QEMU's and others' are by hand */
+#define FORECAST_ROUNDS 200 /* then it is given up, as QEMU's and others' are by hand */
 
 struct forecast_options {
-	double bandwidth; /* bytes per second, above 0 */
-	double downtime;  /* seconds, 0 or more */
-	uint64_t pages;	  /* that the first round sends; 0: all that are resident */
+	double bandwidth;    /* bytes per second, above 0 */
+	double downtime;     /* seconds, 0 or more */
+	uint64_t start, end; /* of the addresses that are sent, bytes; end 0: all of them */
+	uint64_t pages;	     /* that the first round sends; 0: all that are resident */
 };
 
 struct forecast_curve {

@@ -209,11 +209,39 @@ bool target__is_alive(const struct target *target)
 	return is_same_process(target);
 }
 
-uint64_t target__resident(const struct target *target)
+static int count_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
+{
+	uint64_t *resident = context;
+
+	for (size_t i = 0; i < count; i++)
+		*resident += entries[i] & PAGEMAP_PRESENT ? 1 : 0;
+	return 0;
+}
+
+static uint64_t resident_at(struct target *target, uint64_t start, uint64_t end)
+{
+	uint64_t resident = 0;
+
+	pthread_mutex_lock(&target->lock);
+	for (size_t i = 0; i < target->cpu.region_count; i++) {
+		const struct map_region *region = &target->cpu.regions[i];
+		const uint64_t from = region->start > start ? region->start : start;
+		const uint64_t to = region->end < end ? region->end : end;
+
+		if (from < to)
+			pagemap__read(target->pagemap, from, to, count_entries, &resident);
+	}
+	pthread_mutex_unlock(&target->lock);
+	return resident;
+}
+
+uint64_t target__resident(struct target *target, uint64_t start, uint64_t end)
 {
 	char path[64], text[128];
 	unsigned long long size, resident = 0;
 
+	if (end)
+		return resident_at(target, start, end);
 	/* statm: size resident ..., in pages (Documentation/filesystems/proc.rst) */
 	snprintf(path, sizeof(path), "%s/%u/statm", target->options.procfs, target->options.tgid);
 	if (files__read(AT_FDCWD, path, text, sizeof(text)) <= 0 ||

@@ -54,8 +54,8 @@ int target__fill(struct target *target, struct page_map *map);
 int target__epoch(struct target *target);
 /* False: the process has ended, or executed another program. */
 bool target__is_alive(const struct target *target);
-/* Pages that it has in memory now. */
-uint64_t target__resident(const struct target *target);
+/* Pages that it has in memory now, of addresses from start to end - 1; end 0: in all. */
+uint64_t target__resident(struct target *target, uint64_t start, uint64_t end);
 /* While reading or clearing a subscriber's map. */
 void target__lock(struct target *target);
 void target__unlock(struct target *target);

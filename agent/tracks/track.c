@@ -168,7 +168,8 @@ uint64_t owed_pages__bytes(const struct owed_pages *owed)
 	return bytes;
 }
 
-void owed_pages__working_set(const struct owed_pages *owed, uint64_t sets[TRACK_EPOCHS])
+void owed_pages__working_set(const struct owed_pages *owed, uint64_t first, uint64_t end,
+			     uint64_t sets[TRACK_EPOCHS])
 {
 	struct ages *ages, *next;
 	uint64_t sum = 0;
@@ -176,7 +177,8 @@ void owed_pages__working_set(const struct owed_pages *owed, uint64_t sets[TRACK_
 	memset(sets, 0, TRACK_EPOCHS * sizeof(*sets));
 	HASH_ITER (hh, owed->ages, ages, next)
 		for (size_t i = 0; i < AGES; i++)
-			if (ages->last[i] && owed->epoch - ages->last[i] < TRACK_EPOCHS)
+			if (ages->last[i] && owed->epoch - ages->last[i] < TRACK_EPOCHS &&
+			    ages->number * AGES + i >= first && ages->number * AGES + i < end)
 				sets[owed->epoch - ages->last[i]]++;
 	for (size_t i = 0; i < TRACK_EPOCHS; i++)
 		sets[i] = sum += sets[i];

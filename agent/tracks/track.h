@@ -32,7 +32,8 @@ int owed_pages__all(struct owed_pages *owed, struct page_map **all);
 /* Forgets what was delivered up to that cursor and not written since. */
 void owed_pages__acknowledge(struct owed_pages *owed, uint64_t cursor);
 uint64_t owed_pages__bytes(const struct owed_pages *owed);
-/* Distinct pages of the last n epochs: sets[n - 1]. */
-void owed_pages__working_set(const struct owed_pages *owed, uint64_t sets[TRACK_EPOCHS]);
+/* Distinct pages, of those from first to end - 1, that the last n epochs wrote: sets[n - 1]. */
+void owed_pages__working_set(const struct owed_pages *owed, uint64_t first, uint64_t end,
+			     uint64_t sets[TRACK_EPOCHS]);
 
 #endif

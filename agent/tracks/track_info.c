@@ -89,7 +89,7 @@ void track__info(const struct track *track, struct track_info *info)
 		uint64_t sets[TRACK_EPOCHS];
 
 		info->bytes += member_bytes(member);
-		owed_pages__working_set(member->owed, sets);
+		owed_pages__working_set(member->owed, 0, UINT64_MAX, sets);
 		for (size_t i = 0; i < COUNT(spans); i++)
 			info->working_set[i] += sets[spans[i] - 1];
 		if (info->member_count < COUNT(info->members))

@@ -19,7 +19,7 @@ struct options {
 	bool help, json, acknowledge;
 	const char *url, *token_file;
 	uint32_t pid, count;
-	const char *cgroup, *device, *backend, *evidence, *bandwidth;
+	const char *cgroup, *device, *backend, *evidence, *bandwidth, *range;
 	double delay, downtime;
 	uint64_t memory;
 };
@@ -42,6 +42,13 @@ static const char *check_bandwidth(const char *value)
 	double bytes;
 
 	return units__rate(value, &bytes) ? "is no bandwidth; write 10Gbit, 1.2GB or 500MiB" : NULL;
+}
+
+static const char *check_range(const char *value)
+{
+	return value[strspn(value, "0123456789abcdefABCDEFxX-")] || strlen(value) > 64
+		       ? "is no range; write 0x7f0000000000-0x7f0001000000"
+		       : NULL;
 }
 
 static const struct {
@@ -81,6 +88,9 @@ static const struct {
 	{FORECAST,
 	 {"memory", 0, OPTION_SIZE, FIELD(memory), 4096, 1e15, "BYTES",
 	  "that the first round sends (all that is in memory)", NULL}},
+	{FORECAST,
+	 {"range", 0, OPTION_STRING, FIELD(range), 0, 0, "START-END",
+	  "of addresses that are sent, hexadecimal (all)", check_range}},
 	{ANY, {"url", 'u', OPTION_STRING, FIELD(url), 0, 0, "URL", LISTING_URL_HELP, NULL}},
 	{ANY,
 	 {"token-file", 0, OPTION_STRING, FIELD(token_file), 0, 0, "FILE",
@@ -273,14 +283,16 @@ static int run_forecast(struct call *call)
 	const struct options *options = call->options;
 	json_t *answer = NULL;
 	double bytes;
-	char tail[160];
+	char tail[256];
 	int status;
 
 	if (!options->bandwidth)
 		return output__fail(STATUS_USAGE, "track forecast needs --bandwidth");
 	units__rate(options->bandwidth, &bytes);
-	snprintf(tail, sizeof(tail), "/forecast?bandwidth=%.0f&downtime_ms=%.0f&pages=%" PRIu64,
-		 bytes, options->downtime * 1000, options->memory / 4096);
+	snprintf(tail, sizeof(tail),
+		 "/forecast?bandwidth=%.0f&downtime_ms=%.0f&pages=%" PRIu64 "%s%.64s", bytes,
+		 options->downtime * 1000, options->memory / 4096, options->range ? "&range=" : "",
+		 options->range ? options->range : "");
 	status = ask(call, "GET", tail, "", &answer);
 	if (status == STATUS_DONE)
 		status = print(call, answer, track_text__forecast);
