@@ -47,7 +47,7 @@ class Machine:
                    "-qmp", f"unix:{monitor},server=on,wait=off"]
         if incoming:
             command += ["-incoming", f"unix:{incoming}"]
-        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.pid = self.child.pid
         self.monitor = socket.socket(socket.AF_UNIX)
         eventually("QEMU's monitor", lambda: self.monitor.connect_ex(monitor) == 0, 20)

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The forecast's arithmetic: curves whose answer is known. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "agent/tracks/forecast.h"
+
+#define MIB 256.0 /* pages */
+
+/* Epochs of a quarter of a second: rate pages a second, one after the other, over working pages. */
+static struct forecast_curve steady(double rate, double working, size_t epochs)
+{
+	struct forecast_curve curve = {.count = epochs};
+
+	for (size_t i = 0; i < epochs; i++) {
+		curve.seconds[i] = 0.25 * (double)(i + 1);
+		curve.pages[i] = fmin(rate * curve.seconds[i], working);
+	}
+	return curve;
+}
+
+static struct forecast run(const struct forecast_curve *curve, double mib, double downtime,
+			   uint64_t pages)
+{
+	const struct forecast_options options = {
+		.bandwidth = mib * 1048576, .downtime = downtime, .pages = pages};
+	struct forecast forecast = {0};
+
+	forecast__run(curve, &options, &forecast);
+	return forecast;
+}
+
+static void test_curve(void **unused)
+{
+	struct forecast_curve curve = steady(1000, 1e9, 8);
+	struct forecast_curve one = {.count = 1, .seconds = {0.5}, .pages = {100}};
+	struct forecast_curve odd = steady(1000, 1e9, 8);
+
+	assert_float_equal(forecast__dirtied(&curve, 0, 1e9), 0, 1e-6);
+	assert_float_equal(forecast__dirtied(&curve, 0.1, 1e9), 100, 1e-6);
+	assert_float_equal(forecast__dirtied(&curve, 1.1, 1e9), 1100, 1e-6);
+	assert_float_equal(forecast__dirtied(&curve, 10, 1e9), 10000, 1e-6);
+	assert_float_equal(forecast__dirtied(&curve, 10, 500), 500, 1e-6);
+	assert_float_equal(forecast__dirtied(&one, 5, 1e9), 1000, 1e-6);
+	/* An oldest epoch that was short and busy does not decide what comes after all of them. */
+	odd.seconds[7] = odd.seconds[6] + 0.001;
+	odd.pages[7] = odd.pages[6] + 100;
+	assert_true(forecast__dirtied(&odd, 10, 1e9) < 12000);
+	curve = steady(10000, 300, 8);
+	assert_float_equal(forecast__dirtied(&curve, 100, 1e9), 300, 1e-6);
+}
+
+static void test_verdicts(void **unused)
+{
+	struct forecast_curve still = steady(0, 0, 8), slow = steady(500, 4096, 16),
+			      fast = steady(12000, 4096, 16), none = {0};
+	struct forecast forecast = run(&still, 10, 0.3, (uint64_t)(100 * MIB));
+
+	assert_true(forecast.converges);
+	assert_int_equal(forecast.rounds, 1);
+	assert_float_equal(forecast.bytes, 100 * 1048576.0, 1);
+	forecast = run(&slow, 8, 0.15, (uint64_t)(48 * MIB));
+	assert_true(forecast.converges);
+	assert_true(forecast.rounds >= 3 && forecast.rounds <= 5);
+	assert_true(forecast.downtime <= 0.15);
+	forecast = run(&fast, 8, 0.15, (uint64_t)(48 * MIB));
+	assert_false(forecast.converges);
+	assert_true(forecast.downtime > 0.15);
+	forecast = run(&fast, 8, 2.1, (uint64_t)(48 * MIB)); /* the working set alone takes 2 s */
+	assert_true(forecast.converges);
+	forecast = run(&none, 8, 0.3, 0);
+	assert_true(forecast.converges);
+}
+
+static void test_limits(void **unused)
+{
+	struct forecast_curve fast = steady(1e6, 1e9, 60);
+	static const double bandwidths[] = {1.0 / 1048576, 1e-3, 1, 1e9};
+	static const double downtimes[] = {0, 1e-9, 0.3, 86400};
+	static const uint64_t pages[] = {0, 1, 1ULL << 20, 1ULL << 40};
+
+	for (size_t b = 0; b < 4; b++)
+		for (size_t d = 0; d < 4; d++)
+			for (size_t p = 0; p < 4; p++) {
+				struct forecast forecast =
+					run(&fast, bandwidths[b], downtimes[d], pages[p]);
+
+				assert_true(isfinite(forecast.bytes) && forecast.bytes >= 0);
+				assert_true(isfinite(forecast.seconds) && forecast.seconds >= 0);
+				assert_true(isfinite(forecast.downtime) &&
+					    forecast.rounds <= FORECAST_ROUNDS);
+				assert_true(!forecast.converges ||
+					    forecast.downtime <= downtimes[d]);
+			}
+}
+
+/* More bandwidth, or more patience, never makes it worse. */
+static void test_monotone(void **unused)
+{
+	struct forecast_curve curve = steady(4000, 4096, 16);
+	bool converged = false;
+
+	for (double mib = 2; mib < 200; mib *= 1.5) {
+		struct forecast forecast = run(&curve, mib, 0.15, (uint64_t)(48 * MIB));
+
+		assert_true(forecast.converges || !converged);
+		converged = forecast.converges;
+	}
+	assert_true(converged);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_curve),
+		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_monotone),
+	};
+
+	return cmocka_run_group_tests_name("forecast", tests, NULL, NULL);
+}
