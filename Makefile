@@ -57,7 +57,7 @@ BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bp
 
 VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring
 TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer \
-                 $(B)/tests/live/pages $(VM_PROGRAMS)
+                 $(B)/tests/live/pages $(B)/tests/live/inject_phases $(VM_PROGRAMS)
 
 .PHONY: FORCE all run test test-vm bench install uninstall clean lint format deps deps-test help
 
@@ -172,7 +172,7 @@ $(B)/tests/live/workload $(B)/tests/live/writer: %: %.o
 	$(Q)$(CC) -o $@ $^ -lpthread
 
 # These need the agent's parts, without its main.
-$(B)/tests/live/pages $(B)/tests/vm/recorder: $(B)/tests/%: $(B)/tests/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
+$(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/vm/recorder: $(B)/tests/%: $(B)/tests/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ $(LIBS)
 
@@ -192,7 +192,7 @@ test-vm: deps-test
 	$(Q)ONLY=vm/ tests/run $(B)
 
 bench: deps-bench
-	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(B)/tests/live/workload
+	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(B)/tests/live/workload $(B)/tests/live/writer
 	$(Q)tests/bench/run $(B)
 
 # ---- run, install, lint ----

@@ -10,7 +10,7 @@ import sys
 import time
 
 from contract import Contract
-from harness import BINARY, Agent, Skip, Suite, equal, eventually, require_root, run, scratch, true
+from harness import BINARY, BUILD, Agent, Skip, Suite, equal, eventually, require_root, run, scratch, true
 from tracking import PAGE, Refused, Track, Writer, addresses, pages_of, same
 
 IDLE = 3
@@ -335,6 +335,24 @@ def killed_in_start():
             # Its helper goes on to the end, and then nothing is left of it.
             eventually("no process of the agent's", lambda: not processes_with(f"{directory}/mortal{step}"))
             unharmed(writer, descriptors, 9)
+
+
+PHASES = ["nothing was done", "the thread is stopped", "the descriptor is made", "it is taken over", "it is closed",
+          "the thread runs again"]
+
+
+def killed_at(phase):
+    with Writer("private", 512, 8) as writer:
+        descriptors = writer.descriptors()
+        for _ in range(5):
+            done = run(os.path.join(BUILD, "tests/live/inject_phases"), str(writer.pid), str(phase))
+            found = json.loads(done.stdout)
+            equal((found["killed"], found["helpers"]), (True, 1), f"who was killed ({found}{done.stderr})")
+            unharmed(writer, descriptors, 9)
+
+
+for number, name in enumerate(PHASES):
+    suite.test(f"kill -9 of the agent in a start, once {name}", number)(killed_at)
 
 
 # ---- targets that need care ----
