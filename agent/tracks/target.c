@@ -295,7 +295,10 @@ int target__new(const struct target_options *options, struct target **out, char 
 		goto cleanup;
 	err = pagemap__open(options->procfs, options->tgid, &target->pagemap);
 	if (err) {
-		snprintf(why, size, "its page table cannot be read: %s", strerror(-err));
+		snprintf(why, size, "its page table cannot be read: %s%s", strerror(-err),
+			 err == -EACCES || err == -EPERM
+				 ? "; that needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+				 : "");
 		goto cleanup;
 	}
 	err = start_device_side(target);

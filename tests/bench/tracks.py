@@ -12,7 +12,7 @@ import time
 from harness import Agent, require_root, scratch
 from tracking import PAGE, Track, Writer
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "9"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 PERMILLES = [1, 10, 100, 1000]
 GIB = 1 << 30
 SECONDS = 1.5

@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import harness
+import tracking
 
 README = os.path.join(os.path.dirname(__file__), "..", "..", "README.md")
 
@@ -29,10 +30,31 @@ def section(text, name):
     return match and match.group(1)
 
 
-def example(build, url, *arguments):
+def command(build, url, *arguments):
     output = subprocess.run([f"{build}/dirtyscope", *arguments], capture_output=True, text=True, check=True,
                             env={**os.environ, "DIRTYSCOPE_URL": url}).stdout
-    return f"```\n$ dirtyscope {' '.join(arguments)}\n{output}```"
+    return f"$ dirtyscope {' '.join(arguments)}\n{output}"
+
+
+def example(build, url, *arguments):
+    return f"```\n{command(build, url, *arguments)}```"
+
+
+def track_example(build, url, path):
+    """A process that stores into 3 pages, and has the disk read into 64 others through a buffer of its own."""
+    with tracking.Writer("private", 2048) as writer:
+        steps = [command(build, url, "track", "start", "--pid", str(writer.pid))]
+        writer.do("store", 100, 101, 102)
+        writer.do("direct", path, *range(64))
+        steps.append(command(build, url, "track", "collect", "1"))
+        steps.append(command(build, url, "track", "ack", "1", "1"))
+        for seed in range(3):
+            writer.do("write", seed, 300)
+            time.sleep(0.5)
+            command(build, url, "track", "collect", "1", "--ack")
+        steps.append(command(build, url, "track", "forecast", "1", "--bandwidth", "100Mbit", "--downtime", "5ms"))
+        command(build, url, "track", "stop", "1")
+    return "```\n" + "".join(steps) + "```"
 
 
 def main():
@@ -44,7 +66,8 @@ def main():
     else:
         reference = subprocess.run([f"{build}/dirtyscope", "metrics"], capture_output=True, text=True, check=True)
         text = fill(text, "metrics", reference.stdout)
-        with tempfile.NamedTemporaryFile(dir=build) as data, harness.Agent(interval=2) as agent:
+        with tempfile.NamedTemporaryFile(dir=build) as data, tempfile.TemporaryDirectory() as directory, \
+                harness.Agent(interval=2, listen=f"unix:{directory}/socket") as agent:
             data.write(os.urandom(256 << 20))
             data.flush()
             os.fsync(data.fileno())
@@ -57,6 +80,7 @@ def main():
             text = fill(text, "example: devices", example(build, url, "devices"))
             text = fill(text, "example: flows", example(build, url, "flows", "--limit", "3"))
             text = fill(text, "example: sensors", example(build, url, "sensors"))
+            text = fill(text, "example: track", track_example(build, url, data.name))
     with open(README, "w", encoding="utf-8") as readme:
         readme.write(text)
 

@@ -8,6 +8,7 @@ import signal
 import harness
 from harness import (Agent, Skip, Suite, Workload, equal, eventually, require_root, run, scratch,
                      true)
+from tracking import Writer, pages_of, same
 
 suite = Suite()
 directory = scratch()
@@ -52,6 +53,38 @@ def nobody():
         for name in ("fault", "pagecache", "block", "net"):
             equal(agent.sensors()[name]["state"], "active", f"sensor {name}")
         equal(agent.stop(), 0, "exit status after SIGTERM")
+
+
+def start_track(agent, secret, pid):
+    answer = agent.request("POST", "/api/v1/tracks", json.dumps({"target": {"pid": pid}}),
+                           {"Authorization": f"Bearer {secret}"})
+    return answer.status, answer.json()
+
+
+@suite.test("tracks ask for more, and say so: without CAP_SYS_PTRACE a refusal, without CAP_SYS_ADMIN no device side")
+def tracks():
+    token, secret = os.path.join(directory, "token"), "s3cret"
+    with open(token, "w", encoding="ascii") as file:
+        file.write(secret)
+    os.chmod(token, 0o644)
+    with Writer("private", 64) as writer:
+        descriptors = writer.descriptors()
+        with Agent("--web.token-file", token, prefix=as_nobody("bpf", "perfmon")) as agent:
+            status, answer = start_track(agent, secret, writer.pid)
+            equal(status, 403, f"without CAP_SYS_PTRACE: {answer}")
+            refusal = answer["error"]["message"]
+            true("CAP_SYS_PTRACE" in refusal, f"it does not say what is missing: {refusal}")
+        with Agent("--web.token-file", token, prefix=as_nobody("bpf", "perfmon", "sys_ptrace", "dac_read_search")) as agent:
+            status, answer = start_track(agent, secret, writer.pid)
+            equal(status, 201, f"with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: {answer}")
+            member = answer["members"][0]
+            equal((member["backend"], member["device_side"]), ("pagemap-scan", False), "what works")
+            writer.do("store", 5)
+            done = agent.request("POST", f"/api/v1/tracks/{answer['id']}/collect", "{}",
+                                 {"Authorization": f"Bearer {secret}"}).json()
+            same(pages_of(done, writer), {5}, "pages")
+        equal(writer.descriptors(), descriptors, "its descriptors")
+    return refusal
 
 
 @suite.test("without CAP_BPF: exit 3 and one line", (), ("CAP_BPF",))
