@@ -108,8 +108,9 @@ static void test_monotone(void **unused)
 	struct forecast_curve curve = steady(4000, 4096, 16);
 	bool converged = false;
 
-	for (double mib = 2; mib < 200; mib *= 1.5) {
-		struct forecast forecast = run(&curve, mib, 0.15, (uint64_t)(48 * MIB));
+	for (int step = 0; step < 12; step++) {
+		struct forecast forecast =
+			run(&curve, 2 * pow(1.5, step), 0.15, (uint64_t)(48 * MIB));
 
 		assert_true(forecast.converges || !converged);
 		converged = forecast.converges;
