@@ -289,6 +289,17 @@ int view__track_pages(const struct request *request, struct answer *answer)
 	return tell_pages(request, id, choice, false, answer);
 }
 
+/* Numbers and choices only: what points into the body is gone with it. */
+static int read_body(const struct request *request, const struct posted_row *rows, void *wanted,
+		     struct answer *answer)
+{
+	json_t *document = posted__parse(request, answer);
+	int err = document ? posted__read(document, rows, "", wanted, answer) : -EINVAL;
+
+	json_decref(document);
+	return err;
+}
+
 struct wanted_collect {
 	unsigned evidence;
 };
@@ -301,16 +312,13 @@ int view__track_collect(const struct request *request, struct answer *answer)
 		{},
 	};
 	struct wanted_collect wanted = {0};
-	json_t *document;
 	uint64_t id;
-	int err;
 
 	if (!take_id(request, answer, &id))
 		return 0;
-	document = posted__parse(request, answer);
-	err = document ? posted__read(document, rows, "", &wanted, answer) : -EINVAL;
-	json_decref(document);
-	return err ? 0 : tell_pages(request, id, wanted.evidence, true, answer);
+	return read_body(request, rows, &wanted, answer)
+		       ? 0
+		       : tell_pages(request, id, wanted.evidence, true, answer);
 }
 
 struct wanted_cursor {
@@ -327,16 +335,12 @@ int view__track_acknowledge(const struct request *request, struct answer *answer
 	struct wanted_cursor wanted = {0};
 	struct track_error error;
 	struct track_info info;
-	json_t *document;
 	uint64_t id;
 	int err;
 
 	if (!take_id(request, answer, &id))
 		return 0;
-	document = posted__parse(request, answer);
-	err = document ? posted__read(document, rows, "", &wanted, answer) : -EINVAL;
-	json_decref(document);
-	if (err)
+	if (read_body(request, rows, &wanted, answer))
 		return 0;
 	err = tracks__acknowledge(request->context->tracks, id, wanted.cursor, &info, &error);
 	return err ? refuse(answer, err, &error) : track_json__answer(&info, 200, answer);

@@ -15,16 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/tracks/tracee.h"
+
 #define THREADS_MAX 8192
 #define STOP_NS 1000000000ULL
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
 
 /* ---- the helper: only what is async-signal-safe ---- */
 
@@ -75,7 +69,7 @@ static int stop_thread(struct crew *crew, pid_t thread)
 		/* A signal of its own came first: it gets it. */
 		if (pid == thread)
 			ptrace(PTRACE_CONT, thread, NULL, (void *)(long)WSTOPSIG(status));
-		else if (now_ns() > crew->until)
+		else if (tracee__now_ns() > crew->until)
 			return -ETIMEDOUT;
 		else
 			nanosleep(&pause, NULL);
@@ -143,7 +137,7 @@ int freeze__begin(struct freeze *freeze, const char *procfs, uint32_t tgid)
 
 	if (!crew)
 		return -ENOMEM;
-	freeze->begun = now_ns();
+	freeze->begun = tracee__now_ns();
 	crew->count = 0;
 	crew->until = freeze->begun + STOP_NS;
 	snprintf(path, sizeof(path), "%s/%u/task", procfs, tgid);
@@ -184,5 +178,5 @@ uint64_t freeze__end(struct freeze *freeze)
 {
 	close(freeze->hold);
 	reap(freeze);
-	return now_ns() - freeze->begun;
+	return tracee__now_ns() - freeze->begun;
 }

@@ -34,7 +34,7 @@ struct rseq_section {
 };
 #define RSEQ_SECTION_OFFSET 8 /* offsetof(struct rseq, rseq_cs) */
 
-static uint64_t now_ns(void)
+uint64_t tracee__now_ns(void)
 {
 	struct timespec now;
 
@@ -81,7 +81,7 @@ static int wait_for_stop(const struct tracee *tracee, uint64_t until)
 			return -errno;
 		if (pid == tracee->tid)
 			return WIFSTOPPED(status) ? status : -ESRCH;
-		if (now_ns() > until)
+		if (tracee__now_ns() > until)
 			return -ETIMEDOUT;
 	}
 }
@@ -143,7 +143,7 @@ static void restart_call(struct user_regs_struct *registers)
 
 int tracee__stop(struct tracee *tracee, uint64_t instruction)
 {
-	const uint64_t until = now_ns() + STOP_NS, all = ~0ULL;
+	const uint64_t until = tracee__now_ns() + STOP_NS, all = ~0ULL;
 	int status;
 
 	tracee->instruction = instruction;
@@ -159,7 +159,7 @@ int tracee__stop(struct tracee *tracee, uint64_t instruction)
 		if (ptrace(PTRACE_CONT, tracee->tid, NULL, (void *)(long)WSTOPSIG(status)))
 			return -errno;
 	}
-	tracee->stopped_at = now_ns();
+	tracee->stopped_at = tracee__now_ns();
 	if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &tracee->registers) ||
 	    ptrace(PTRACE_GETSIGMASK, tracee->tid, sizeof(tracee->mask), &tracee->mask) ||
 	    ptrace(PTRACE_SETSIGMASK, tracee->tid, sizeof(all), &all))
@@ -181,7 +181,7 @@ static int run_to_call(struct tracee *tracee)
 
 		if (ptrace(PTRACE_SYSCALL, tracee->tid, NULL, NULL))
 			return -errno;
-		status = wait_for_stop(tracee, now_ns() + STOP_NS);
+		status = wait_for_stop(tracee, tracee__now_ns() + STOP_NS);
 		if (status < 0)
 			return status;
 		if (WSTOPSIG(status) == SYSCALL_STOP)
@@ -219,5 +219,5 @@ uint64_t tracee__release(struct tracee *tracee)
 	ptrace(PTRACE_DETACH, tracee->tid, NULL, NULL);
 	if (tracee->signal)
 		kill(tracee->tid, tracee->signal);
-	return now_ns() - tracee->stopped_at;
+	return tracee__now_ns() - tracee->stopped_at;
 }

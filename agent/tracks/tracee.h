@@ -21,6 +21,8 @@ struct tracee {
 	int signal;			   /* came meanwhile; sent again at the end. 0: none */
 };
 
+/* Monotonic. */
+uint64_t tracee__now_ns(void);
 /* 0, or a negative errno of PTRACE_SEIZE. */
 int tracee__attach(struct tracee *tracee, pid_t tid);
 /* Returns once it stands still, with its signals held back. -ETIMEDOUT after a second, -ESRCH. */
