@@ -88,7 +88,7 @@ static int start(struct agent *agent)
 	agent->board = board__new();
 	agent->history = history__new((size_t)(HISTORY_SECONDS / agent->config.interval) + 1);
 	agent->events = events__new();
-	agent->tracks = tracks__new(&agent->config, agent->events);
+	agent->tracks = tracks__new(&agent->config, agent->events, agent->board);
 	if (!agent->board || !agent->history || !agent->events || !agent->tracks)
 		return fail("out of memory");
 	api = (struct api_options){

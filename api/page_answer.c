@@ -103,6 +103,22 @@ static int add_bits(struct page_answer *pages, const struct track_run *run)
 
 /* ---- JSON ---- */
 
+/* Of a device's frames. */
+static void put_owner(struct json *json, const struct track_run *run)
+{
+	char address[24];
+
+	if (!run->owner) {
+		json__null(json, "owner");
+		return;
+	}
+	snprintf(address, sizeof(address), "0x%" PRIx64, run->owner_address);
+	json__object(json, "owner");
+	json__u64(json, "pid", run->owner);
+	json__string(json, "address", address);
+	json__end_object(json);
+}
+
 static int add_range(struct page_answer *pages, const struct track_run *run)
 {
 	struct json *json = &pages->json;
@@ -125,6 +141,8 @@ static int add_range(struct page_answer *pages, const struct track_run *run)
 		json__string(json, NULL,
 			     tracks__device(pages->tracks, (unsigned)__builtin_ctzll(left)));
 	json__end_array(json);
+	if (!run->pid)
+		put_owner(json, run);
 	json__end_object(json);
 	return pages->ranges.failed ? -ENOMEM : 0;
 }

@@ -97,7 +97,7 @@ int tracks__owed(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
 
 	if (!track)
 		return err;
-	err = track__owed(track, evidence, each, context);
+	err = track__owed(tracks, track, evidence, each, context);
 	if (err)
 		track_error__set(error, err, "out of memory");
 	track__info(track, info);

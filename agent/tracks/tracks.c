@@ -184,7 +184,8 @@ static void *keep(void *argument)
 
 /* ---- life ---- */
 
-struct tracks *tracks__new(const struct agent_config *config, struct events *events)
+struct tracks *tracks__new(const struct agent_config *config, struct events *events,
+			   struct board *board)
 {
 	struct tracks *tracks = calloc(1, sizeof(*tracks));
 
@@ -192,6 +193,7 @@ struct tracks *tracks__new(const struct agent_config *config, struct events *eve
 		return NULL;
 	tracks->config = config;
 	tracks->events = events;
+	tracks->board = board;
 	tracks->next_id = 1;
 	tracks->keeper_stop = -1;
 	pthread_mutex_init(&tracks->lock, NULL);

@@ -19,8 +19,10 @@
 
 struct tracks;
 
-/* Only *config, events are borrowed; they outlive it. NULL when memory is short. */
-struct tracks *tracks__new(const struct agent_config *config, struct events *events);
+/* All are borrowed, and outlive it. board: whose snapshots have the flows. NULL: memory is short.
+ */
+struct tracks *tracks__new(const struct agent_config *config, struct events *events,
+			   struct board *board);
 /* Ends all of them: no target keeps a write-protection of ours. */
 void tracks__free(struct tracks *tracks);
 /* What devices write, for devices__listen. */
@@ -109,6 +111,8 @@ struct track_run {
 	uint64_t start, pages; /* bytes: an address of the process, or of the host's memory */
 	bool cpu;
 	uint64_t devices; /* bits; tracks__device */
+	uint32_t owner;	  /* of a device's frames: a process that has them; 0: nobody is known */
+	uint64_t owner_address; /* where it has the first of them, bytes */
 };
 /*
  * Ends an epoch. Calls `each` (may be NULL) for all that is owed; -errno of it ends the call, and

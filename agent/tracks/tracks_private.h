@@ -69,6 +69,7 @@ struct track {
 struct tracks {
 	const struct agent_config *config;
 	struct events *events;
+	struct board *board;
 	struct write_feed *feed;
 	pthread_mutex_t lock;	  /* the list, and whether there is service */
 	pthread_mutex_t starting; /* the targets, while one is made or given up */
@@ -114,8 +115,8 @@ int track__add_members(struct tracks *tracks, struct track *track, bool later,
 void track__drop_members(struct tracks *tracks, struct track *track);
 /* Ends an epoch of all members. -ESRCH: none is left. */
 int track__run_epoch(struct tracks *tracks, struct track *track, struct track_error *error);
-/* Calls `each` for all that is owed, and counts it. */
-int track__owed(struct track *track, enum ds_evidence evidence,
+/* delivery.c; under track->lock. Calls `each` for all that is owed, and counts it. */
+int track__owed(const struct tracks *tracks, struct track *track, enum ds_evidence evidence,
 		int (*each)(void *context, const struct track_run *run), void *context);
 /* The same under a new cursor, with what the epoch found. */
 int track__deliver(struct tracks *tracks, struct track *track, enum ds_evidence evidence,

@@ -80,7 +80,7 @@ static void write_counts(json_t *answer, struct text *out)
 
 void track_text__pages(json_t *answer, struct text *out)
 {
-	json_t *ranges = json_object_get(answer, "ranges"), *range;
+	json_t *ranges = json_object_get(answer, "ranges"), *range, *owner;
 	size_t i;
 
 	write_counts(answer, out);
@@ -95,6 +95,10 @@ void track_text__pages(json_t *answer, struct text *out)
 		put_list(json_object_get(range, "writers"), out);
 		text__puts(out, "  ");
 		put_list(json_object_get(range, "devices"), out);
+		owner = json_object_get(range, "owner");
+		if (json_is_object(owner))
+			text__printf(out, "  of process %" PRIu64 " at %s", number(owner, "pid"),
+				     json_string_value(json_object_get(owner, "address")));
 		text__putc(out, '\n');
 	}
 }

@@ -182,6 +182,9 @@ def measured_device():
     with Writer("private", 64) as writer, Track(agent, {"device": device}) as track, Unseen() as unseen:
         track.collect()
         frames = set()
+        writer.do("direct", path, 0)
+        agent.settle()  # its flow is known from here on
+        track.collect()
         writer.do("direct", path, *range(64))
         with open(f"/proc/{writer.pid}/pagemap", "rb") as pagemap:
             pagemap.seek(writer.address // PAGE * 8)
@@ -193,10 +196,13 @@ def measured_device():
             return None
         missed = frames - addresses(answer)
         equal(missed, set(), "frames that the disk wrote and the device's track does not tell")
+        owned = {int(one["owner"]["address"], 16) + index * PAGE for one in answer["ranges"]
+                 if one["owner"] and one["owner"]["pid"] == writer.pid for index in range(one["pages"])}
+        same(owned, {writer.address + page * PAGE for page in range(64)}, "whose they are")
         return f"{len(frames)} frames; {answer['pages']}"
 
 
-@suite.test("a device's track tells the frames that it wrote")
+@suite.test("a device's track tells the frames that it wrote, and whose they are")
 def device():
     for _ in range(8):
         notes = measured_device()

@@ -32,7 +32,8 @@ static int set_up(void **state)
 		.scrape = scrape__new(&fixture->counters),
 	};
 	agent_config__defaults(&fixture->config);
-	fixture->context.tracks = tracks__new(&fixture->config, fixture->context.events);
+	fixture->context.tracks =
+		tracks__new(&fixture->config, fixture->context.events, fixture->context.board);
 	for (uint64_t sequence = 1; sequence <= 3; sequence++) {
 		snapshot = sample_snapshot(sequence);
 		snapshot->time.tv_sec += (time_t)sequence;

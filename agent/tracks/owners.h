@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whose the frames are that a device wrote: processes that had it write (its flows) and have the
+ * frame in their page table now. Frames of the page cache, or of the kernel, are nobody's.
+ */
+#ifndef DIRTYSCOPE_AGENT_TRACKS_OWNERS_H
+#define DIRTYSCOPE_AGENT_TRACKS_OWNERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/snapshot.h"
+#include "agent/tracks/page_map.h"
+
+struct owner {
+	uint64_t pfn, address; /* of the page in the process, bytes */
+	uint32_t pid;
+};
+
+struct owners {
+	struct owner *rows; /* by pfn */
+	size_t count, room;
+	uint64_t *wanted; /* bits, by pfn */
+	uint64_t frames;
+};
+
+struct owners_options {
+	const char *procfs;
+	struct board *board; /* its latest snapshot has the flows */
+	const char *device;  /* id */
+	uint64_t frames;     /* of the host */
+};
+/* Whose are those of the map, whose pages are PFNs. -ENOMEM, or 0; freed by owners__free either
+ * way. */
+int owners__find(const struct owners_options *options, struct page_map *map, struct owners *owners);
+void owners__free(struct owners *owners);
+/*
+ * The owner of a frame and how many of the next `pages` frames, this one included, are his, one
+ * after the other. NULL: nobody's, as many frames as that.
+ */
+const struct owner *owners__run(const struct owners *owners, uint64_t pfn, uint64_t pages,
+				uint64_t *run);
+
+#endif
