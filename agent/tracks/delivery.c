@@ -63,6 +63,8 @@ static int tell_member(const struct tracks *tracks, const struct track *track,
 		err = page_map__walk(all, evidence, counts, delivery->each ? tell_run : NULL,
 				     delivery);
 	owners__free(&owners);
+	if (!member->shared)
+		counts->missed = 0; /* there is no CPU side that could have told */
 	return err;
 }
 
@@ -100,6 +102,8 @@ static int close_member(struct track *track, struct member *member, enum ds_evid
 					  all);
 	if (member->shared)
 		target__unlock(member->shared->target);
+	else
+		member->counts.missed = 0;
 	return err;
 }
 

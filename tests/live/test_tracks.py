@@ -145,12 +145,18 @@ for kind in ("memfd", "file-shared"):
     suite.test(f"{kind}: write(2), and a child that came and went, are told or listed as not covered", kind)(by_call)
 
 
-def measured_direct():
-    disk, device = disk_of(directory)
+def blocks():
+    """A file of 512 pages, on its disk."""
     path = os.path.join(directory, "blocks")
     with open(path, "wb") as file:
         file.write(os.urandom(512 * PAGE))
         os.fsync(file.fileno())
+    return path
+
+
+def measured_direct():
+    disk, device = disk_of(directory)
+    path = blocks()
     with Writer("private", 512) as writer, Track(agent, {"pid": writer.pid}) as track, Unseen() as unseen:
         wanted = set(range(0, 512, 2))
         writer.do("direct", path, *wanted)
@@ -178,7 +184,7 @@ def direct():
 
 def measured_device():
     _, device = disk_of(directory)
-    path = os.path.join(directory, "blocks")
+    path = blocks()
     with Writer("private", 64) as writer, Track(agent, {"device": device}) as track, Unseen() as unseen:
         track.collect()
         frames = set()
@@ -198,6 +204,7 @@ def measured_device():
         equal(missed, set(), "frames that the disk wrote and the device's track does not tell")
         owned = {int(one["owner"]["address"], 16) + index * PAGE for one in answer["ranges"]
                  if one["owner"] and one["owner"]["pid"] == writer.pid for index in range(one["pages"])}
+        equal(answer["pages"]["missed_by_cpu_tracking"], 0, "missed, where there is no CPU side")
         same(owned, {writer.address + page * PAGE for page in range(64)}, "whose they are")
         return f"{len(frames)} frames; {answer['pages']}"
 
