@@ -13,7 +13,7 @@ from contract import Contract
 from harness import BINARY, BUILD, Agent, Skip, Suite, equal, eventually, require_root, run, scratch, true
 from tracking import PAGE, Refused, Track, Writer, addresses, pages_of, same
 
-IDLE = 3
+IDLE = 5
 MOST = 6
 
 suite = Suite()
