@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/files.h"
 #include "agent/tracks/tracks_private.h"
@@ -78,6 +79,16 @@ static int add_cgroup(struct tracks *tracks, struct track *track, const char *pa
 	return err;
 }
 
+/* Where version 2 is mounted: alone, or beside version 1, as systemd does it. */
+static const char *mount_of(const char *sysfs)
+{
+	static const char alone[] = "/fs/cgroup", beside[] = "/fs/cgroup/unified";
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s%s/cgroup.procs", sysfs, alone);
+	return access(path, F_OK) ? beside : alone;
+}
+
 int track__add_cgroup(struct tracks *tracks, struct track *track, bool later,
 		      struct track_error *error)
 {
@@ -91,7 +102,8 @@ int track__add_cgroup(struct tracks *tracks, struct track *track, bool later,
 	for (struct member *member = track->members; member; member = member->next)
 		member->seen = false;
 	*error->message = '\0';
-	snprintf(path, sizeof(path), "%s/fs/cgroup%s", tracks->config->sysfs, track->target);
+	snprintf(path, sizeof(path), "%s%s%s", tracks->config->sysfs,
+		 mount_of(tracks->config->sysfs), track->target);
 	err = add_cgroup(tracks, track, path, later, 0, error);
 	if (err == -ENOENT)
 		return track__refuse(error, -ENOENT, 0,

@@ -225,9 +225,10 @@ def move_to(pid, group):
 
 @suite.test("a cgroup's processes, as they come and go")
 def cgroup():
-    root = "/sys/fs/cgroup"
-    if not os.path.exists(os.path.join(root, "cgroup.procs")):
-        raise Skip("cgroup v2 at /sys/fs/cgroup")
+    root = next((path for path in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+                 if os.path.exists(os.path.join(path, "cgroup.procs"))), None)
+    if not root:
+        raise Skip("cgroup v2 below /sys/fs/cgroup")
     group = os.path.join(root, f"dirtyscope-test-{os.getpid()}")
     os.mkdir(group)
     try:
