@@ -15,7 +15,6 @@
 struct pagemap {
 	int fd;
 	struct page_region regions[REGIONS];
-	uint64_t entries[ENTRIES];
 };
 
 int pagemap__open(const char *procfs, uint32_t tgid, struct pagemap **out)
@@ -69,26 +68,29 @@ int pagemap__read(struct pagemap *pagemap, uint64_t start, uint64_t end,
 			      size_t count),
 		  void *context)
 {
-	while (start < end) {
+	const size_t pages = start < end ? (end - start) / PAGE_BYTES : 0;
+	const size_t room = pages < ENTRIES ? pages : ENTRIES;
+	/* Its own: `each` may read, too, while it walks these. */
+	uint64_t *entries = malloc(room * sizeof(*entries));
+	int err = entries || !room ? 0 : -ENOMEM;
+
+	while (!err && start < end) {
 		size_t want = (end - start) / PAGE_BYTES;
 		ssize_t got;
-		int err;
 
-		want = want < ENTRIES ? want : ENTRIES;
-		got = pread(pagemap->fd, pagemap->entries, want * 8,
-			    (off_t)(start / PAGE_BYTES * 8));
+		want = want < room ? want : room;
+		got = pread(pagemap->fd, entries, want * 8, (off_t)(start / PAGE_BYTES * 8));
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0)
-			return -errno;
-		if (got < 8)
-			return -ESRCH;
-		err = each(context, start, pagemap->entries, (size_t)got / 8);
-		if (err)
-			return err;
+		if (got < 8) {
+			err = got < 0 ? -errno : -ESRCH;
+			break;
+		}
+		err = each(context, start, entries, (size_t)got / 8);
 		start += (uint64_t)got / 8 * PAGE_BYTES;
 	}
-	return 0;
+	free(entries);
+	return err;
 }
 
 /* What was protected is told, also where the kernel then gave up and did not say how many. */

@@ -63,7 +63,8 @@ bool pagemap__is_alive(const struct pagemap *pagemap);
 /* One page's entry; 0 when there is none. */
 uint64_t pagemap__entry(const struct pagemap *pagemap, uint64_t address);
 /*
- * Calls `each` with the entries of each of the pages from start to end, in order and in batches.
+ * Calls `each` with the entries of each of the pages from start to end, in order and in batches;
+ * it may read in its turn.
  * 0, what `each` returned, or a negative errno.
  */
 int pagemap__read(struct pagemap *pagemap, uint64_t start, uint64_t end,
