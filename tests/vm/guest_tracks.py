@@ -6,6 +6,7 @@ import time
 
 PAGE = 4096
 SOCKET = "/dev/shm/tracks"
+HEAD = 26  # bytes at a page's begin that tell its sector, where a disk wrote it
 
 
 def register(function, state, harness):
@@ -16,8 +17,8 @@ def register(function, state, harness):
         import tracking as module  # beside harness.py
         return module
 
-    def in_region(answer, address, pages, by=None):
-        found = tracking().addresses(answer, by=by)
+    def in_region(answer, address, pages, **which):
+        found = tracking().addresses(answer, **which)
         return sorted((one - address) // PAGE for one in found if address <= one < address + pages * PAGE)
 
     @function
@@ -33,22 +34,43 @@ def register(function, state, harness):
 
     @function
     def track_collect(number, address, pages):
-        """The epoch's pages within a region, by number."""
+        """The epoch's pages within a region, by number; of devices, by each one's name."""
         answer = state.tracks[number].collect()
+        devices = {name for one in answer["ranges"] for name in one["devices"]}
         return {"counts": answer["pages"], "all": in_region(answer, address, pages),
-                "cpu": in_region(answer, address, pages, "cpu"), "dma": in_region(answer, address, pages, "dma"),
-                "devices": sorted({name for one in answer["ranges"] for name in one["devices"]})}
+                "cpu": in_region(answer, address, pages, by="cpu"), "dma": in_region(answer, address, pages, by="dma"),
+                "devices": {name: in_region(answer, address, pages, device=name) for name in devices}}
 
     @function
     def track_stop(number):
         state.tracks.pop(number).call("DELETE", "")
 
     @function
+    def heads(name, address, pages):
+        """How each of those pages begins: that tells whether a disk's data is in it yet."""
+        memory = os.open(f"/proc/{state.holders[name].pid}/mem", os.O_RDONLY)
+        try:
+            return [os.pread(memory, HEAD, address + page * PAGE).hex() for page in pages]
+        finally:
+            os.close(memory)
+
+    def stop(pid):
+        """Returns when it stands still."""
+        os.kill(pid, signal.SIGSTOP)
+        for _ in range(200):
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                if file.read().rsplit(")", 1)[1].split()[0] == "T":
+                    return
+            time.sleep(0.02)
+        raise OSError(f"{pid} does not stop")
+
+    @function
     def precopy(name, number, address, pages, base, rounds):
         """
         Copies the region of a target that is being written, round after round, by what its track tells;
         then stops it and copies the last epoch. A second copy is given the CPUs' part alone. Pages that
-        differ in the end: [of the first, of the second], and what the rounds copied.
+        differ in the end, by number: [of the first, of the second]; and of each round, how many pages it
+        copied, how many of the CPUs' part, and in how many of the disk's pages the content had changed.
         """
         holder, track = state.holders[name], state.tracks[number]
         memory = os.open(f"/proc/{holder.pid}/mem", os.O_RDONLY)
@@ -56,32 +78,35 @@ def register(function, state, harness):
         def tell(line):
             holder.stdin.write(line + "\n")
             holder.stdin.flush()
-            holder.stdout.readline()
+            if holder.stdout.readline() != "done\n":
+                raise OSError(f"{name} does not obey {line}")
 
         def read(page):
             return os.pread(memory, PAGE, address + page * PAGE)
+
         try:
+            tell(f"run {base}")  # all copies but the last are made while it is written
             track.collect()
             ours = [read(page) for page in range(pages)]
             cpus = list(ours)
-            tell(f"run {base}")
             copied = []
             for index in range(rounds + 1):
+                time.sleep(0.3)
                 if index == rounds:
                     tell("quiesce")
-                    os.kill(holder.pid, signal.SIGSTOP)
-                else:
-                    time.sleep(0.3)
+                    stop(holder.pid)
                 answer = track.collect()
-                every, part = in_region(answer, address, pages), in_region(answer, address, pages, "cpu")
+                every, part = in_region(answer, address, pages), in_region(answer, address, pages, by="cpu")
+                changed = 0
                 for page in every:
-                    ours[page] = read(page)
+                    now = read(page)
+                    changed += page % 2 == 0 and now != ours[page]
+                    ours[page] = now
                 for page in part:
                     cpus[page] = read(page)
-                copied.append([len(every), len(part)])
+                copied.append([len(every), len(part), changed])
             truth = [read(page) for page in range(pages)]
         finally:
             os.kill(holder.pid, signal.SIGCONT)
             os.close(memory)
-        return [sum(one != other for one, other in zip(ours, truth)),
-                sum(one != other for one, other in zip(cpus, truth)), copied]
+        return [[page for page in range(pages) if copy[page] != truth[page]] for copy in (ours, cpus)] + [copied]

@@ -244,6 +244,10 @@ class Machine:
             if "return" in reply:
                 return reply["return"]
 
+    def throttle(self, disk, reads):
+        """So many reads per second at most, the others wait in QEMU; 0: no limit."""
+        self.qmp("block_set_io_throttle", device=f"disk{disk}", bps=0, bps_rd=0, bps_wr=0, iops=0, iops_rd=reads, iops_wr=0)
+
     def send(self, number, frame):
         """Into the guest's network card."""
         directory = os.open(self.directory, os.O_PATH)

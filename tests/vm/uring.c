@@ -3,15 +3,17 @@
  * A process into whose memory a disk writes: by io_uring, also through buffers that it registered
  * (pinned) before, by O_DIRECT and by buffered reads; its CPUs store into the other pages.
  *
- *   uring KIND PAGES DISK      KIND: private, shared, huge
+ *   uring KIND PAGES DISK      KIND: private, shared (a memfd), huge
  *
  * It prints "PID ADDRESS", and obeys a command a line, each answered by "done". The disk writes
- * even pages, CPUs store into odd ones. BASE: the page of the disk that comes into page 0.
+ * even pages, CPUs store into odd ones. BASE: which page of the disk comes into page 0.
  *
  *   register | unregister
  *   fixed BASE | plain BASE | direct BASE | buffered BASE     all even pages are read
- *   submit BASE | reap      reads through registered buffers that are on their way in between
+ *   submit BASE | submit_plain BASE | reap      reads, through registered buffers or not, that are
+ *                           on their way in between
  *   store SEED              all odd pages
+ *   sparse SEED             every 10th page of another mapping, as large, at lower addresses
  *   run BASE                reads and stores in the background, until
  *   quiesce                 which returns when no read is on its way
  */
@@ -32,8 +34,9 @@
 #define PAGE 4096UL
 #define HUGE (2UL << 20)
 #define ENTRIES 128
-#define DISK_PAGES 16384 /* of the test's disks */
-#define PAUSE_NS 200000	 /* between two stores, so that the disk gets its turn */
+#define DISK_FIRST 8192 /* of the test's disks nobody writes the second half */
+#define DISK_PAGES 8191 /* a prime: what comes into a page differs, round after round */
+#define PAUSE_NS 200000 /* between two stores, so that the disk gets its turn */
 
 struct ring {
 	int fd;
@@ -45,7 +48,7 @@ struct ring {
 };
 
 struct target {
-	unsigned char *region;
+	unsigned char *region, *other;
 	size_t pages;
 	int disk, cached; /* the same disk, with and without O_DIRECT */
 	struct ring ring;
@@ -118,6 +121,11 @@ static void ring_reap(struct ring *ring, int all)
 	}
 }
 
+static uint64_t disk_offset(uint64_t number)
+{
+	return (DISK_FIRST + number % DISK_PAGES) * PAGE;
+}
+
 static void ring_read(struct target *target, int opcode, size_t page, uint64_t from)
 {
 	struct ring *ring = &target->ring;
@@ -128,7 +136,7 @@ static void ring_read(struct target *target, int opcode, size_t page, uint64_t f
 	ring->entries[index] = (struct io_uring_sqe){
 		.opcode = (uint8_t)opcode,
 		.fd = target->disk,
-		.off = from % DISK_PAGES * PAGE,
+		.off = disk_offset(from),
 		.addr = (uintptr_t)(target->region + page * PAGE),
 		.len = PAGE,
 	};
@@ -142,7 +150,7 @@ static void ring_read(struct target *target, int opcode, size_t page, uint64_t f
 static void read_even(struct target *target, const char *how, uint64_t base)
 {
 	for (size_t page = 0; page < target->pages; page += 2) {
-		const off_t from = (off_t)((base + page) % DISK_PAGES * PAGE);
+		const off_t from = (off_t)disk_offset(base + page);
 		unsigned char *into = target->region + page * PAGE;
 
 		if (!strcmp(how, "fixed"))
@@ -159,6 +167,12 @@ static void read_even(struct target *target, const char *how, uint64_t base)
 static void store(struct target *target, size_t page, uint64_t value)
 {
 	*(volatile uint64_t *)(target->region + page * PAGE + value * 8 % PAGE) = value;
+}
+
+static void store_sparse(struct target *target, uint64_t value)
+{
+	for (size_t page = 0; page < target->pages; page += 10)
+		*(volatile uint64_t *)(target->other + page * PAGE) = value;
 }
 
 static void *read_on(void *argument)
@@ -199,9 +213,11 @@ static void obey(struct target *target, const char *verb, uint64_t number)
 		if (syscall(SYS_io_uring_register, target->ring.fd, IORING_UNREGISTER_BUFFERS, NULL,
 			    0))
 			die("IORING_UNREGISTER_BUFFERS");
-	} else if (!strcmp(verb, "submit")) {
+	} else if (!strcmp(verb, "submit") || !strcmp(verb, "submit_plain")) {
+		const int how = verb[6] ? IORING_OP_READ : IORING_OP_READ_FIXED;
+
 		for (size_t page = 0; page < 2 * ENTRIES && page < target->pages; page += 2)
-			ring_read(target, IORING_OP_READ_FIXED, page, number + page);
+			ring_read(target, how, page, number + page);
 	} else if (!strcmp(verb, "reap") || !strcmp(verb, "quiesce")) {
 		if (*verb == 'q') {
 			__atomic_store_n(&target->stop, 1, __ATOMIC_RELEASE);
@@ -212,6 +228,8 @@ static void obey(struct target *target, const char *verb, uint64_t number)
 	} else if (!strcmp(verb, "store")) {
 		for (size_t page = 1; page < target->pages; page += 2)
 			store(target, page, number + page);
+	} else if (!strcmp(verb, "sparse")) {
+		store_sparse(target, number);
 	} else if (!strcmp(verb, "run")) {
 		target->stop = 0;
 		target->base = number;
@@ -223,10 +241,47 @@ static void obey(struct target *target, const char *verb, uint64_t number)
 	}
 }
 
+/* Begins at a multiple of a huge page, whether it may have one or not. */
+static unsigned char *make_region(const char *kind, size_t bytes)
+{
+	const int shared = !strcmp(kind, "shared"), huge = !strcmp(kind, "huge");
+	unsigned char *region;
+	int fd = -1;
+
+	if (shared) {
+		fd = memfd_create("uring", MFD_CLOEXEC);
+		if (fd < 0 || ftruncate(fd, (off_t)(bytes + HUGE)))
+			die("memfd");
+	}
+	region = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE,
+		      shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, fd, 0);
+	if (region == MAP_FAILED)
+		die("mmap");
+	if (shared)
+		close(fd); /* the mapping is the only way to it */
+	region += HUGE - (uintptr_t)region % HUGE;
+	if (madvise(region, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE))
+		die("madvise");
+	memset(region, 1, bytes);
+	return region;
+}
+
+/* Below what was mapped before, and kept apart from it by its flags. */
+static unsigned char *make_other(size_t bytes)
+{
+	unsigned char *other =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (other == MAP_FAILED || madvise(other, bytes, MADV_DONTDUMP) ||
+	    madvise(other, bytes, MADV_NOHUGEPAGE))
+		die("another mapping");
+	memset(other, 1, bytes);
+	return other;
+}
+
 int main(int argc, char **argv)
 {
 	struct target target = {.pages = argc > 3 ? strtoul(argv[2], NULL, 10) : 0};
-	const size_t bytes = target.pages * PAGE;
 	char line[128];
 
 	if (!target.pages) {
@@ -237,16 +292,8 @@ int main(int argc, char **argv)
 	target.cached = open(argv[3], O_RDONLY | O_CLOEXEC);
 	if (target.disk < 0 || target.cached < 0)
 		die(argv[3]);
-	target.region =
-		mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE,
-		     (strcmp(argv[1], "shared") ? MAP_PRIVATE : MAP_SHARED) | MAP_ANONYMOUS, -1, 0);
-	if (target.region == MAP_FAILED)
-		die("mmap");
-	target.region += HUGE - (uintptr_t)target.region % HUGE;
-	if (madvise(target.region, bytes,
-		    strcmp(argv[1], "huge") ? MADV_NOHUGEPAGE : MADV_HUGEPAGE))
-		die("madvise");
-	memset(target.region, 1, bytes);
+	target.region = make_region(argv[1], target.pages * PAGE);
+	target.other = make_other(target.pages * PAGE);
 	ring_make(&target.ring);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("%d %lx\n", getpid(), (unsigned long)target.region);
