@@ -62,6 +62,7 @@ static int tell_member(const struct tracks *tracks, const struct track *track,
 	if (!err)
 		err = page_map__walk(all, evidence, counts, delivery->each ? tell_run : NULL,
 				     delivery);
+	delivery->owners = NULL;
 	owners__free(&owners);
 	if (!member->shared)
 		counts->missed = 0; /* there is no CPU side that could have told */

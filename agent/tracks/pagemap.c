@@ -70,10 +70,15 @@ int pagemap__read(struct pagemap *pagemap, uint64_t start, uint64_t end,
 {
 	const size_t pages = start < end ? (end - start) / PAGE_BYTES : 0;
 	const size_t room = pages < ENTRIES ? pages : ENTRIES;
-	/* Its own: `each` may read, too, while it walks these. */
-	uint64_t *entries = malloc(room * sizeof(*entries));
-	int err = entries || !room ? 0 : -ENOMEM;
+	uint64_t *entries;
+	int err = 0;
 
+	if (!room)
+		return 0;
+	/* Its own: `each` may read, too, while it walks these. */
+	entries = malloc(room * sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
 	while (!err && start < end) {
 		size_t want = (end - start) / PAGE_BYTES;
 		ssize_t got;
