@@ -160,10 +160,10 @@ struct wanted_target {
 	const char *cgroup, *device;
 };
 
-static const struct posted_row target_rows[] = {
-	{"pid", POSTED_INTEGER, offsetof(struct wanted_target, pid), 1, INT32_MAX, NULL, false},
-	{"cgroup", POSTED_TEXT, offsetof(struct wanted_target, cgroup), 0, 127, NULL, false},
-	{"device", POSTED_TEXT, offsetof(struct wanted_target, device), 0, 63, NULL, false},
+static const struct member_row target_rows[] = {
+	{"pid", MEMBER_INTEGER, offsetof(struct wanted_target, pid), 1, INT32_MAX, NULL, false},
+	{"cgroup", MEMBER_TEXT, offsetof(struct wanted_target, cgroup), 0, 127, NULL, false},
+	{"device", MEMBER_TEXT, offsetof(struct wanted_target, device), 0, 63, NULL, false},
 	{},
 };
 
@@ -174,9 +174,9 @@ struct wanted_track {
 	unsigned backend; /* 1 + index; 0: any */
 };
 
-static const struct posted_row start_rows[] = {
-	{"target", POSTED_OBJECT, offsetof(struct wanted_track, target), 0, 0, NULL, true},
-	{"backend", POSTED_CHOICE, offsetof(struct wanted_track, backend), 0, 0, backend_names,
+static const struct member_row start_rows[] = {
+	{"target", MEMBER_OBJECT, offsetof(struct wanted_track, target), 0, 0, NULL, true},
+	{"backend", MEMBER_CHOICE, offsetof(struct wanted_track, backend), 0, 0, backend_names,
 	 false},
 	{},
 };
@@ -290,7 +290,7 @@ int view__track_pages(const struct request *request, struct answer *answer)
 }
 
 /* Numbers and choices only: what points into the body is gone with it. */
-static int read_body(const struct request *request, const struct posted_row *rows, void *wanted,
+static int read_body(const struct request *request, const struct member_row *rows, void *wanted,
 		     struct answer *answer)
 {
 	json_t *document = posted__parse(request, answer);
@@ -306,8 +306,8 @@ struct wanted_collect {
 
 int view__track_collect(const struct request *request, struct answer *answer)
 {
-	static const struct posted_row rows[] = {
-		{"evidence", POSTED_CHOICE, offsetof(struct wanted_collect, evidence), 0, 0,
+	static const struct member_row rows[] = {
+		{"evidence", MEMBER_CHOICE, offsetof(struct wanted_collect, evidence), 0, 0,
 		 evidences, false},
 		{},
 	};
@@ -327,8 +327,8 @@ struct wanted_cursor {
 
 int view__track_acknowledge(const struct request *request, struct answer *answer)
 {
-	static const struct posted_row rows[] = {
-		{"cursor", POSTED_INTEGER, offsetof(struct wanted_cursor, cursor), 0, CURSOR_MAX,
+	static const struct member_row rows[] = {
+		{"cursor", MEMBER_INTEGER, offsetof(struct wanted_cursor, cursor), 0, CURSOR_MAX,
 		 NULL, true},
 		{},
 	};

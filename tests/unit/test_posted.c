@@ -27,11 +27,11 @@ struct wanted {
 };
 
 static const char *const choices[] = {"red", "green", NULL};
-static const struct posted_row rows[] = {
-	{"number", POSTED_INTEGER, offsetof(struct wanted, number), 1, 1000, NULL, true},
-	{"choice", POSTED_CHOICE, offsetof(struct wanted, choice), 0, 0, choices, false},
-	{"text", POSTED_TEXT, offsetof(struct wanted, text), 0, 8, NULL, false},
-	{"object", POSTED_OBJECT, offsetof(struct wanted, object), 0, 0, NULL, false},
+static const struct member_row rows[] = {
+	{"number", MEMBER_INTEGER, offsetof(struct wanted, number), 1, 1000, NULL, true},
+	{"choice", MEMBER_CHOICE, offsetof(struct wanted, choice), 0, 0, choices, false},
+	{"text", MEMBER_TEXT, offsetof(struct wanted, text), 0, 8, NULL, false},
+	{"object", MEMBER_OBJECT, offsetof(struct wanted, object), 0, 0, NULL, false},
 	{},
 };
 
