@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/cgroup.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum hierarchy {
 	HIERARCHY_OTHER,
@@ -118,4 +121,18 @@ bool cgroup__container(const char *path, char id[CONTAINER_ID_LENGTH + 1])
 	memcpy(id, found, CONTAINER_ID_LENGTH);
 	id[CONTAINER_ID_LENGTH] = '\0';
 	return true;
+}
+
+bool cgroup__is_path(const char *path)
+{
+	return path[0] == '/' && !strstr(path, "/..");
+}
+
+void cgroup__directory(const char *sysfs, const char *path, char *directory, size_t size)
+{
+	static const char alone[] = "/fs/cgroup", beside[] = "/fs/cgroup/unified";
+	char procs[PATH_MAX];
+
+	snprintf(procs, sizeof(procs), "%s%s/cgroup.procs", sysfs, alone);
+	snprintf(directory, size, "%s%s%s", sysfs, access(procs, F_OK) ? beside : alone, path);
 }

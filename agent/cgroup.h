@@ -19,4 +19,10 @@ const char *cgroup__choose(char *text, size_t length);
  */
 bool cgroup__container(const char *path, char id[CONTAINER_ID_LENGTH + 1]);
 
+/* Whether it is a path below the root of the cgroup file system, "/a/b", that does not lead out. */
+bool cgroup__is_path(const char *path);
+/* The directory of a cgroup of version 2, mounted alone or, as systemd does it, beside version 1.
+ */
+void cgroup__directory(const char *sysfs, const char *path, char *directory, size_t size);
+
 #endif

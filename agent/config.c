@@ -8,6 +8,7 @@
 
 #include "agent/choice.h"
 #include "agent/log.h"
+#include "agent/policies/action.h"
 
 #define COMMAND_LINE_ONLY 2 /* the first rows: a file cannot name another file */
 #define MEBIBYTE (1024.0 * 1024)
@@ -68,6 +69,57 @@ static const char *check_listen(const char *value)
 	return check_port(colon + 1);
 }
 
+static const char *check_absolute(const char *value)
+{
+	return *value == '/' ? NULL : "is not an absolute path";
+}
+
+static const char *check_allow(const char *value)
+{
+	const struct action_type *type = action_type__find(value);
+
+	return type && type->is_gated ? NULL : "is none of limit, reclaim, exec";
+}
+
+/* "NAME=REST": NULL when the name is good, and *rest behind it. */
+static const char *check_named(const char *value, const char **rest)
+{
+	const size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					    "0123456789-_.");
+
+	*rest = value + length + 1;
+	if (!length || length > 63 || value[length] != '=')
+		return "does not begin with NAME=, a name of letters, digits, '-', '_' and '.'";
+	return NULL;
+}
+
+static const char *check_webhook(const char *value)
+{
+	const char *url, *why = check_named(value, &url);
+
+	if (why)
+		return why;
+	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+		return "has no http:// or https:// URL";
+	return NULL;
+}
+
+static const char *check_exec(const char *value)
+{
+	const char *command, *why = check_named(value, &command);
+	struct member_error error;
+
+	if (why)
+		return why;
+	if (*command != '/' || command[1] == ' ' || !command[1])
+		return "has no absolute path of a program";
+	if (memchr(command, '{', strcspn(command, " ")))
+		return "has a { in the program's path, which is no template";
+	if (expand__check_any(command, "", &error))
+		return "has a {} without a field's name that policies know";
+	return NULL;
+}
+
 #define FIELD(name) offsetof(struct agent_config, name)
 
 const struct option_row agent_options[] = {
@@ -116,6 +168,27 @@ const struct option_row agent_options[] = {
 	 "its content, as bearer token, allows what changes state; else only root on the Unix "
 	 "socket",
 	 check_not_empty},
+	{"policies.directory", 0, OPTION_STRING, FIELD(policies), 0, 0, "DIR",
+	 "policies: all its *.yaml and *.yml; read again at SIGHUP and POST /-/reload",
+	 check_not_empty},
+	{"policies.allow", 0, OPTION_LIST, FIELD(policies_allow), 0, 0, "ACTION",
+	 "an action that changes the host, which policies may then use: limit, reclaim or exec; "
+	 "may be repeated",
+	 check_allow},
+	{"policies.webhook", 0, OPTION_LIST, FIELD(policies_webhook), 0, 0, "NAME=URL",
+	 "a receiver of policies' webhooks; may be repeated", check_webhook},
+	{"policies.webhook-timeout", 0, OPTION_SECONDS, FIELD(policies_webhook_timeout), 0.1, 300,
+	 "SECONDS", "of one attempt (10)", NULL},
+	{"policies.exec", 0, OPTION_LIST, FIELD(policies_exec), 0, 0, "\"NAME=/PATH ARGUMENT...\"",
+	 "a program for policies' exec; {pid} and the like are filled in; may be repeated",
+	 check_exec},
+	{"policies.exec-user", 0, OPTION_STRING, FIELD(policies_user), 0, 0, "USER",
+	 "whom such programs run as, a name or a number (nobody)", check_not_empty},
+	{"policies.exec-timeout", 0, OPTION_SECONDS, FIELD(policies_exec_timeout), 0.1, 3600,
+	 "SECONDS", "that one of them may take (10)", NULL},
+	{"policies.state-file", 0, OPTION_STRING, FIELD(policies_state), 0, 0, "FILE",
+	 "where limits are written down until they are lifted (/run/dirtyscope/limits.json)",
+	 check_absolute},
 	{"log.level", 0, OPTION_STRING, FIELD(log_level), 0, 0, "LEVEL",
 	 "debug, info, warn or error (info)", check_level},
 	{0},
@@ -143,6 +216,10 @@ void agent_config__defaults(struct agent_config *config)
 		.max_tracks = 16,
 		.track_memory = (uint64_t)(1024 * MEBIBYTE),
 		.track_idle = 300,
+		.policies_user = "nobody",
+		.policies_exec_timeout = 10,
+		.policies_webhook_timeout = 10,
+		.policies_state = "/run/dirtyscope/limits.json",
 		.tier = "auto",
 		.log_level = "info",
 	};

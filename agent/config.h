@@ -28,8 +28,16 @@ struct agent_config {
 	uint64_t track_memory;	/* --track-memory: of one track, bytes, default 1G */
 	double track_idle;	/* --track-idle: seconds without a collect, default 300 */
 	const char *token_file; /* --web.token-file; NULL: none */
-	const char *tier;	/* --sensors.tier, enum sensors_tier, default "auto" */
-	const char *log_level;	/* --log.level, default "info" */
+	const char *policies;	/* --policies.directory; NULL: none */
+	struct option_list policies_allow;   /* --policies.allow: actions that change the host */
+	struct option_list policies_webhook; /* --policies.webhook: "NAME=URL" */
+	struct option_list policies_exec;    /* --policies.exec: "NAME=/PATH ARGUMENT..." */
+	const char *policies_user;	     /* --policies.exec-user, default "nobody" */
+	double policies_exec_timeout;	     /* --policies.exec-timeout, default 10 */
+	double policies_webhook_timeout;     /* --policies.webhook-timeout, default 10 */
+	const char *policies_state; /* --policies.state-file, default /run/dirtyscope/limits.json */
+	const char *tier;	    /* --sensors.tier, enum sensors_tier, default "auto" */
+	const char *log_level;	    /* --log.level, default "info" */
 
 	struct option_strings strings; /* what --config put into the fields above */
 };

@@ -36,7 +36,7 @@ struct member_row {
 #define MEMBER_PATH_MAX 256
 struct member_error {
 	char path[MEMBER_PATH_MAX]; /* "policies[2].when.threshold"; "": the whole */
-	char reason[320];	    /* what follows it in a sentence: "is not a number" */
+	char reason[768];	    /* what follows it in a sentence: "is not a number" */
 };
 
 /* Fills in *error, cut to what fits, and returns -EINVAL. */

@@ -15,6 +15,7 @@
 #include "agent/devices.h"
 #include "agent/log.h"
 #include "agent/processes.h"
+#include "agent/vmstat.h"
 
 #define TRIM_SECONDS 5	    /* between two times that unused memory is given back */
 #define DRAIN_SECONDS 0.1   /* between two looks at processes that ended */
@@ -81,6 +82,7 @@ static int sample(struct sampler *sampler)
 	snapshot->uptime = now - sampler->started;
 	snapshot->hostname = sampler->host.nodename;
 	snapshot->kernel = sampler->host.release;
+	vmstat__read(sampler->options.config->procfs, &snapshot->writeback);
 
 	err = processes__sample(sampler->processes, now);
 	if (!err)

@@ -212,6 +212,16 @@ struct snapshot_rest {
 	uint64_t exited[DS_WRITERS];
 };
 
+/*
+ * The page cache that waits to be written back, by /proc/vmstat; pages. Beyond throttle_at, half
+ * way between the two thresholds, writers are slowed down: mm/page-writeback.c,
+ * dirty_freerun_ceiling().
+ */
+struct snapshot_writeback {
+	bool known;
+	uint64_t waiting, under_writeback, throttle_at;
+};
+
 struct snapshot {
 	int references;		/* atomic */
 	uint64_t sequence;	/* 1 for the first */
@@ -228,6 +238,7 @@ struct snapshot {
 	/* Distinct pages that devices wrote, per interval added up, and in the last interval. */
 	uint64_t dirty_pages_total, dirty_pages;
 	uint64_t exposed_pages;
+	struct snapshot_writeback writeback;
 
 	struct snapshot_process *processes; /* by pid, start */
 	size_t process_count;

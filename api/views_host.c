@@ -40,6 +40,20 @@ static bool is_degraded(const struct snapshot *snapshot)
 	return false;
 }
 
+/* null where the host does not tell. */
+static void write_writeback(struct json *json, const struct snapshot_writeback *writeback)
+{
+	if (!writeback->known) {
+		json__null(json, "writeback");
+		return;
+	}
+	json__object(json, "writeback");
+	json__u64(json, "waiting", writeback->waiting);
+	json__u64(json, "under_writeback", writeback->under_writeback);
+	json__u64(json, "throttle_at", writeback->throttle_at);
+	json__end_object(json);
+}
+
 int view__summary(const struct request *request, struct answer *answer)
 {
 	const struct snapshot *snapshot = request->snapshot;
@@ -60,6 +74,7 @@ int view__summary(const struct request *request, struct answer *answer)
 	json__u64(&json, "dirty_pages_total", snapshot->dirty_pages_total);
 	json__u64(&json, "exposed_pages", snapshot->exposed_pages);
 	json__u64(&json, "reported_pages", snapshot->reported_pages);
+	write_writeback(&json, &snapshot->writeback);
 	json__u64(&json, "processes", snapshot->process_count);
 	json__u64(&json, "devices", snapshot->device_count);
 	json__u64(&json, "flows", snapshot->flow_count);

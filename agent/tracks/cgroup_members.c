@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/cgroup.h"
 #include "agent/files.h"
 #include "agent/tracks/tracks_private.h"
 
@@ -79,31 +80,20 @@ static int add_cgroup(struct tracks *tracks, struct track *track, const char *pa
 	return err;
 }
 
-/* Where version 2 is mounted: alone, or beside version 1, as systemd does it. */
-static const char *mount_of(const char *sysfs)
-{
-	static const char alone[] = "/fs/cgroup", beside[] = "/fs/cgroup/unified";
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s%s/cgroup.procs", sysfs, alone);
-	return access(path, F_OK) ? beside : alone;
-}
-
 int track__add_cgroup(struct tracks *tracks, struct track *track, bool later,
 		      struct track_error *error)
 {
 	char path[PATH_MAX];
 	int err;
 
-	if (track->target[0] != '/' || strstr(track->target, "/.."))
+	if (!cgroup__is_path(track->target))
 		return track__refuse(
 			error, -EINVAL, 0,
 			"a cgroup is a path below the cgroup file system, like /system.slice");
 	for (struct member *member = track->members; member; member = member->next)
 		member->seen = false;
 	*error->message = '\0';
-	snprintf(path, sizeof(path), "%s%s%s", tracks->config->sysfs,
-		 mount_of(tracks->config->sysfs), track->target);
+	cgroup__directory(tracks->config->sysfs, track->target, path, sizeof(path));
 	err = add_cgroup(tracks, track, path, later, 0, error);
 	if (err == -ENOENT)
 		return track__refuse(error, -ENOENT, 0,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/log.h"
+#include "agent/tracks/pagemap.h"
 #include "agent/tracks/tracks_private.h"
 
 /* A live one, locked; NULL with *err. */
@@ -125,6 +126,38 @@ int tracks__acknowledge(struct tracks *tracks, uint64_t id, uint64_t cursor,
 			track->acknowledged = cursor;
 	}
 	track__info(track, info);
+	finish(tracks, track);
+	return err;
+}
+
+struct in_bytes {
+	int (*each)(void *context, uint64_t start, uint64_t pages);
+	void *context;
+};
+
+static int to_bytes(void *context, uint64_t page, uint64_t pages)
+{
+	const struct in_bytes *in_bytes = context;
+
+	return in_bytes->each(in_bytes->context, page * PAGE_BYTES, pages);
+}
+
+int tracks__unwritten(struct tracks *tracks, uint64_t id, uint32_t pid, uint64_t start,
+		      uint64_t end, uint32_t epochs,
+		      int (*each)(void *context, uint64_t start, uint64_t pages), void *context)
+{
+	struct in_bytes in_bytes = {each, context};
+	struct track_error error;
+	int err;
+	struct track *track = begin(tracks, id, &error, &err);
+
+	if (!track)
+		return err;
+	err = -ESRCH;
+	for (const struct member *member = track->members; member; member = member->next)
+		if (member->pid == pid)
+			err = owed_pages__unwritten(member->owed, start / PAGE_BYTES,
+						    end / PAGE_BYTES, epochs, to_bytes, &in_bytes);
 	finish(tracks, track);
 	return err;
 }

@@ -183,3 +183,29 @@ void owed_pages__working_set(const struct owed_pages *owed, uint64_t first, uint
 	for (size_t i = 0; i < TRACK_EPOCHS; i++)
 		sets[i] = sum += sets[i];
 }
+
+int owed_pages__unwritten(const struct owed_pages *owed, uint64_t first, uint64_t end, uint32_t n,
+			  int (*each)(void *context, uint64_t page, uint64_t pages), void *context)
+{
+	const struct ages *ages = NULL;
+	uint64_t begun = first, number;
+	int err = 0;
+
+	for (uint64_t page = first; page < end && !err; page++) {
+		number = page / AGES;
+		if (page == first || page % AGES == 0)
+			HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
+		if (!ages) { /* none of the whole chunk was ever written */
+			page = number * AGES + AGES - 1;
+			continue;
+		}
+		if (!ages->last[page % AGES] || owed->epoch - ages->last[page % AGES] >= n)
+			continue;
+		if (page > begun)
+			err = each(context, begun, page - begun);
+		begun = page + 1;
+	}
+	if (!err && begun < end)
+		err = each(context, begun, end - begun);
+	return err;
+}

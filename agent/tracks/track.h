@@ -35,5 +35,11 @@ uint64_t owed_pages__bytes(const struct owed_pages *owed);
 /* Distinct pages, of those from first to end - 1, that the last n epochs wrote: sets[n - 1]. */
 void owed_pages__working_set(const struct owed_pages *owed, uint64_t first, uint64_t end,
 			     uint64_t sets[TRACK_EPOCHS]);
+/*
+ * Calls `each` for the runs, of the pages from first to end - 1, that none of the last n epochs
+ * wrote; nonzero ends it and is returned.
+ */
+int owed_pages__unwritten(const struct owed_pages *owed, uint64_t first, uint64_t end, uint32_t n,
+			  int (*each)(void *context, uint64_t page, uint64_t pages), void *context);
 
 #endif

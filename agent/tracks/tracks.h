@@ -131,6 +131,15 @@ int tracks__acknowledge(struct tracks *tracks, uint64_t id, uint64_t cursor,
 /* Id of the device behind a bit of track_run. */
 const char *tracks__device(const struct tracks *tracks, unsigned bit);
 
+/*
+ * Calls `each` for the runs of pages of a member, from start to end (bytes), that none of the last
+ * `epochs` epochs found written; nonzero ends it and is returned. -ENOENT, -ESTALE, -ESRCH (no such
+ * member).
+ */
+int tracks__unwritten(struct tracks *tracks, uint64_t id, uint32_t pid, uint64_t start,
+		      uint64_t end, uint32_t epochs,
+		      int (*each)(void *context, uint64_t start, uint64_t pages), void *context);
+
 /* What a pre-copy of the target would do: tracks/forecast.h. -ENOENT, -ENODATA (too few epochs). */
 struct forecast_options;
 struct forecast;
