@@ -44,6 +44,10 @@ static int set_streams(const struct child_plan *plan, int output)
 	if (dup2(plan->input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
 	    dup2(output, STDERR_FILENO) < 0)
 		return -1;
+	/* An agent without a standard input has 0 as its own descriptor, and dup2 then does
+	 * nothing. */
+	if (fcntl(STDIN_FILENO, F_SETFD, 0) < 0)
+		return -1;
 	/* The report's own is still needed, and goes with the others when the program begins. */
 	return close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 }

@@ -168,8 +168,10 @@ static void test_descriptors(void **state)
 {
 	static const char *const argv[] = {"/bin/ls", "-x", "/proc/self/fd", NULL};
 	struct fixture *fixture = *state;
-	int fds[2], high;
+	int fds[2], high, input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
 
+	/* Its first descriptor is then 0. */
+	close(STDIN_FILENO);
 	begin(fixture, (struct runner_options){0});
 	assert_int_equal(pipe(fds), 0); /* without close-on-exec */
 	high = fcntl(fds[0], F_DUPFD, 500);
@@ -180,6 +182,11 @@ static void test_descriptors(void **state)
 	for (uintptr_t tag = 0; tag < 8; tag++) {
 		expect(fixture, tag, "ok", "");
 		assert_string_equal(fixture->results[tag].reason, "0  1  2  3"); /* 3: of ls */
+	}
+	end(fixture, 0);
+	if (input >= 0) {
+		dup2(input, STDIN_FILENO);
+		close(input);
 	}
 	close(fds[0]);
 	close(fds[1]);
