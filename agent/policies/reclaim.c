@@ -185,7 +185,7 @@ static void tell(struct reclaim *reclaim, int err, const struct sweep *sweep)
 		reclaim->said = 0;
 		snprintf(reason, sizeof(reason),
 			 "%" PRIu64 " pages, unwritten for %" PRIu64 " epochs",
-			 sweep->taken / PAGE_BYTES, reclaim->request->reclaim.epochs);
+			 (uint64_t)(sweep->taken / PAGE_BYTES), reclaim->request->reclaim.epochs);
 		report__add(reclaim->report, reclaim->request->tag, "advised", "info", reason);
 	}
 }
