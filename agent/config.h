@@ -28,8 +28,10 @@ struct agent_config {
 	uint64_t track_memory;	/* --track-memory: of one track, bytes, default 1G */
 	double track_idle;	/* --track-idle: seconds without a collect, default 300 */
 	const char *token_file; /* --web.token-file; NULL: none */
-	const char *tier;	/* --sensors.tier, enum sensors_tier, default "auto" */
-	const char *log_level;	/* --log.level, default "info" */
+	/* --web.tls-cert-file, --web.tls-key-file: PEM; both or, without TLS, both NULL */
+	const char *tls_cert_file, *tls_key_file;
+	const char *tier;      /* --sensors.tier, enum sensors_tier, default "auto" */
+	const char *log_level; /* --log.level, default "info" */
 
 	struct option_strings strings; /* what --config put into the fields above */
 };

@@ -276,16 +276,15 @@ static bool refuse_early(struct exchanges *exchanges, struct MHD_Connection *con
 	return true;
 }
 
-/* "http://host/path" is a valid request target: its host counts, not the header's. */
+/* "http://host/path", or https, is a valid request target: its host counts, not the header's. */
 static char *split_target(char *uri, char host[256])
 {
-	static const char scheme[] = "http://";
 	char *authority, *path;
 	size_t length;
 
-	if (strncasecmp(uri, scheme, sizeof(scheme) - 1) != 0)
+	if (strncasecmp(uri, "http://", 7) != 0 && strncasecmp(uri, "https://", 8) != 0)
 		return uri;
-	authority = uri + sizeof(scheme) - 1;
+	authority = strchr(uri, '/') + 2;
 	length = strcspn(authority, "/?");
 	path = authority + length;
 	if (length >= 256 || *path != '/')

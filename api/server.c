@@ -16,6 +16,7 @@
 #include "api/listen.h"
 #include "api/scrape.h"
 #include "api/streams.h"
+#include "api/tls.h"
 
 #define DEFAULT_CONNECTIONS 512
 #define DEFAULT_PER_ADDRESS 256
@@ -34,6 +35,7 @@ struct api_server {
 	struct listener listeners[OPTION_LIST_MAX];
 	struct MHD_Daemon *daemons[OPTION_LIST_MAX];
 	size_t count;
+	struct tls *tls; /* NULL: plain HTTP */
 	char *token;
 };
 
@@ -63,6 +65,12 @@ static uint32_t thread_count(uint32_t wanted)
 	return threads < 2 ? 2 : threads > 4 ? 4 : (uint32_t)threads;
 }
 
+/* Nobody is between us and a client on the same host. */
+static bool has_tls(const struct api_server *server, size_t index)
+{
+	return server->tls && server->listeners[index].family != AF_UNIX;
+}
+
 static int start_daemon(struct api_server *server, size_t index, uint32_t max_connections,
 			uint32_t threads)
 {
@@ -70,15 +78,22 @@ static int start_daemon(struct api_server *server, size_t index, uint32_t max_co
 	struct exchanges *exchanges = &server->exchanges;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 
+	struct MHD_OptionItem tls[TLS_OPTIONS] = {{MHD_OPTION_END, 0, NULL}};
+
 	if (listener->family == AF_INET6)
 		flags |= MHD_USE_IPv6;
+	if (has_tls(server, index)) {
+		flags |= MHD_USE_TLS;
+		tls__options(server->tls, tls);
+	}
 	server->daemons[index] = MHD_start_daemon(
 		flags, 0, NULL, NULL, exchange__handle, exchanges, /* */
 		MHD_OPTION_LISTEN_SOCKET, listener->fd,		   /* */
 		MHD_OPTION_THREAD_POOL_SIZE, threads,		   /* */
 		/* Above ours: the library would leave newcomers waiting, we let them in. */
 		MHD_OPTION_CONNECTION_LIMIT, 2 * max_connections + 4 * CONNECTIONS_RESERVE,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_ARRAY,
+		tls, /* */
 		MHD_OPTION_NOTIFY_CONNECTION, exchange__connection, exchanges,
 		MHD_OPTION_NOTIFY_COMPLETED, exchange__end, exchanges, /* */
 		MHD_OPTION_URI_LOG_CALLBACK, exchange__begin, exchanges, MHD_OPTION_END);
@@ -152,6 +167,8 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	int err = -ENOMEM;
 
 	*out = NULL;
+	if (size)
+		*error = '\0';
 	if (!server)
 		goto cleanup;
 	signal(SIGPIPE, SIG_IGN);
@@ -162,6 +179,11 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	/* Half is left for those who ask and go. */
 	limits.max_streams =
 		(limits.max + 1) / 2 < MAX_STREAMS ? (limits.max + 1) / 2 : MAX_STREAMS;
+	err = options->tls_cert_file ? tls__load(options->tls_cert_file, options->tls_key_file,
+						 &server->tls, error, size)
+				     : 0;
+	if (err)
+		goto cleanup;
 	err = open_listeners(server, &options->listen, error, size);
 	if (err)
 		goto cleanup;
@@ -187,7 +209,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	*out = server;
 	return 0;
 cleanup:
-	if (size && (err == -ENOMEM || err == -EIO || err == -EAGAIN))
+	if (size && !*error && (err == -ENOMEM || err == -EIO || err == -EAGAIN))
 		snprintf(error, size, "cannot start the HTTP server: %s", strerror(-err));
 	api_server__stop(server);
 	return err;
@@ -209,10 +231,18 @@ void api_server__stop(struct api_server *server)
 	streams__free(server->streams);
 	connections__free(server->connections);
 	scrape__free(server->exchanges.context.scrape);
+	tls__free(server->tls);
 	if (server->token)
 		explicit_bzero(server->token, strlen(server->token));
 	free(server->token);
 	free(server);
+}
+
+const char *api_server__scheme(const struct api_server *server, size_t index)
+{
+	if (index >= server->count || server->listeners[index].family == AF_UNIX)
+		return "";
+	return has_tls(server, index) ? "https://" : "http://";
 }
 
 const char *api_server__address(const struct api_server *server, size_t index)
