@@ -32,7 +32,7 @@ WARN     := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -
 CFLAGS   ?= -O2 -g
 CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE -DDS_VERSION='"$(VERSION)"'
 STD      := -std=gnu11
-LIBS     := -lbpf -lelf -lz -lmicrohttpd -ljansson -lyaml -lcurl -lpthread -lm
+LIBS     := -lbpf -lelf -lz -lmicrohttpd -lgnutls -ljansson -lyaml -lcurl -lpthread -lm
 BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I. \
              -I/usr/include/$(shell $(CC) -print-multiarch) -Wall -Wextra -Werror -Wno-unused-parameter
 
@@ -69,10 +69,10 @@ help:
 
 # ---- set-up: Debian packages, installed only when missing ----
 
-PACKAGES := gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev \
+PACKAGES := gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
 TEST_PACKAGES := libcmocka-dev clang-format clang-tidy prometheus python3 python3-jsonschema \
-            iproute2 curl slowhttptest libcap2-bin valgrind e2fsprogs \
+            iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
             qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
 BENCH_PACKAGES := fio bpftrace wrk prometheus-node-exporter
 

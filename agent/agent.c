@@ -97,6 +97,8 @@ static int start(struct agent *agent)
 		.events = agent->events,
 		.tracks = agent->tracks,
 		.token = agent->config.token_file ? token : NULL,
+		.tls_cert_file = agent->config.tls_cert_file,
+		.tls_key_file = agent->config.tls_key_file,
 		.listen = agent->config.listen,
 		.max_connections = agent->config.max_connections,
 		.max_per_address = agent->config.max_per_address,
@@ -134,8 +136,8 @@ static int start(struct agent *agent)
 	for (size_t i = 0; api_server__address(agent->server, i); i++) {
 		const char *address = api_server__address(agent->server, i);
 
-		log_info("listening", "address=%s%s",
-			 strncmp(address, "unix:", 5) == 0 ? "" : "http://", address);
+		log_info("listening", "address=%s%s", api_server__scheme(agent->server, i),
+			 address);
 	}
 	events__add(agent->events, "agent", "info", "agent", "started, version %s",
 		    dirtyscope_version());

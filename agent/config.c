@@ -2,6 +2,7 @@
 #include "agent/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -168,6 +169,11 @@ const struct option_row agent_options[] = {
 	 "its content, as bearer token, allows what changes state; else only root on the Unix "
 	 "socket",
 	 check_not_empty},
+	{"web.tls-cert-file", 0, OPTION_STRING, FIELD(tls_cert_file), 0, 0, "FILE",
+	 "certificate and those between it and its CA, PEM: TCP is served as https",
+	 check_not_empty},
+	{"web.tls-key-file", 0, OPTION_STRING, FIELD(tls_key_file), 0, 0, "FILE",
+	 "its private key, PEM, without a passphrase", check_not_empty},
 	{"policies.directory", 0, OPTION_STRING, FIELD(policies), 0, 0, "DIR",
 	 "policies: all its *.yaml and *.yml; read again at SIGHUP and POST /-/reload",
 	 check_not_empty},
@@ -225,6 +231,17 @@ void agent_config__defaults(struct agent_config *config)
 	};
 }
 
+/* Of a file alone this cannot be said: the other one may be on the command line. */
+static int check_together(const struct agent_config *config, struct option_error *error)
+{
+	if (!config->tls_cert_file == !config->tls_key_file)
+		return 0;
+	snprintf(error->message, sizeof(error->message),
+		 "--web.tls-%s-file needs --web.tls-%s-file",
+		 config->tls_cert_file ? "cert" : "key", config->tls_cert_file ? "key" : "cert");
+	return -EINVAL;
+}
+
 int agent_config__load(struct agent_config *config, int argc, char *const *argv,
 		       struct option_error *error)
 {
@@ -247,7 +264,8 @@ int agent_config__load(struct agent_config *config, int argc, char *const *argv,
 		if (err)
 			return err;
 	}
-	return options__parse(agent_options, argc, argv, config, NULL, 0, error);
+	err = options__parse(agent_options, argc, argv, config, NULL, 0, error);
+	return err ? err : check_together(config, error);
 }
 
 int agent_config__check_file(const char *path, struct option_error *error)

@@ -28,7 +28,9 @@ struct agent_config {
 	uint64_t track_memory;	/* --track-memory: of one track, bytes, default 1G */
 	double track_idle;	/* --track-idle: seconds without a collect, default 300 */
 	const char *token_file; /* --web.token-file; NULL: none */
-	const char *policies;	/* --policies.directory; NULL: none */
+	/* --web.tls-cert-file, --web.tls-key-file: PEM; both or, without TLS, both NULL */
+	const char *tls_cert_file, *tls_key_file;
+	const char *policies;		     /* --policies.directory; NULL: none */
 	struct option_list policies_allow;   /* --policies.allow: actions that change the host */
 	struct option_list policies_webhook; /* --policies.webhook: "NAME=URL" */
 	struct option_list policies_exec;    /* --policies.exec: "NAME=/PATH ARGUMENT..." */

@@ -21,6 +21,7 @@ struct client {
 	char *url;     /* as the user wrote it, for messages */
 	char *base;    /* what a path is put after */
 	char *socket;  /* path of the Unix socket, or NULL */
+	char *ca_file; /* or NULL */
 	char *trouble; /* curl's own words on the last failure */
 	bool direct;   /* never through a proxy */
 	double total_timeout;
@@ -143,6 +144,10 @@ static int set_options(struct client *client, const struct client_options *optio
 	bad |= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
 	if (client->direct)
 		bad |= curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	if (client->ca_file) {
+		bad |= curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_file);
+		bad |= curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+	}
 	if (client->socket)
 		bad |= curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->socket);
 	return bad ? -ENOMEM : 0;
@@ -161,6 +166,18 @@ static int set_token(struct client *client, const char *path, struct client_erro
 	return client->headers ? 0 : fail(error, -ENOMEM, "out of memory");
 }
 
+/* Asked now: curl would say no more than that something is wrong with it. */
+static int set_ca_file(struct client *client, const char *path, struct client_error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), err = errno;
+
+	if (fd < 0)
+		return fail(error, -err, "cannot read the CA file %s: %s", path, strerror(err));
+	close(fd);
+	client->ca_file = strdup(path);
+	return client->ca_file ? 0 : fail(error, -ENOMEM, "out of memory");
+}
+
 int client__new(const struct client_options *options, struct client **out,
 		struct client_error *error)
 {
@@ -177,6 +194,8 @@ int client__new(const struct client_options *options, struct client **out,
 	err = parse_url(client, options->url ? options->url : CLIENT_DEFAULT_URL, error);
 	if (!err && options->token_file)
 		err = set_token(client, options->token_file, error);
+	if (!err && options->ca_file)
+		err = set_ca_file(client, options->ca_file, error);
 	if (err)
 		goto cleanup;
 	client->trouble = calloc(1, CURL_ERROR_SIZE);
@@ -201,6 +220,7 @@ void client__free(struct client *client)
 	curl_global_cleanup();
 	text__free(&client->body);
 	free(client->trouble);
+	free(client->ca_file);
 	free(client->socket);
 	free(client->base);
 	free(client->url);
@@ -229,6 +249,12 @@ static int transfer_failed(struct client *client, CURLcode code, struct client_e
 		return fail(error, -ECONNREFUSED,
 			    "cannot reach the agent at %s: %s; is `dirtyscope agent` running?",
 			    client->url, reason);
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return fail(error, -ECONNREFUSED, "cannot trust the agent at %s: %s%s", client->url,
+			    reason, client->ca_file ? "" : "; give its CA with --ca-file");
+	if (code == CURLE_SSL_CACERT_BADFILE)
+		return fail(error, -ECONNREFUSED, "the CA file %s holds no certificate in PEM",
+			    client->ca_file ? client->ca_file : "of the system");
 	return fail(error, status ? -EPROTO : -ECONNREFUSED, "cannot talk to the agent at %s: %s",
 		    client->url, reason);
 }

@@ -11,6 +11,7 @@
 /* A field that is 0 or NULL means its default. */
 struct client_options {
 	const char *url; /* http://HOST:PORT, https://HOST:PORT, unix:PATH; CLIENT_DEFAULT_URL */
+	const char *ca_file;	/* PEM: with https, only what it vouches for; the system's CAs */
 	const char *token_file; /* its content is sent as the bearer token; none */
 	double connect_timeout; /* seconds; 3 */
 	double total_timeout;	/* seconds for a whole request; 15 */
@@ -24,8 +25,8 @@ struct client_error {
 struct client;
 /*
  * Connects to nothing yet. Returns 0, -EINVAL with *error for a bad URL or token, or another
- * negative errno with *error when the token file cannot be read. The strings of *options are
- * copied.
+ * negative errno with *error when the token file or the CA file cannot be read. The strings of
+ * *options are copied.
  */
 int client__new(const struct client_options *options, struct client **client,
 		struct client_error *error);

@@ -15,11 +15,14 @@
 #include "api/exchange.h"
 #include "api/listen.h"
 #include "api/scrape.h"
+#include "api/streams.h"
+#include "api/tls.h"
 
 #define DEFAULT_CONNECTIONS 512
 #define DEFAULT_PER_ADDRESS 256
 #define DEFAULT_DEADLINE 15
 #define MAX_REQUESTS 128
+#define MAX_STREAMS 64
 #define MAX_ANSWER_BYTES (64u << 20)
 /* Descriptors that are not connections: BPF objects, files, the server's own. */
 #define OTHER_DESCRIPTORS 256
@@ -28,9 +31,11 @@ struct api_server {
 	struct exchanges exchanges;
 	struct api_counters counters;
 	struct connections *connections;
+	struct streams *streams;
 	struct listener listeners[OPTION_LIST_MAX];
 	struct MHD_Daemon *daemons[OPTION_LIST_MAX];
 	size_t count;
+	struct tls *tls; /* NULL: plain HTTP */
 	char *token;
 };
 
@@ -60,22 +65,35 @@ static uint32_t thread_count(uint32_t wanted)
 	return threads < 2 ? 2 : threads > 4 ? 4 : (uint32_t)threads;
 }
 
+/* Nobody is between us and a client on the same host. */
+static bool has_tls(const struct api_server *server, size_t index)
+{
+	return server->tls && server->listeners[index].family != AF_UNIX;
+}
+
 static int start_daemon(struct api_server *server, size_t index, uint32_t max_connections,
 			uint32_t threads)
 {
 	struct listener *listener = &server->listeners[index];
 	struct exchanges *exchanges = &server->exchanges;
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+
+	struct MHD_OptionItem tls[TLS_OPTIONS] = {{MHD_OPTION_END, 0, NULL}};
 
 	if (listener->family == AF_INET6)
 		flags |= MHD_USE_IPv6;
+	if (has_tls(server, index)) {
+		flags |= MHD_USE_TLS;
+		tls__options(server->tls, tls);
+	}
 	server->daemons[index] = MHD_start_daemon(
 		flags, 0, NULL, NULL, exchange__handle, exchanges, /* */
 		MHD_OPTION_LISTEN_SOCKET, listener->fd,		   /* */
 		MHD_OPTION_THREAD_POOL_SIZE, threads,		   /* */
 		/* Above ours: the library would leave newcomers waiting, we let them in. */
 		MHD_OPTION_CONNECTION_LIMIT, 2 * max_connections + 4 * CONNECTIONS_RESERVE,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_ARRAY,
+		tls, /* */
 		MHD_OPTION_NOTIFY_CONNECTION, exchange__connection, exchanges,
 		MHD_OPTION_NOTIFY_COMPLETED, exchange__end, exchanges, /* */
 		MHD_OPTION_URI_LOG_CALLBACK, exchange__begin, exchanges, MHD_OPTION_END);
@@ -96,14 +114,23 @@ static int start_daemons(struct api_server *server, uint32_t max_connections, ui
 	return err;
 }
 
-static int start_connections(struct api_server *server, const struct connections_options *options)
+static int start_connections(struct api_server *server, const struct connections_options *limits,
+			     const struct api_options *options)
 {
+	struct streams_options streams = {
+		.board = options->board,
+		.events = options->events,
+		.deadline = limits->deadline,
+	};
 	sigset_t all, before;
 	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = connections__new(options, &server->counters, &server->connections);
+	err = connections__new(limits, &server->counters, &server->connections);
+	streams.connections = server->connections;
+	if (!err)
+		err = streams__new(&streams, &server->streams);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
@@ -140,6 +167,8 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	int err = -ENOMEM;
 
 	*out = NULL;
+	if (size)
+		*error = '\0';
 	if (!server)
 		goto cleanup;
 	signal(SIGPIPE, SIG_IGN);
@@ -147,10 +176,18 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	if (options->token && !server->token)
 		goto cleanup;
 	limits.max = raise_descriptor_limit(limits.max);
+	/* Half is left for those who ask and go. */
+	limits.max_streams =
+		(limits.max + 1) / 2 < MAX_STREAMS ? (limits.max + 1) / 2 : MAX_STREAMS;
+	err = options->tls_cert_file ? tls__load(options->tls_cert_file, options->tls_key_file,
+						 &server->tls, error, size)
+				     : 0;
+	if (err)
+		goto cleanup;
 	err = open_listeners(server, &options->listen, error, size);
 	if (err)
 		goto cleanup;
-	err = start_connections(server, &limits);
+	err = start_connections(server, &limits, options);
 	if (err)
 		goto cleanup;
 	server->exchanges = (struct exchanges){
@@ -161,6 +198,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 			    .token = server->token,
 			    .scrape = scrape__new(&server->counters)},
 		.connections = server->connections,
+		.streams = server->streams,
 		.counters = &server->counters,
 	};
 	err = server->exchanges.context.scrape ? 0 : -ENOMEM;
@@ -171,7 +209,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	*out = server;
 	return 0;
 cleanup:
-	if (size && (err == -ENOMEM || err == -EIO || err == -EAGAIN))
+	if (size && !*error && (err == -ENOMEM || err == -EIO || err == -EAGAIN))
 		snprintf(error, size, "cannot start the HTTP server: %s", strerror(-err));
 	api_server__stop(server);
 	return err;
@@ -181,6 +219,7 @@ void api_server__stop(struct api_server *server)
 {
 	if (!server)
 		return;
+	streams__end(server->streams);
 	for (size_t i = 0; i < server->count; i++) {
 		bool stopped = server->daemons[i];
 
@@ -189,12 +228,21 @@ void api_server__stop(struct api_server *server)
 		/* The library has closed its listening socket. */
 		listener__close(&server->listeners[i], !stopped);
 	}
+	streams__free(server->streams);
 	connections__free(server->connections);
 	scrape__free(server->exchanges.context.scrape);
+	tls__free(server->tls);
 	if (server->token)
 		explicit_bzero(server->token, strlen(server->token));
 	free(server->token);
 	free(server);
+}
+
+const char *api_server__scheme(const struct api_server *server, size_t index)
+{
+	if (index >= server->count || server->listeners[index].family == AF_UNIX)
+		return "";
+	return has_tls(server, index) ? "https://" : "http://";
 }
 
 const char *api_server__address(const struct api_server *server, size_t index)

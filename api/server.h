@@ -23,6 +23,9 @@ struct api_options {
 	/* What must be presented for a change of state; NULL: only root on a Unix socket may.
 	 * Copied. */
 	const char *token;
+	/* PEM files for the TCP addresses, both or neither: then they speak TLS 1.2 or newer, and
+	 * nothing else. Read at start. */
+	const char *tls_cert_file, *tls_key_file;
 	/* "HOST:PORT" (an IPv4 address or localhost), "[v6]:PORT", "unix:PATH"; none:
 	 * 127.0.0.1:7243. */
 	struct option_list listen;
@@ -43,6 +46,8 @@ int api_server__start(const struct api_options *options, struct api_server **out
 		      size_t size);
 /* Cuts all connections and waits for the threads. NULL is fine. */
 void api_server__stop(struct api_server *server);
+/* "https://", "http://", or "" of a Unix socket. */
+const char *api_server__scheme(const struct api_server *server, size_t index);
 /* The index-th address with its real port, "127.0.0.1:7243"; NULL behind the last. */
 const char *api_server__address(const struct api_server *server, size_t index);
 /* What it has counted; read with atomic loads. */

@@ -12,7 +12,7 @@
 
 struct command {
 	bool help, json, verbose, reverse;
-	const char *url, *token_file, *columns, *sort, *order, *filter, *device;
+	const char *url, *token_file, *ca_file, *columns, *sort, *order, *filter, *device;
 	uint32_t limit, pid, after;
 };
 
@@ -52,6 +52,7 @@ static const struct {
 	 {"after", 'a', OPTION_U32, FIELD(after), 0, UINT32_MAX, "ID",
 	  "only events with a higher number", NULL}},
 	{0, {"url", 'u', OPTION_STRING, FIELD(url), 0, 0, "URL", LISTING_URL_HELP, NULL}},
+	{0, {"ca-file", 0, OPTION_STRING, FIELD(ca_file), 0, 0, "FILE", LISTING_CA_HELP, NULL}},
 	{0,
 	 {"token-file", 0, OPTION_STRING, FIELD(token_file), 0, 0, "FILE",
 	  "its content is sent as the bearer token", NULL}},
@@ -183,7 +184,8 @@ int commands__list(int argc, char **argv)
 		return show_help(resource, options);
 	status = prepare(&command, &listing);
 	if (status == STATUS_DONE)
-		status = listing__connect(command.url, command.token_file, &client);
+		status =
+			listing__connect(command.url, command.token_file, command.ca_file, &client);
 	if (status == STATUS_DONE)
 		status = run(&command, &listing, client);
 	client__free(client);

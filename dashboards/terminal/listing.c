@@ -175,15 +175,25 @@ void listing__records(const struct listing *listing, json_t *answer,
 	text__free(&value);
 }
 
-int listing__connect(const char *url, const char *token_file, struct client **client)
+/* NULL when neither is given. */
+static const char *option_or_environment(const char *option, const char *variable)
 {
-	const char *from_environment = getenv("DIRTYSCOPE_URL");
-	struct client_options options = {.url = url, .token_file = token_file};
+	const char *value = option ? option : getenv(variable);
+
+	return value && (option || *value) ? value : NULL;
+}
+
+int listing__connect(const char *url, const char *token_file, const char *ca_file,
+		     struct client **client)
+{
+	struct client_options options = {
+		.url = option_or_environment(url, "DIRTYSCOPE_URL"),
+		.token_file = token_file,
+		.ca_file = option_or_environment(ca_file, "DIRTYSCOPE_CA_FILE"),
+	};
 	struct client_error error;
 	int err;
 
-	if (!url && from_environment && *from_environment)
-		options.url = from_environment;
 	err = client__new(&options, client, &error);
 	if (!err)
 		return STATUS_DONE;

@@ -45,7 +45,11 @@ void listing__table(const struct listing *listing, json_t *answer, const struct 
 void listing__records(const struct listing *listing, json_t *answer,
 		      const struct table_style *style, struct text *out);
 
-/* --url, else DIRTYSCOPE_URL, else the default. 0, or the exit status after a message. */
-int listing__connect(const char *url, const char *token_file, struct client **client);
+#define LISTING_CA_HELP "PEM of the CAs to trust with https (DIRTYSCOPE_CA_FILE, else the system's)"
+
+/* --url, else DIRTYSCOPE_URL, else the default; the same for --ca-file. 0, or the exit status after
+ * a message. */
+int listing__connect(const char *url, const char *token_file, const char *ca_file,
+		     struct client **client);
 
 #endif

@@ -17,7 +17,7 @@ struct top {
 	bool help, batch, json, reverse;
 	uint32_t iterations, limit;
 	double delay;
-	const char *sort, *order, *filter, *columns, *url, *token_file;
+	const char *sort, *order, *filter, *columns, *url, *token_file, *ca_file;
 };
 
 #define FIELD(name) offsetof(struct top, name)
@@ -43,6 +43,7 @@ static const struct option_row options[] = {
 	{"json", 'j', OPTION_FLAG, FIELD(json), 0, 0, NULL,
 	 "one line a block: {\"summary\":...,\"processes\":[...]}", NULL},
 	{"url", 'u', OPTION_STRING, FIELD(url), 0, 0, "URL", LISTING_URL_HELP, NULL},
+	{"ca-file", 0, OPTION_STRING, FIELD(ca_file), 0, 0, "FILE", LISTING_CA_HELP, NULL},
 	{"token-file", 0, OPTION_STRING, FIELD(token_file), 0, 0, "FILE",
 	 "its content is sent as the bearer token", NULL},
 	{0},
@@ -269,7 +270,7 @@ int top__main(int argc, char **argv)
 		return output__fail(STATUS_USAGE, "%s", error.message);
 	listing.limit = top.limit ? top.limit : DEFAULT_LIMIT;
 	listing.filter = top.filter;
-	status = listing__connect(top.url, top.token_file, &client);
+	status = listing__connect(top.url, top.token_file, top.ca_file, &client);
 	if (status == STATUS_DONE)
 		status = run(&top, &listing, client);
 	client__free(client);

@@ -17,7 +17,7 @@
 
 struct options {
 	bool help, json, acknowledge;
-	const char *url, *token_file;
+	const char *url, *token_file, *ca_file;
 	uint32_t pid, count;
 	const char *cgroup, *device, *backend, *evidence, *bandwidth, *range;
 	double delay, downtime;
@@ -92,6 +92,7 @@ static const struct {
 	 {"range", 0, OPTION_STRING, FIELD(range), 0, 0, "START-END",
 	  "of addresses that are sent, hexadecimal (all)", check_range}},
 	{ANY, {"url", 'u', OPTION_STRING, FIELD(url), 0, 0, "URL", LISTING_URL_HELP, NULL}},
+	{ANY, {"ca-file", 0, OPTION_STRING, FIELD(ca_file), 0, 0, "FILE", LISTING_CA_HELP, NULL}},
 	{ANY,
 	 {"token-file", 0, OPTION_STRING, FIELD(token_file), 0, 0, "FILE",
 	  "its content is sent as the bearer token", NULL}},
@@ -405,7 +406,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	call.cursor = operands[1];
 	if (call.id && (!*call.id || strspn(call.id, "0123456789") != strlen(call.id)))
 		return output__fail(STATUS_USAGE, "'%s' is no number of a track", call.id);
-	status = listing__connect(options.url, options.token_file, &call.client);
+	status = listing__connect(options.url, options.token_file, options.ca_file, &call.client);
 	if (status == STATUS_DONE)
 		status = verb->run(&call);
 	client__free(call.client);
