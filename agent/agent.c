@@ -16,6 +16,7 @@
 #include "agent/ledger.h"
 #include "agent/log.h"
 #include "agent/page_set.h"
+#include "agent/policies/policies.h"
 #include "agent/sampler.h"
 #include "agent/status.h"
 #include "agent/text.h"
@@ -31,6 +32,7 @@ struct agent {
 	struct history *history;
 	struct events *events;
 	struct tracks *tracks;
+	struct policies *policies;
 	struct sampler *sampler;
 	struct api_server *server;
 };
@@ -74,13 +76,32 @@ static void log_limits(const struct agent *agent)
 		 kernel_side__map_memory(agent->kernel));
 }
 
+/* *status: of the exit, where they cannot be. */
+static int prepare_policies(struct agent *agent, int *status)
+{
+	const struct policies_options options = {
+		.config = &agent->config,
+		.events = agent->events,
+		.tracks = agent->tracks,
+		.board = agent->board,
+	};
+	char message[1024];
+	int err = policies__new(&options, &agent->policies, message, sizeof(message));
+
+	if (!err)
+		return 0;
+	fail(*message ? message : strerror(-err));
+	*status = err == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
+	return err;
+}
+
 static int start(struct agent *agent)
 {
 	struct kernel_error error = {""};
 	char api_error[512] = "";
 	struct api_options api;
 	char token[TOKEN_MAX];
-	int err;
+	int err, status;
 
 	if (agent->config.token_file &&
 	    token__read(agent->config.token_file, token, api_error, sizeof(api_error)))
@@ -91,11 +112,14 @@ static int start(struct agent *agent)
 	agent->tracks = tracks__new(&agent->config, agent->events, agent->board);
 	if (!agent->board || !agent->history || !agent->events || !agent->tracks)
 		return fail("out of memory");
+	if (prepare_policies(agent, &status))
+		return status;
 	api = (struct api_options){
 		.board = agent->board,
 		.history = agent->history,
 		.events = agent->events,
 		.tracks = agent->tracks,
+		.policies = agent->policies,
 		.token = agent->config.token_file ? token : NULL,
 		.tls_cert_file = agent->config.tls_cert_file,
 		.tls_key_file = agent->config.tls_key_file,
@@ -118,6 +142,7 @@ static int start(struct agent *agent)
 			.history = agent->history,
 			.events = agent->events,
 			.tracks = agent->tracks,
+			.policies = agent->policies,
 		};
 
 		log_info("starting", "version=%s revision=%s pid=%d", dirtyscope_version(),
@@ -128,6 +153,8 @@ static int start(struct agent *agent)
 			err = tracks__serve(agent->tracks,
 					    kernel_side__tables(agent->kernel)->memory_pages,
 					    sampler__hand_over, agent->sampler);
+		if (!err)
+			err = policies__start(agent->policies);
 	}
 	if (err) {
 		fail(*error.message ? error.message : strerror(-err));
@@ -147,14 +174,26 @@ static int start(struct agent *agent)
 static void stop(struct agent *agent)
 {
 	api_server__stop(agent->server);
+	policies__stop(agent->policies);
 	tracks__suspend(agent->tracks);
 	sampler__stop(agent->sampler);
+	policies__free(agent->policies);
 	tracks__free(agent->tracks);
 	kernel_side__free(agent->kernel);
 	events__free(agent->events);
 	history__free(agent->history);
 	board__free(agent->board);
 	agent_config__free(&agent->config);
+}
+
+static void reload(struct agent *agent)
+{
+	char message[1024];
+
+	if (policies__reload(agent->policies, message, sizeof(message)))
+		log_error("policies not reloaded; those before stay", "reason=\"%s\"", message);
+	else
+		log_info("policies reloaded", "");
 }
 
 int agent__main(int argc, char **argv)
@@ -184,12 +223,17 @@ int agent__main(int argc, char **argv)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* Ignored, it would be inherited from whoever started the agent, and no exit status be
+	 * seen. */
+	(void)signal(SIGCHLD, SIG_DFL);
 
 	status = start(&agent);
 	if (status == STATUS_DONE) {
-		sigwait(&signals, &signal_number);
+		while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP)
+			reload(&agent);
 		log_info("stopping", "signal=%s", sigabbrev_np(signal_number));
 	}
 	stop(&agent);

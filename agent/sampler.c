@@ -95,6 +95,8 @@ static int sample(struct sampler *sampler)
 		err = devices__publish(sampler->devices, snapshot);
 	if (!err)
 		err = tracks__publish(sampler->options.tracks, snapshot);
+	if (!err && sampler->options.policies)
+		err = policies__publish(sampler->options.policies, snapshot);
 	if (!err)
 		err = processes__publish(sampler->processes, now, seconds,
 					 devices__unknown_dma(sampler->devices),

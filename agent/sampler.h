@@ -10,6 +10,7 @@
 #include "agent/events.h"
 #include "agent/history.h"
 #include "agent/kernel_side.h"
+#include "agent/policies/policies.h"
 #include "agent/snapshot.h"
 #include "agent/tracks/tracks.h"
 
@@ -19,7 +20,8 @@ struct sampler_options {
 	struct board *board;
 	struct history *history;
 	struct events *events;
-	struct tracks *tracks; /* hears of devices' writes; served by sampler__hand_over */
+	struct policies *policies; /* whose states are published; may be NULL */
+	struct tracks *tracks;	   /* hears of devices' writes; served by sampler__hand_over */
 };
 
 struct sampler;

@@ -213,6 +213,27 @@ struct snapshot_rest {
 	uint64_t exited[DS_WRITERS];
 };
 
+enum policy_state {
+	POLICY_INACTIVE,
+	POLICY_PENDING,
+	POLICY_FIRING,
+	POLICY_RESOLVED,
+	POLICY_STATES
+};
+extern const char *const policy_state_names[POLICY_STATES];
+
+/* How many targets of a policy are in which state; agent/policies/policies.h. */
+struct snapshot_policy {
+	char name[64];
+	uint64_t states[POLICY_STATES];
+};
+
+/* How often an action of a policy came to what, since the agent's start. */
+struct snapshot_action {
+	char policy[64], action[16], result[16];
+	uint64_t count;
+};
+
 /*
  * The page cache that waits to be written back, by /proc/vmstat; pages. Beyond throttle_at, half
  * way between the two thresholds, writers are slowed down: mm/page-writeback.c,
@@ -254,6 +275,10 @@ struct snapshot {
 	struct snapshot_sensor sensors[DS_SENSOR_COUNT];
 	struct snapshot_track *tracks; /* by id */
 	size_t track_count;
+	struct snapshot_policy *policies;
+	size_t policy_count;
+	struct snapshot_action *actions; /* by policy, action, result */
+	size_t action_count;
 	const struct snapshot_tier *tiers;
 	size_t tier_count;
 	struct snapshot_limits limits;

@@ -32,6 +32,7 @@ struct api_context {
 	struct history *history;
 	struct events *events;
 	struct tracks *tracks;
+	struct policies *policies; /* NULL: there are none */
 	struct scrape *scrape;
 	const char *token; /* that allows changes; NULL: none is set */
 };

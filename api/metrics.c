@@ -343,6 +343,20 @@ const struct metric_row metric_table[] = {
 		.offset = offsetof(struct snapshot_track, bytes),
 	},
 	{
+		.name = "dirtyscope_policy_state",
+		.type = METRIC_GAUGE,
+		.labels = "policy, state",
+		.help = "Targets of a policy that are in a state",
+		.emit = metric__policies,
+	},
+	{
+		.name = "dirtyscope_policy_actions_total",
+		.type = METRIC_COUNTER,
+		.labels = "policy, action, result",
+		.help = "What actions of policies came to",
+		.emit = metric__policy_actions,
+	},
+	{
 		.name = "dirtyscope_http_requests_total",
 		.type = METRIC_COUNTER,
 		.labels = "code",

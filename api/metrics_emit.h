@@ -31,6 +31,9 @@ metric_emit metric__track_pages;
 /* offset: of a uint64_t in struct snapshot_track. */
 metric_emit metric__track;
 metric_emit metric__tracks;
+/* metrics_policies.c */
+metric_emit metric__policies;
+metric_emit metric__policy_actions;
 metric_emit metric__http_requests;
 metric_emit metric__http_connections;
 

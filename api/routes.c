@@ -10,6 +10,7 @@
 #include "api/json.h"
 #include "api/scrape.h"
 #include "api/views.h"
+#include "api/views_policies.h"
 #include "api/views_tracks.h"
 
 /* The file api/openapi.json, linked in. */
@@ -87,6 +88,12 @@ const struct route api_routes[] = {
 	 "forgets what was delivered up to {\"cursor\": N}"},
 	{"GET", "/api/v1/tracks/{id}/forecast", view__track_forecast, view_forecast_params, false,
 	 "what a pre-copy of its target would do"},
+	{"GET", "/api/v1/policies", view__policies, NULL, false,
+	 "policies, for what they are pending or firing, and what came of it"},
+	{"PUT", "/api/v1/policies", view__policies_put, NULL, false,
+	 "{\"policies\": [...]} in place of those that were put before, beside the directory's"},
+	{"POST", "/-/reload", view__reload, NULL, false,
+	 "reads the directory of policies again, all of it or nothing"},
 	{"GET", "/api/v1/openapi.json", answer_openapi, NULL, false, "this API, machine-readable"},
 	{},
 };
@@ -224,6 +231,11 @@ static bool may_change(const struct api_context *context, const struct route_cal
 	return false;
 }
 
+static bool takes_body(const char *method)
+{
+	return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
+}
+
 static void finish(int err, struct answer *answer)
 {
 	if (err == -ENOENT) {
@@ -263,7 +275,7 @@ void routes__answer(const struct api_context *context, const struct route_call *
 	request.argument = take_argument(request.route, path);
 	if (strcmp(request.route->method, "GET") != 0 && !may_change(context, call, answer))
 		return;
-	if (call->body_length && strcmp(request.route->method, "POST") != 0) {
+	if (call->body_length && !takes_body(request.route->method)) {
 		answer__error(answer, 400, "unexpected_body", "this path takes no body");
 		return;
 	}

@@ -8,7 +8,7 @@
 struct route {
 	/*
 	 * "GET" takes HEAD as well; NULL ends the table. All others change state, and need the
-	 * token, or root over a Unix socket; POST takes a body, a JSON object.
+	 * token, or root over a Unix socket; POST and PUT take a body, a JSON object.
 	 */
 	const char *method;
 	/*

@@ -195,6 +195,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 			    .history = options->history,
 			    .events = options->events,
 			    .tracks = options->tracks,
+			    .policies = options->policies,
 			    .token = server->token,
 			    .scrape = scrape__new(&server->counters)},
 		.connections = server->connections,

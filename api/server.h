@@ -20,6 +20,7 @@ struct api_options {
 	struct history *history;
 	struct events *events;
 	struct tracks *tracks;
+	struct policies *policies; /* NULL: there are none */
 	/* What must be presented for a change of state; NULL: only root on a Unix socket may.
 	 * Copied. */
 	const char *token;

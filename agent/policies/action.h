@@ -49,7 +49,7 @@ struct action_type {
 	const char *name, *help;
 	unsigned kinds; /* of targets, a bit each */
 	bool is_gated;	/* it changes the host: policies.allow has to name it */
-	bool keeps_on;	/* `again` is wanted */
+	bool undoes;	/* `end` is called when the agent ends, too: it has changed the host */
 	size_t settings_size;
 	const void *defaults; /* settings_size bytes; NULL: zeroes */
 	const struct member_row *rows;

@@ -212,5 +212,6 @@ const struct action_type action_limit = {
 	.rows = rows,
 	.check = check,
 	.begin = begin,
+	.undoes = true,
 	.end = end,
 };

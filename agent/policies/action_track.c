@@ -115,6 +115,7 @@ const struct action_type action_track = {
 	.defaults = &track_defaults,
 	.rows = track_rows,
 	.begin = track_begin,
+	.undoes = true,
 	.end = end,
 };
 
@@ -127,5 +128,6 @@ const struct action_type action_reclaim = {
 	.defaults = &reclaim_defaults,
 	.rows = reclaim_rows,
 	.begin = reclaim_begin,
+	.undoes = true,
 	.end = end,
 };

@@ -31,10 +31,6 @@ void report__add(struct report *report, const struct action_tag *tag, const char
 /* The same, and frees the tag; fits courier.h and runner.h. context: the report. */
 void report__done(void *context, void *tag, const char *result, const char *reason);
 
-struct snapshot_action {
-	char policy[64], action[16], result[16];
-	uint64_t count;
-};
 /* A new array, by policy, action, result, that the caller frees; NULL and 0: none, or no memory. */
 struct snapshot_action *report__list(struct report *report, size_t *count);
 

@@ -215,6 +215,24 @@ static inline void sample_add_sensors(struct snapshot *snapshot)
 }
 
 /* One of a process, one that has ended. */
+static inline void sample_add_policies(struct snapshot *snapshot)
+{
+	static const struct snapshot_policy policies[] = {
+		{"busy-writer", {4900, 2, 1, 3}},
+		{"mapping-leak", {7, 0, 0, 0}},
+	};
+	static const struct snapshot_action actions[] = {
+		{"busy-writer", "track", "started", 4},
+		{"busy-writer", "webhook", "delivered", 9},
+	};
+
+	snapshot->policies = arena__alloc(snapshot->arena, sizeof(policies));
+	snapshot->actions = arena__alloc(snapshot->arena, sizeof(actions));
+	memcpy(snapshot->policies, policies, sizeof(policies));
+	memcpy(snapshot->actions, actions, sizeof(actions));
+	snapshot->policy_count = snapshot->action_count = 2;
+}
+
 static inline void sample_add_tracks(struct snapshot *snapshot)
 {
 	struct snapshot_track *tracks = arena__alloc(snapshot->arena, 2 * sizeof(*tracks));
@@ -259,6 +277,7 @@ static inline struct snapshot *sample_snapshot(uint64_t sequence)
 	sample_add_flows(snapshot);
 	sample_add_sensors(snapshot);
 	sample_add_tracks(snapshot);
+	sample_add_policies(snapshot);
 	return snapshot;
 }
 

@@ -320,6 +320,7 @@ static void openapi_matches_routes(void **state)
 		json_t *get_it = json_object_get(json_object_get(paths, route->path),
 						 strcmp(route->method, "GET") == 0    ? "get"
 						 : strcmp(route->method, "POST") == 0 ? "post"
+						 : strcmp(route->method, "PUT") == 0  ? "put"
 										      : "delete");
 		json_t *parameters = json_object_get(get_it, "parameters"), *item;
 		size_t index, count = 0, wanted = 0;
@@ -392,6 +393,7 @@ static void answers_fit_openapi(void **state)
 		{"/api/v1/history", "/api/v1/history", 200},
 		{"/api/v1/events", "/api/v1/events", 200},
 		{"/api/v1/tracks", "/api/v1/tracks", 200},
+		{"/api/v1/policies", "/api/v1/policies", 200},
 		{"error", "/api/v1/nothing", 404},
 		{"error", "/api/v1/flows?pid=x", 400},
 	};

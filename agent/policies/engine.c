@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One look at a snapshot: conditions are worked out over whole columns of targets. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/log.h"
+#include "agent/policies/policies_private.h"
+
+#define MASKS_MAX (RULE_CONDITIONS_MAX + 1)
+
+/* ---- conditions over columns ---- */
+
+/* NAN compares false; it is not unequal to anything either. */
+static void compare(const struct condition *condition, const double *values, size_t count,
+		    uint8_t *mask)
+{
+	const double threshold = condition->threshold;
+
+#define EACH(expression)                     \
+	for (size_t i = 0; i < count; i++) { \
+		const double v = values[i];  \
+		mask[i] = (expression);      \
+	}
+	switch (condition->comparison) {
+	case IS_ABOVE:
+		EACH(v > threshold)
+		break;
+	case IS_AT_LEAST:
+		EACH(v >= threshold)
+		break;
+	case IS_BELOW:
+		EACH(v < threshold)
+		break;
+	case IS_AT_MOST:
+		EACH(v <= threshold)
+		break;
+	case IS_EQUAL:
+		EACH(v == threshold)
+		break;
+	case IS_NOT_EQUAL:
+		EACH((v < threshold) | (v > threshold))
+		break;
+	}
+#undef EACH
+}
+
+/* masks: the first gets the result, those behind it are free to use. */
+static void work_out(const struct policy *policy, size_t index, size_t count, uint8_t *masks,
+		     size_t stride)
+{
+	const struct condition *condition = &policy->rule->conditions[index];
+	const size_t end = index + condition->span;
+	uint8_t *next = masks + stride;
+
+	if (condition->type == CONDITION_COMPARE) {
+		compare(condition, policy->columns[index]->values, count, masks);
+		return;
+	}
+	memset(masks, condition->type == CONDITION_ALL, count);
+	for (size_t child = index + 1; child < end; child += policy->rule->conditions[child].span) {
+		work_out(policy, child, count, next, stride);
+		if (condition->type == CONDITION_ALL)
+			for (size_t i = 0; i < count; i++)
+				masks[i] &= next[i];
+		else
+			for (size_t i = 0; i < count; i++)
+				masks[i] |= next[i];
+	}
+}
+
+/* ---- conditions of one target ---- */
+
+static bool holds(const struct condition *condition, double value, double threshold)
+{
+	switch (condition->comparison) {
+	case IS_ABOVE:
+		return value > threshold;
+	case IS_AT_LEAST:
+		return value >= threshold;
+	case IS_BELOW:
+		return value < threshold;
+	case IS_AT_MOST:
+		return value <= threshold;
+	case IS_EQUAL:
+		return value == threshold;
+	case IS_NOT_EQUAL:
+		return value < threshold || value > threshold;
+	}
+	return false;
+}
+
+/* Whether it is not clear yet: `clear` in the place of thresholds. */
+static bool is_still(const struct policy *policy, size_t index, size_t slot)
+{
+	const struct condition *condition = &policy->rule->conditions[index];
+	const size_t end = index + condition->span;
+	const bool all = condition->type == CONDITION_ALL;
+
+	if (condition->type == CONDITION_COMPARE)
+		return holds(condition, policy->columns[index]->values[slot], condition->clear);
+	for (size_t child = index + 1; child < end; child += policy->rule->conditions[child].span)
+		if (is_still(policy, child, slot) != all)
+			return !all;
+	return all;
+}
+
+/* The number that an alert is about: of the first comparison that holds, or of the first. */
+static double value_of(const struct policy *policy, size_t slot)
+{
+	double first = NAN;
+
+	for (size_t i = 0; i < policy->rule->condition_count; i++) {
+		const struct condition *condition = &policy->rule->conditions[i];
+		double value;
+
+		if (condition->type != CONDITION_COMPARE)
+			continue;
+		value = policy->columns[i]->values[slot];
+		if (holds(condition, value, condition->threshold))
+			return value;
+		if (isnan(first))
+			first = value;
+	}
+	return first;
+}
+
+/* ---- selectors ---- */
+
+static void select_slot(struct policy *policy, size_t slot)
+{
+	const struct target_view view = roster__view(policy->roster, slot);
+	bool matches = view.item;
+
+	for (size_t i = 0; matches && i < policy->rule->selector_count; i++)
+		matches = selector__matches(policy->rule->selectors[i], &view);
+	policy->selected[slot] = matches;
+}
+
+static int choose(struct policy *policy)
+{
+	struct roster *roster = policy->roster;
+
+	if (policy->selected_capacity != roster->capacity) {
+		uint8_t *selected = realloc(policy->selected, roster->capacity + 1);
+
+		if (!selected)
+			return -ENOMEM;
+		policy->selected = selected;
+		memset(selected, 0, roster->capacity);
+	} else if (policy->fixed) {
+		for (size_t i = 0; i < roster->changed_count; i++)
+			select_slot(policy, roster->changed[i]);
+		return 0;
+	}
+	policy->selected_capacity = roster->capacity;
+	for (size_t i = 0; i < roster->count; i++)
+		select_slot(policy, i);
+	return 0;
+}
+
+/* ---- the look ---- */
+
+/* Calls instance__see for the slots whose byte is set; eight at a time are skipped. */
+static void see_all(struct policies *policies, struct policy *policy, const uint8_t *mask,
+		    size_t count, double now)
+{
+	for (size_t i = 0; i < count;) {
+		uint64_t eight = 1;
+
+		if (i + sizeof(eight) <= count)
+			memcpy(&eight, mask + i, sizeof(eight));
+		if (!eight) {
+			i += sizeof(eight);
+			continue;
+		}
+		if (mask[i])
+			instance__see(policies, policy, (uint32_t)i, value_of(policy, i), now);
+		i++;
+	}
+}
+
+static void look_at(struct policies *policies, struct policy *policy, double now)
+{
+	const struct roster *roster = policy->roster;
+	const size_t count = roster->count;
+	uint8_t *mask = policies->scratch;
+	struct instance *instance, *next;
+
+	if (choose(policy))
+		return;
+	work_out(policy, 0, count, mask, roster->capacity);
+	policy->chosen = 0;
+	for (size_t i = 0; i < count; i++) {
+		policy->chosen += policy->selected[i] && roster->slots[i].item;
+		mask[i] &= policy->selected[i];
+	}
+	HASH_ITER (hh, policy->instances, instance, next) {
+		const uint32_t slot = instance->slot;
+		const bool there = roster->slots[slot].item && policy->selected[slot];
+		const bool on = there && mask[slot];
+
+		/* Looked at here; see_all() is for the others. */
+		mask[slot] = 0;
+		instance__step(policies, policy, instance, on,
+			       on || (there && is_still(policy, 0, slot)), value_of(policy, slot),
+			       now);
+	}
+	see_all(policies, policy, mask, count, now);
+}
+
+static int make_room(struct policies *policies)
+{
+	size_t most = 64;
+
+	for (int kind = 0; kind < TARGET_KINDS; kind++)
+		if (policies->rosters[kind] && policies->rosters[kind]->capacity > most)
+			most = policies->rosters[kind]->capacity;
+	if (policies->scratch_size < most * MASKS_MAX) {
+		free(policies->scratch);
+		policies->scratch = malloc(most * MASKS_MAX);
+		policies->scratch_size = policies->scratch ? most * MASKS_MAX : 0;
+	}
+	return policies->scratch ? 0 : -ENOMEM;
+}
+
+void engine__evaluate(struct policies *policies, struct snapshot *snapshot, double now)
+{
+	int err = 0;
+
+	for (int kind = 0; kind < TARGET_KINDS; kind++)
+		if (policies->rosters[kind] &&
+		    roster__update(policies->rosters[kind], snapshot, policies->follows, now))
+			err = -ENOMEM;
+	/* The slots point into it from now on. */
+	snapshot__put(policies->snapshot);
+	policies->snapshot = snapshot__get(snapshot);
+	if (err || make_room(policies)) {
+		log_error("policies not looked at in an interval", "error=ENOMEM");
+		return;
+	}
+	for (size_t i = 0; i < policies->count; i++)
+		look_at(policies, &policies->list[i], now);
+}
