@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/check.h"
 #include "agent/config.h"
 #include "agent/status.h"
 #include "agent/version.h"
@@ -19,7 +20,6 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit status */
 };
 
-static int check(int argc, char **argv);
 static int metrics(int argc, char **argv);
 static int help(int argc, char **argv);
 
@@ -34,8 +34,9 @@ static const struct command commands[] = {
 	{"sensors", "what is watched, how well, and why not more", commands__list},
 	{"tracks", "precise sessions on processes, cgroups and devices", commands__list},
 	{"track", "start, read and end one: exactly which pages", track__main},
+	{"policies", "rules over the numbers, and for what they fire", commands__list},
 	{"events", "what happened to the agent, its sensors and the devices", commands__list},
-	{"check", "validate a configuration file", check},
+	{"check", "validate files of configuration or policies", check__main},
 	{"metrics", "list the metrics of /metrics, as Markdown", metrics},
 	{"help", "show this help, or that of a command", help},
 };
@@ -120,39 +121,6 @@ static const struct option_row help_rows[] = {
 	 "show this help", NULL},
 	{0},
 };
-
-static int check_help(void)
-{
-	struct text out = {0};
-
-	text__puts(&out, "usage: dirtyscope check FILE\n\n"
-			 "Validates a configuration file for `dirtyscope agent --config`.\n\n");
-	options__help(help_rows, &out);
-	text__puts(&out, "\nA file may set:\n");
-	options__help(agent_file_options, &out);
-	return print(&out);
-}
-
-static int check(int argc, char **argv)
-{
-	struct help_options given = {0};
-	struct option_error error;
-	const char *path;
-	struct text out = {0};
-	int count = options__parse(help_rows, argc, argv, &given, &path, 1, &error);
-
-	if (count < 0)
-		return output__fail(STATUS_USAGE, "%s", error.message);
-	if (given.help)
-		return check_help();
-	if (count == 0)
-		return output__fail(STATUS_USAGE, "which file? see dirtyscope check --help");
-	if (agent_config__check_file(path, &error))
-		return output__fail(STATUS_USAGE, "%s", error.message);
-	text__terminal(&out, path);
-	text__puts(&out, ": ok\n");
-	return print(&out);
-}
 
 static int metrics(int argc, char **argv)
 {

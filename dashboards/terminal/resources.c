@@ -178,10 +178,28 @@ static const struct column track_columns[] = {
 static const struct column event_columns[] = {
 	{"id", "ID", COLUMN_TEXT, "id", 0, false, "number since the agent's start"},
 	{"time", "TIME", COLUMN_TIME, "time", 0, false, "when"},
-	{"type", "TYPE", COLUMN_TEXT, "type", 0, false, "agent, sensor, device or track"},
+	{"type", "TYPE", COLUMN_TEXT, "type", 0, false,
+	 "agent, sensor, device, track, policy or action"},
 	{"severity", "SEVERITY", COLUMN_STATE, "severity", 0, false, "info, warning or error"},
 	{"subject", "SUBJECT", COLUMN_TEXT, "subject", 32, false, "what it is about"},
 	{"message", "MESSAGE", COLUMN_TEXT, "message", 0, false, "one sentence"},
+	{0},
+};
+
+static const struct column policy_columns[] = {
+	{"name", "POLICY", COLUMN_TEXT, "name", 0, false, "name"},
+	{"for_each", "FOR_EACH", COLUMN_TEXT, "for_each", 0, false, "what its targets are"},
+	{"severity", "SEVERITY", COLUMN_STATE, "severity", 0, false, "info, warning or error"},
+	{"inactive", "INACTIVE", COLUMN_COUNT, "states.inactive", 0, false,
+	 "targets for which it does not hold"},
+	{"pending", "PENDING", COLUMN_COUNT, "states.pending", 0, false,
+	 "targets for which it holds, not for long enough yet"},
+	{"firing", "FIRING", COLUMN_COUNT, "states.firing", 0, false, "targets for which it fires"},
+	{"resolved", "RESOLVED", COLUMN_COUNT, "states.resolved", 0, false,
+	 "targets for which it fired a short while ago"},
+	{"dry_run", "DRY_RUN", COLUMN_TEXT, "dry_run", 0, false, "its actions are not done"},
+	{"source", "SOURCE", COLUMN_TEXT, "source", 60, false, "its file, or api"},
+	{"summary", "SUMMARY", COLUMN_TEXT, "summary", 0, false, "what it says, as a template"},
 	{0},
 };
 
@@ -233,6 +251,11 @@ static const struct resource resources[] = {
 	 "working_set,memory",
 	 NULL, "precise sessions: which pages",
 	 "dirtyscope track --help tells how to start and read one.", NULL},
+	{"policies", "/api/v1/policies", 0, 0, policy_columns,
+	 "name,for_each,severity,inactive,pending,firing,resolved,dry_run,source",
+	 "name,for_each,severity,inactive,pending,firing,resolved,dry_run,source,summary", NULL,
+	 "rules over the numbers, and for what they fire",
+	 "--json shows the targets, and what actions came to.", NULL},
 	{"events", "/api/v1/events", TAKES_LIMIT | TAKES_AFTER, EVENTS, event_columns,
 	 "id,time,severity,type,subject,message", NULL, NULL,
 	 "what happened to the agent, its sensors and the devices",

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/config.h"
+#include "agent/policies/rule.h"
+#include "agent/status.h"
+#include "agent/yaml_tree.h"
+#include "dashboards/terminal/output.h"
+
+#define FILES_MAX 64
+
+struct check_options {
+	bool help;
+	const char *config;
+};
+
+static const struct option_row rows[] = {
+	{"help", 'h', OPTION_FLAG, offsetof(struct check_options, help), 0, 0, NULL,
+	 "show this help", NULL},
+	{"config", 'c', OPTION_STRING, offsetof(struct check_options, config), 0, 0, "FILE",
+	 "the configuration that policies are meant for: what it allows, and what it names", NULL},
+	{0},
+};
+
+static int print(struct text *out)
+{
+	int status = output__status(output__write(out));
+
+	text__free(out);
+	return status;
+}
+
+static int show_help(void)
+{
+	struct text out = {0};
+
+	text__puts(&out, "usage: dirtyscope check [--config FILE] FILE|DIRECTORY...\n\n"
+			 "Validates configuration files for `dirtyscope agent --config`, and files "
+			 "or directories of\npolicies: those have `policies:` at their top. Exit "
+			 "status 2 where one is wrong.\n\n");
+	options__help(rows, &out);
+	text__puts(&out, "\nA configuration may set:\n");
+	options__help(agent_file_options, &out);
+	return print(&out);
+}
+
+/* What is not readable as YAML is told of as a configuration is. */
+static bool has_policies(const char *path)
+{
+	struct yaml_places *places;
+	char message[64];
+	struct stat info;
+	json_t *tree;
+	bool has;
+
+	if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+		return true;
+	if (yaml_tree__read(path, &tree, &places, message, sizeof(message)))
+		return false;
+	has = json_object_get(tree, "policies");
+	json_decref(tree);
+	yaml_places__free(places);
+	return has;
+}
+
+static int check_policies(const char *path, const struct agent_config *config,
+			  struct option_error *error)
+{
+	const struct rule_world world = {config};
+	struct rule_set *set = rule_set__new();
+	struct stat info;
+	bool directory = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+	int err = -ENOMEM;
+
+	if (set && directory)
+		err = rule_set__add_directory(set, path, &world, error->message,
+					      sizeof(error->message));
+	else if (set)
+		err = rule_set__add_file(set, path, &world, error->message, sizeof(error->message));
+	else
+		snprintf(error->message, sizeof(error->message), "out of memory");
+	rule_set__free(set);
+	return err;
+}
+
+static int check_all(const char *const *paths, int count, const struct agent_config *config)
+{
+	struct option_error error = {""};
+	int status = STATUS_DONE;
+
+	for (int i = 0; i < count; i++) {
+		struct text out = {0};
+		int err = has_policies(paths[i]) ? check_policies(paths[i], config, &error)
+						 : agent_config__check_file(paths[i], &error);
+
+		if (err) {
+			status = output__fail(STATUS_USAGE, "%s", error.message);
+			continue;
+		}
+		text__terminal(&out, paths[i]);
+		text__puts(&out, ": ok\n");
+		if (print(&out) != STATUS_DONE)
+			return STATUS_FAILED;
+	}
+	return status;
+}
+
+int check__main(int argc, char **argv)
+{
+	struct check_options given = {0};
+	struct agent_config config = {0};
+	struct option_error error;
+	const char *paths[FILES_MAX];
+	int status, count = options__parse(rows, argc, argv, &given, paths, FILES_MAX, &error);
+
+	if (count < 0)
+		return output__fail(STATUS_USAGE, "%s", error.message);
+	if (given.help)
+		return show_help();
+	if (count == 0)
+		return output__fail(STATUS_USAGE, "which file? see dirtyscope check --help");
+	if (given.config &&
+	    agent_config__load(&config, 3,
+			       (char *[]){argv[0], "--config", (char *)given.config, NULL},
+			       &error)) {
+		agent_config__free(&config);
+		return output__fail(STATUS_USAGE, "%s", error.message);
+	}
+	status = check_all(paths, count, given.config ? &config : NULL);
+	agent_config__free(&config);
+	return status;
+}
