@@ -71,7 +71,7 @@ help:
 
 PACKAGES := gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
-TEST_PACKAGES := libcmocka-dev clang-format clang-tidy prometheus python3 python3-jsonschema \
+TEST_PACKAGES := libcmocka-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema \
             iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
             qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
 BENCH_PACKAGES := fio bpftrace wrk prometheus-node-exporter
