@@ -49,7 +49,7 @@ def crosses():
 @suite.test("the pages of a policy's track are right, whoever reads them")
 def pages_are_right():
     with Writer("private", 2048) as writer, \
-            Ruled(rule("[{track: {every: 200ms}}]", threshold=100, clear=0, pid=writer.pid).replace(
+            Ruled(rule("[{track: {every: 200ms}}]", threshold=1, clear=1, pid=writer.pid).replace(
                 "rates.cpu", "written.cpu")) as ruled:
         writer.do("write", 1, 1000)  # touches them all for the first time
         track = eventually("a track", lambda: ruled.agent.json("/api/v1/tracks")["tracks"])[0]
