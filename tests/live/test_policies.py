@@ -48,10 +48,8 @@ def crosses():
 
 @suite.test("the pages of a policy's track are right, whoever reads them")
 def pages_are_right():
-    with Writer("private", 2048) as writer, \
-            Ruled(rule("[{track: {every: 200ms}}]", threshold=1, clear=1, pid=writer.pid).replace(
-                "rates.cpu", "written.cpu")) as ruled:
-        writer.do("write", 1, 1000)  # touches them all for the first time
+    text = rule("[{track: {every: 200ms}}]", threshold=1, clear=1).replace("rates.cpu", "written.cpu")
+    with Ruled(text.replace("comm ^= python", "comm = writer")) as ruled, Writer("private", 2048) as writer:
         track = eventually("a track", lambda: ruled.agent.json("/api/v1/tracks")["tracks"])[0]
         consumer = Track.__new__(Track)
         consumer.agent, consumer.id = ruled.agent, track["id"]
