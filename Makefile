@@ -205,10 +205,12 @@ run: deps
 install: $(B)/dirtyscope
 	install -D -m 0755 $(B)/dirtyscope $(DESTDIR)$(prefix)/bin/dirtyscope
 	install -D -m 0644 README.md $(DESTDIR)$(prefix)/share/doc/dirtyscope/README.md
+	install -d $(DESTDIR)$(prefix)/share/dirtyscope/policies.d
+	install -m 0644 agent/policies/shipped/*.yaml $(DESTDIR)$(prefix)/share/dirtyscope/policies.d
 	install -D -m 0644 LICENSE $(DESTDIR)$(prefix)/share/doc/dirtyscope/LICENSE
 
 uninstall:
-	rm -rf $(DESTDIR)$(prefix)/bin/dirtyscope $(DESTDIR)$(prefix)/share/doc/dirtyscope
+	rm -rf $(DESTDIR)$(prefix)/bin/dirtyscope $(DESTDIR)$(prefix)/share/doc/dirtyscope $(DESTDIR)$(prefix)/share/dirtyscope
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 

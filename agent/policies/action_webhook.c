@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@
 #define REPEAT 60.0 /* seconds; Prometheus does the same, within an Alertmanager's 5 minutes */
 #define GRACE 4	    /* repeats that may get lost before an Alertmanager takes it for resolved */
 
-enum format { FORMAT_ALERTMANAGER, FORMAT_JSON };
+enum format { FORMAT_AUTO, FORMAT_ALERTMANAGER, FORMAT_JSON };
 
 struct webhook_settings {
 	const char *to; /* NULL: all that are configured */
@@ -22,8 +23,8 @@ struct webhook_settings {
 	double repeat; /* seconds; below 0: by the format */
 };
 
-static const struct webhook_settings defaults = {.format = FORMAT_JSON, .repeat = -1};
-static const char *const formats[] = {"alertmanager", "json", NULL};
+static const struct webhook_settings defaults = {.format = FORMAT_AUTO, .repeat = -1};
+static const char *const formats[] = {"auto", "alertmanager", "json", NULL};
 
 #define AT(member) offsetof(struct webhook_settings, member)
 static const struct member_row rows[] = {
@@ -47,11 +48,27 @@ static int check(const void *settings, const struct rule *rule, const struct rul
 	return 0;
 }
 
-static double repeat_of(const struct webhook_settings *settings)
+/* By where it goes: an Alertmanager takes alerts at one path, whatever stands before it. */
+static enum format format_of(const struct action_call *call, const char *name)
+{
+	static const char path[] = "/api/v2/alerts";
+	const struct webhook_settings *settings = call->action->settings;
+	const char *url = config__named(&call->services->config->policies_webhook, name);
+	const size_t length = url ? strlen(url) : 0;
+
+	if (settings->format != FORMAT_AUTO)
+		return settings->format;
+	return length >= sizeof(path) - 1 && strcmp(url + length - (sizeof(path) - 1), path) == 0
+		       ? FORMAT_ALERTMANAGER
+		       : FORMAT_JSON;
+}
+
+/* Seconds; 0: what fires is said once. */
+static double repeat_of(const struct webhook_settings *settings, enum format format)
 {
 	if (settings->repeat >= 0)
 		return settings->repeat;
-	return settings->format == FORMAT_ALERTMANAGER ? REPEAT : 0;
+	return format == FORMAT_ALERTMANAGER ? REPEAT : 0;
 }
 
 /* ---- messages ---- */
@@ -139,6 +156,7 @@ static void put_json(struct text *out, const struct action_call *call, bool reso
 /* Labels say which alert it is, so nothing may be in them that changes while it fires. */
 static void put_alert(struct text *out, const struct action_call *call, bool resolved)
 {
+	const double repeat = repeat_of(call->action->settings, FORMAT_ALERTMANAGER);
 	struct timespec ends = call->resolved;
 	struct text value = {0};
 
@@ -162,9 +180,9 @@ static void put_alert(struct text *out, const struct action_call *call, bool res
 	text__putc(out, ',');
 	if (!resolved) {
 		clock_gettime(CLOCK_REALTIME, &ends);
-		ends.tv_sec += (time_t)(GRACE * repeat_of(call->action->settings));
+		ends.tv_sec += (time_t)(GRACE * repeat);
 	}
-	if (resolved || repeat_of(call->action->settings) > 0) {
+	if (resolved || repeat > 0) {
 		put_time(out, "endsAt", &ends);
 		text__putc(out, ',');
 	}
@@ -175,12 +193,11 @@ static void put_alert(struct text *out, const struct action_call *call, bool res
 
 static void send_to(const struct action_call *call, const char *name, bool resolved)
 {
-	const struct webhook_settings *settings = call->action->settings;
 	struct action_tag *tag = action__tag(call);
 	struct text body = {0};
 	int err;
 
-	if (settings->format == FORMAT_ALERTMANAGER)
+	if (format_of(call, name) == FORMAT_ALERTMANAGER)
 		put_alert(&body, call, resolved);
 	else
 		put_json(&body, call, resolved);
@@ -197,44 +214,42 @@ static void send_to(const struct action_call *call, const char *name, bool resol
 	}
 }
 
-static void send(const struct action_call *call, bool resolved)
+/* To one that is set, or to all; of these, when `again`, those alone that want to hear it again. */
+static void send(const struct action_call *call, bool again, bool resolved)
 {
 	const struct webhook_settings *settings = call->action->settings;
 	const struct option_list *all = &call->services->config->policies_webhook;
 	char name[64];
 
-	*call->handle = (uint64_t)(call->now * 1000);
-	if (settings->to) {
-		send_to(call, settings->to, resolved);
-		return;
-	}
 	for (size_t i = 0; i < all->count; i++) {
-		size_t length = strcspn(all->values[i], "=");
-
-		if (length >= sizeof(name))
-			continue;
-		memcpy(name, all->values[i], length);
-		name[length] = '\0';
-		send_to(call, name, resolved);
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(all->values[i], "="),
+			 all->values[i]);
+		if ((!settings->to || strcmp(settings->to, name) == 0) &&
+		    (!again || repeat_of(settings, format_of(call, name)) > 0))
+			send_to(call, name, resolved);
 	}
+	*call->handle = (uint64_t)(call->now * 1000);
 }
 
 static void begin(const struct action_call *call)
 {
-	send(call, false);
+	if (!call->services->config->policies_webhook.count)
+		action__report(call, "skipped", "info", "no receiver is configured");
+	send(call, false, false);
 }
 
 static void again(const struct action_call *call)
 {
-	const double repeat = repeat_of(call->action->settings);
+	const struct webhook_settings *settings = call->action->settings;
+	const double repeat = settings->repeat >= 0 ? settings->repeat : REPEAT;
 
 	if (repeat > 0 && call->now - (double)*call->handle / 1000 >= repeat)
-		send(call, false);
+		send(call, true, false);
 }
 
 static void end(const struct action_call *call)
 {
-	send(call, true);
+	send(call, false, true);
 }
 
 const struct action_type action_webhook = {

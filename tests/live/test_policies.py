@@ -202,7 +202,8 @@ def bad_start():
 # ---- webhooks ----
 
 def hooked(receiver, pid, then="[{webhook: {to: ops}}]", *options):
-    return Ruled(rule(then, pid=pid), "--policies.webhook", f"ops={receiver}", "--policies.webhook-timeout", "1", *options)
+    return Ruled(rule(then, pid=pid), "--policies.webhook", f"ops={receiver}", "--policies.webhook-timeout", "1", *options,
+                 interval=0.5)
 
 
 @suite.test("webhook: a JSON message when it fires and when it is resolved")
@@ -266,14 +267,14 @@ def alertmanager():
             return json.loads(got.stdout) if got.stdout.startswith("[") else None
         eventually("it answers", lambda: alerts() is not None, 20)
         with Restless() as busy, hooked(f"http://127.0.0.1:{port}/api/v2/alerts", busy.pid,
-                                        "[{webhook: {to: ops, format: alertmanager, repeat: 1s}}]") as ruled:
+                                        "[{webhook: {repeat: 2s}}]") as ruled:
             busy.write(400)
             alert = eventually("the alert", alerts, 15)[0]
             labels = alert["labels"]
             equal((labels["alertname"], labels["severity"], labels["kind"], alert["status"]["state"]),
                   ("rule", "warning", "process", "active"), "labels")
             true(str(busy.pid) in labels["target"] and "pages/s" in alert["annotations"]["summary"], f"{alert}")
-            eventually("it is said again", lambda: ruled.results().get(("webhook", "delivered"), 0) >= 3)
+            eventually("it is said again", lambda: ruled.results().get(("webhook", "delivered"), 0) >= 3, 20)
             equal(len(alerts()), 1, "still one alert")
             busy.write(0)
             eventually("it is gone once resolved", lambda: alerts() == [], 15)
