@@ -228,21 +228,40 @@ static double next_due(struct follows *follows)
 	return next ? next->due : 1e300;
 }
 
+static void finish_ended(struct follows *follows)
+{
+	struct follow *next;
+
+	for (struct follow *ended = take_ended(follows); ended; ended = next) {
+		next = ended->next;
+		finish(follows, ended);
+	}
+}
+
+/* Where it is not yet told to stop, being told wakes it from the poll that comes next. */
+static bool is_over(struct follows *follows)
+{
+	bool over;
+
+	pthread_mutex_lock(&follows->lock);
+	over = follows->stop && !follows->list;
+	pthread_mutex_unlock(&follows->lock);
+	return over;
+}
+
 static void *run(void *argument)
 {
 	struct follows *follows = argument;
 	struct pollfd wake = {.fd = follows->wake, .events = POLLIN};
-	bool stop = false;
 
-	while (!stop) {
+	for (;;) {
 		struct follow *follow;
 		eventfd_t ignored;
 		double left;
 
-		for (struct follow *ended = take_ended(follows), *next; ended; ended = next) {
-			next = ended->next;
-			finish(follows, ended);
-		}
+		finish_ended(follows);
+		if (is_over(follows))
+			return NULL;
 		follow = first_due(follows, now());
 		if (follow)
 			work_on(follows, follow);
@@ -251,11 +270,7 @@ static void *run(void *argument)
 			left = 3600;
 		if (poll(&wake, 1, left > 0 ? (int)(left * 1000) + 1 : 0) > 0)
 			eventfd_read(follows->wake, &ignored);
-		pthread_mutex_lock(&follows->lock);
-		stop = follows->stop && !follows->list;
-		pthread_mutex_unlock(&follows->lock);
 	}
-	return NULL;
 }
 
 /* ---- for everybody ---- */

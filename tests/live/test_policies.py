@@ -86,6 +86,15 @@ def target_ends():
         true("it is gone" in ruled.events("policy")[-1]["message"], ruled.events("policy")[-1]["message"])
 
 
+@suite.test("an agent that keeps tracks for policies ends at once")
+def ends():
+    for _ in range(3):
+        with Restless() as busy, Ruled(rule("[{track: {every: 300ms}}]", pid=busy.pid)) as ruled:
+            busy.write(400)
+            eventually("a track", lambda: ruled.agent.json("/api/v1/tracks")["tracks"])
+            equal(ruled.agent.stop(), 0, "exit status")
+
+
 @suite.test("max_active holds the others back")
 def at_most():
     with Restless() as one, Restless() as two, Ruled(rule("[log]", more="max_active: 1")) as ruled:
