@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "agent/cgroup.h"
@@ -33,6 +34,7 @@ struct limits {
 	struct limit_entry *entries;
 	struct claim *claims;
 	uint64_t next_id;
+	int lock; /* held while this agent is the one that has limits; below 0: it is not */
 };
 
 /* ---- io.max ---- */
@@ -224,6 +226,30 @@ static int restore(const struct limits *limits, const struct limit_entry *entry,
 	return err ? err : write_limit(limits, entry->cgroup, entry->disk, &entry->before);
 }
 
+/*
+ * Two agents with one file would lift each other's limits as those of a crash. The lock goes with
+ * the agent, however it ends.
+ */
+static int take_lock(struct limits *limits)
+{
+	char path[PATH_MAX];
+	int err;
+
+	if (limits->lock >= 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s.lock", limits->state);
+	limits_state__make_directory(limits->state);
+	limits->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (limits->lock < 0)
+		return -errno;
+	if (flock(limits->lock, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	err = -errno;
+	close(limits->lock);
+	limits->lock = -1;
+	return err;
+}
+
 /* ---- for everybody ---- */
 
 struct limits *limits__new(const char *sysfs, const char *state, struct events *events)
@@ -232,7 +258,8 @@ struct limits *limits__new(const char *sysfs, const char *state, struct events *
 
 	if (!limits)
 		return NULL;
-	*limits = (struct limits){.sysfs = sysfs, .state = state, .events = events, .next_id = 1};
+	*limits = (struct limits){
+		.sysfs = sysfs, .state = state, .events = events, .next_id = 1, .lock = -1};
 	return limits;
 }
 
@@ -241,6 +268,16 @@ void limits__recover(struct limits *limits)
 	struct limit_entry *left = NULL, *next;
 	bool kept = false;
 	int err = limits_state__read(limits->state, &left);
+
+	if (left && take_lock(limits)) {
+		log_info("limits of another agent, which is alive, are left alone", "file=%s",
+			 limits->state);
+		while ((next = left)) {
+			left = next->next;
+			free(next);
+		}
+		return;
+	}
 
 	if (err && err != -ENOENT)
 		log_error("limits of an earlier run cannot be read; look at io.max",
@@ -278,6 +315,14 @@ uint64_t limits__claim(struct limits *limits, const char *cgroup, const char *di
 	    strlen(disk) >= sizeof(entry->disk) || !cgroup__is_path(cgroup)) {
 		free(claim);
 		snprintf(why, size, "the cgroup's path is too long, or no path");
+		return 0;
+	}
+	err = take_lock(limits);
+	if (err) {
+		free(claim);
+		snprintf(why, size, "%s.lock: %s", limits->state,
+			 err == -EWOULDBLOCK ? "another agent has it, and limits of its own"
+					     : strerror(-err));
 		return 0;
 	}
 	if (is_new) {
@@ -377,5 +422,7 @@ void limits__free(struct limits *limits)
 	}
 	while (limits->entries)
 		drop_entry(limits, limits->entries);
+	if (limits->lock >= 0)
+		close(limits->lock);
 	free(limits);
 }

@@ -105,7 +105,7 @@ static int write_whole(const char *path, const char *text)
 	return err;
 }
 
-static void make_directory(const char *path)
+void limits_state__make_directory(const char *path)
 {
 	char directory[PATH_MAX];
 	char *slash;
@@ -137,7 +137,7 @@ int limits_state__write(const char *path, const struct limit_entry *entries)
 	json_decref(document);
 	if (!text)
 		return -ENOMEM;
-	make_directory(path);
+	limits_state__make_directory(path);
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	err = write_whole(fresh, text);
 	free(text);

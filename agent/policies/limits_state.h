@@ -13,6 +13,8 @@ struct limit_entry {
 
 /* A new list for free(), one by one. -ENOENT: there is no file; -EBADMSG: it is not one of ours. */
 int limits_state__read(const char *path, struct limit_entry **entries);
+/* The directory that the file is in, where only that is missing. */
+void limits_state__make_directory(const char *path);
 /* Durable when it returns 0; without entries the file is removed. Its directory is made. */
 int limits_state__write(const char *path, const struct limit_entry *entries);
 
