@@ -266,10 +266,10 @@ struct limits *limits__new(const char *sysfs, const char *state, struct events *
 void limits__recover(struct limits *limits)
 {
 	struct limit_entry *left = NULL, *next;
-	bool kept = false;
 	int err = limits_state__read(limits->state, &left);
+	const bool any = left;
 
-	if (left && take_lock(limits)) {
+	if (any && take_lock(limits)) {
 		log_info("limits of another agent, which is alive, are left alone", "file=%s",
 			 limits->state);
 		while ((next = left)) {
@@ -278,7 +278,6 @@ void limits__recover(struct limits *limits)
 		}
 		return;
 	}
-
 	if (err && err != -ENOENT)
 		log_error("limits of an earlier run cannot be read; look at io.max",
 			  "file=%s error=%s", limits->state, strerrorname_np(-err));
@@ -294,12 +293,11 @@ void limits__recover(struct limits *limits)
 			/* It is tried again at the next start, or when it is claimed here. */
 			entry->next = limits->entries;
 			limits->entries = entry;
-			kept = true;
 		} else {
 			free(entry);
 		}
 	}
-	if (kept || left)
+	if (any)
 		save(limits);
 }
 
