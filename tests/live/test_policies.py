@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from harness import BINARY, Agent, Suite, equal, eventually, require_root, run, scratch, true, within
-from rules import Receiver, Restless, Ruled, rule
+from rules import NAME, Receiver, Restless, Ruled, rule
 from tracking import Track, Writer, chosen, pages_of, same
 
 suite = Suite()
@@ -26,7 +26,7 @@ def crosses():
         equal([track["target"] for track in tracks], [{"pid": busy.pid}], "tracks")
         instance = ruled.instance()
         within(instance["value"], 2000, 40000, "value")
-        true(f"python3 ({busy.pid}) writes" in instance["summary"] or "python" in instance["summary"], instance["summary"])
+        true(f"{NAME} ({busy.pid}) writes" in instance["summary"], instance["summary"])
         busy.write(0)
         ruled.state_is("resolved")
         eventually("the track has ended", lambda: not [
@@ -49,7 +49,7 @@ def crosses():
 @suite.test("the pages of a policy's track are right, whoever reads them")
 def pages_are_right():
     text = rule("[{track: {every: 200ms}}]", threshold=1, clear=1).replace("rates.cpu", "written.cpu")
-    with Ruled(text.replace("comm ^= python", "comm = writer")) as ruled, Writer("private", 2048) as writer:
+    with Ruled(text.replace(f"comm = {NAME}", "comm = writer")) as ruled, Writer("private", 2048) as writer:
         track = eventually("a track", lambda: ruled.agent.json("/api/v1/tracks")["tracks"])[0]
         consumer = Track.__new__(Track)
         consumer.agent, consumer.id = ruled.agent, track["id"]
