@@ -2,13 +2,17 @@
 #include "agent/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "agent/config.h"
+#include "agent/files.h"
 #include "agent/policies/rule.h"
 #include "agent/status.h"
+#include "agent/yaml_source.h"
 #include "agent/yaml_tree.h"
 #include "dashboards/terminal/output.h"
 
@@ -49,7 +53,26 @@ static int show_help(void)
 	return print(&out);
 }
 
-/* What is not readable as YAML is told of as a configuration is. */
+/* By its text: it could not be read as YAML, and that is to be told as of what it was meant to be.
+ */
+static bool looks_like_policies(const char *path)
+{
+	static const char name[] = "policies:";
+	const char *line;
+	char *text;
+	size_t length;
+	bool found = false;
+
+	if (files__read_all(AT_FDCWD, path, YAML_FILE_MAX, &text, &length))
+		return false;
+	for (line = text; line && !found; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		found = strncmp(line, name, sizeof(name) - 1) == 0;
+	}
+	free(text);
+	return found;
+}
+
 static bool has_policies(const char *path)
 {
 	struct yaml_places *places;
@@ -61,7 +84,7 @@ static bool has_policies(const char *path)
 	if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
 		return true;
 	if (yaml_tree__read(path, &tree, &places, message, sizeof(message)))
-		return false;
+		return looks_like_policies(path);
 	has = json_object_get(tree, "policies");
 	json_decref(tree);
 	yaml_places__free(places);

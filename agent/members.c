@@ -90,7 +90,8 @@ static int read_list(json_t *value, const struct member_row *row, const char *pa
 {
 	if (!json_is_array(value) || json_array_size(value) < row->min ||
 	    json_array_size(value) > row->max)
-		return member_error__set(error, path, "is not a list of %" PRIu64 " to %" PRIu64,
+		return member_error__set(error, path,
+					 "is not a list of %" PRIu64 " to %" PRIu64 " items",
 					 row->min, row->max);
 	*list = value;
 	return 0;

@@ -150,6 +150,7 @@ static void fire(struct policies *policies, struct policy *policy, struct instan
 {
 	enter(policy, instance, POLICY_FIRING, now);
 	instance->fired_at = now;
+	instance->told = NULL;
 	instance->fired_time = instance->since_time;
 	memset(instance->handles, 0, sizeof(instance->handles));
 	summarise(policies, policy, instance);
@@ -175,8 +176,6 @@ static double cool_at(const struct policy *policy, const struct instance *instan
 static void try_to_fire(struct policies *policies, struct policy *policy, struct instance *instance,
 			double now)
 {
-	const char *before = instance->held;
-
 	if (now - instance->since < policy->rule->hold)
 		return;
 	instance->held = NULL;
@@ -186,8 +185,9 @@ static void try_to_fire(struct policies *policies, struct policy *policy, struct
 		instance->held = "max_active";
 	if (!instance->held)
 		fire(policies, policy, instance, now);
-	else if (!before || strcmp(before, instance->held) != 0)
-		tell(policies, policy, instance, "info", instance->held);
+	/* Once: a value that flaps would push everything else out of the events. */
+	else if (!instance->told || strcmp(instance->told, instance->held) != 0)
+		tell(policies, policy, instance, "info", instance->told = instance->held);
 }
 
 void instance__step(struct policies *policies, struct policy *policy, struct instance *instance,

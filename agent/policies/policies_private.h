@@ -20,6 +20,7 @@ struct instance {
 	uint32_t slot; /* in the policy's roster; held */
 	enum policy_state state;
 	const char *held; /* PENDING, though it has been true long enough: why; else NULL */
+	const char *told; /* the last `held` that was told since it fired */
 	double since;	  /* monotonic, of the state */
 	double fired_at;  /* monotonic; below 0: never yet */
 	struct timespec since_time, fired_time, resolved_time; /* realtime */

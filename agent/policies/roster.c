@@ -247,8 +247,11 @@ static int grow(struct roster *roster)
 	for (struct roster_column *column = roster->columns; column; column = column->next)
 		if (!resize_column(column, roster->capacity, capacity))
 			return -ENOMEM;
+	/* Without room in the index, a search in it would not end. */
+	if (rebuild_index(roster, capacity))
+		return -ENOMEM;
 	roster->capacity = capacity;
-	return rebuild_index(roster, capacity);
+	return 0;
 }
 
 /* A free slot, or a new one; -ENOMEM. *from: where to look first, since none before it is free. */

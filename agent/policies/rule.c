@@ -104,6 +104,10 @@ static int read_action(struct rule *rule, json_t *item, const char *path,
 	const char *name = action_name(item, &options);
 	char within[MEMBER_PATH_MAX];
 
+	if (json_is_object(item) && json_object_size(item) > 1)
+		return member_error__set(error, path,
+					 "has more than one name: each action is an item of its "
+					 "own, its options below it");
 	if (!name)
 		return member_error__set(error, path,
 					 "is neither an action's name nor one with its options");

@@ -11,6 +11,8 @@
 
 #include "agent/text.h"
 
+#define NODES_MAX 4096 /* of a regular expression, about */
+
 struct operation;
 
 struct selector {
@@ -49,40 +51,72 @@ static bool is_found(const struct selector *selector, const char *string)
 	return regexec(&selector->regex, string, 0, NULL, 0) == 0;
 }
 
-/* A few bytes of these can ask for gigabytes, or for years; a rule can do without. */
-static bool costs_too_much(const char *pattern)
+/* Behind a bracket expression: "[]x]", "[^]x]", "[[:alpha:][]" have brackets that do not end it. */
+static const char *skip_bracket(const char *at)
 {
-	bool bracket = false;
+	at++;
+	at += *at == '^';
+	at += *at == ']';
+	for (; *at && *at != ']'; at++) {
+		const char end[] = {at[1], ']', '\0'};
+		const char *found;
 
-	for (const char *at = pattern; *at; at++) {
-		if (*at == '\\' && !bracket) {
-			if (at[1] >= '1' && at[1] <= '9')
-				return true;
-			at += at[1] != '\0';
-		} else if (*at == '[' && !bracket) {
-			bracket = true;
-			/* "]" is itself when it comes first. */
-			at += at[1] == '^';
-			at += at[1] == ']';
-		} else if (*at == ']') {
-			bracket = false;
-		} else if (*at == '{' && !bracket) {
-			return true;
-		}
+		if (*at != '[' || !at[1] || !strchr(":.=", at[1]))
+			continue;
+		found = strstr(at + 2, end);
+		if (!found)
+			return at + strlen(at);
+		at = found + 1;
 	}
-	return false;
+	return at + (*at == ']');
+}
+
+/*
+ * A few bytes can ask for gigabytes, or for years; a rule can do without. glibc copies what stands
+ * before a "+", so that nested ones double what it needs each time.
+ */
+static const char *costs_too_much(const char *pattern)
+{
+	size_t groups[SELECTOR_VALUE_MAX + 1] = {0}; /* nodes of each open group */
+	size_t depth = 0, last = 0;		     /* last: of what a "+" would copy */
+
+	for (const char *at = pattern; *at;) {
+		size_t nodes = 1;
+
+		if (*at == '{' || (*at == '\\' && at[1] >= '1' && at[1] <= '9'))
+			return "has {} or a back reference in its regular expression: what they "
+			       "cost has no bound";
+		if (*at == '+')
+			nodes = last;
+		else if (*at == ')' && depth)
+			nodes = groups[depth--];
+		if (*at == '(')
+			groups[++depth] = nodes = 0;
+		groups[depth] += nodes;
+		last = *at == '+' || *at == '*' || *at == '?' ? last + nodes : nodes;
+		if (groups[depth] > NODES_MAX)
+			return "has too many nested + in its regular expression";
+		if (*at == '[')
+			at = skip_bracket(at);
+		else
+			at += 1 + (*at == '\\' && at[1]);
+	}
+	return NULL;
+}
+
+static int refuse(char *reason, size_t size, const char *why)
+{
+	snprintf(reason, size, "%s", why);
+	return -EINVAL;
 }
 
 static int compile(struct selector *selector, char *reason, size_t size)
 {
+	const char *why = costs_too_much(selector->value);
 	int err;
 
-	if (costs_too_much(selector->value)) {
-		snprintf(reason, size,
-			 "has {} or a back reference in its regular expression: what they cost has "
-			 "no bound");
-		return -EINVAL;
-	}
+	if (why)
+		return refuse(reason, size, why);
 	err = regcomp(&selector->regex, selector->value, REG_EXTENDED | REG_NOSUB);
 	if (err) {
 		int length = snprintf(reason, size, "has a bad regular expression: ");
@@ -101,12 +135,6 @@ static const struct operation operations[] = {
 	{"^=", false, false, NULL, begins},	 {"*=", false, false, NULL, globs},
 	{"=~", false, false, compile, is_found}, {"=", false, true, NULL, equals},
 };
-
-static int refuse(char *reason, size_t size, const char *why)
-{
-	snprintf(reason, size, "%s", why);
-	return -EINVAL;
-}
 
 static int take_field(const struct kind *kind, const char **at, struct selector *selector,
 		      char *reason, size_t size)
