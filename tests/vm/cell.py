@@ -16,6 +16,7 @@ import fetch
 import initramfs
 import machine
 import matrix
+import policy_tests
 import recall
 import track_tests
 from harness import equal, eventually, true
@@ -173,6 +174,7 @@ def add_tests(suite, cell):
         add_tiers(suite, cell)
     agent_tests.add(suite, cell)
     track_tests.add(suite, cell)
+    policy_tests.add(suite, cell)
 
 
 def add_tiers(suite, cell):

@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 
+import guest_policies
 import guest_tracks
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -275,6 +276,7 @@ def let_go(name):
 
 
 guest_tracks.register(function, State, harness)
+guest_policies.register(function, State, harness)
 
 
 def serve(lines, port):
