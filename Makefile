@@ -44,7 +44,13 @@ SOURCES  := $(wildcard agent/*.c agent/tracks/*.c api/*.c dashboards/terminal/*.
 LIBRARY  := $(filter-out agent/main.c,$(SOURCES))
 OBJECTS  := $(SOURCES:%.c=$(B)/%.o)
 ASSETS   := $(wildcard api/*.json)
-ASSET_OBJECTS := $(ASSETS:%=$(B)/%.o)
+
+# The web page: its files and those of uPlot, plain and compressed.
+WEB         := $(B)/web
+WEB_SOURCES := $(wildcard dashboards/web/*.html dashboards/web/*.css dashboards/web/*.js)
+WEB_ASSETS  := $(addprefix $(WEB)/assets/,$(notdir $(WEB_SOURCES)) uplot.js uplot.css)
+WEB_OBJECTS := $(WEB_ASSETS:%=%.o) $(WEB_ASSETS:%=%.gz.o)
+ASSET_OBJECTS := $(ASSETS:%=$(B)/%.o) $(WEB_OBJECTS)
 
 # Unit tests run under the address and undefined-behaviour sanitizers.
 SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -69,7 +75,9 @@ help:
 
 # ---- set-up: Debian packages, installed only when missing ----
 
-PACKAGES := gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev \
+# Whoever has npm from elsewhere keeps it.
+NODE_PACKAGES := $(if $(shell command -v npm),,nodejs npm)
+PACKAGES := $(NODE_PACKAGES) gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
 TEST_PACKAGES := libcmocka-dev clang-format clang-tidy prometheus python3 python3-jsonschema \
             iproute2 curl slowhttptest libcap2-bin valgrind e2fsprogs \
@@ -138,6 +146,39 @@ $(B)/%.json.o: %.json
 	$(say) EMBED $<
 	$(Q)mkdir -p $(@D)
 	$(Q)ld -r -b binary -z noexecstack -o $@ $<
+
+# ---- the web page: dashboards/web and uPlot, which npm fetches as the lock file says ----
+
+NPM_CI := npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error
+
+$(WEB)/node_modules/uplot/package.json: dashboards/web/package-lock.json dashboards/web/package.json
+	$(say) NPM $(@D)
+	$(Q)mkdir -p $(WEB)
+	$(Q)cp $^ $(WEB)/
+	$(Q)cd $(WEB) && $(NPM_CI) >/dev/null
+	$(Q)touch $@
+
+$(WEB)/assets/%: dashboards/web/%
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $< $@
+# With its license, as that asks for.
+$(WEB)/assets/uplot.js: $(WEB)/node_modules/uplot/package.json
+	$(Q)mkdir -p $(@D)
+	$(Q){ echo '/*'; cat $(<D)/LICENSE; echo '*/'; cat $(<D)/dist/uPlot.iife.min.js; } > $@
+$(WEB)/assets/uplot.css: $(WEB)/node_modules/uplot/package.json
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $(<D)/dist/uPlot.min.css $@
+$(WEB)/assets/%.gz: $(WEB)/assets/%
+	$(Q)gzip -9 -n -c $< > $@
+
+# A file becomes symbols _binary_web_assets_style_css_start and _end.
+$(WEB)/assets/%.o: $(WEB)/assets/%
+	$(say) EMBED $<
+	$(Q)cd $(B) && ld -r -b binary -z noexecstack -o web/assets/$*.o web/assets/$*
+
+$(B)/web_hash.h: $(WEB_ASSETS)
+	$(Q)echo "#define DS_WEB_HASH \"$$(cat $^ | sha256sum | cut -c1-16)\"" > $@
+$(B)/api/assets.o $(B)/san/api/assets.o: $(B)/web_hash.h
 
 $(B)/dirtyscope: $(OBJECTS) $(ASSET_OBJECTS)
 	$(say) LINK $@
@@ -212,7 +253,7 @@ uninstall:
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
-lint: deps-test $(SKELETON) $(B)/twins.skel.h $(B)/revision.h
+lint: deps-test $(SKELETON) $(B)/twins.skel.h $(B)/revision.h $(B)/web_hash.h
 	$(say) FORMAT
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	$(say) TIDY
