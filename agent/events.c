@@ -10,6 +10,7 @@
 
 struct events {
 	pthread_mutex_t lock;
+	struct bell *bells;
 	uint64_t last;			/* id of the newest; 0: none yet */
 	struct event ring[EVENTS_KEPT]; /* id n is at n % EVENTS_KEPT */
 };
@@ -51,6 +52,7 @@ void events__add(struct events *events, const char *type, const char *severity, 
 	clock_gettime(CLOCK_REALTIME, &event.time);
 	event.id = ++events->last;
 	events->ring[event.id % EVENTS_KEPT] = event;
+	bells__ring(events->bells);
 	pthread_mutex_unlock(&events->lock);
 }
 
@@ -81,4 +83,28 @@ int events__read(struct events *events, uint64_t after, size_t limit, struct eve
 	}
 	pthread_mutex_unlock(&events->lock);
 	return err ? err : (int)count;
+}
+
+uint64_t events__last(struct events *events)
+{
+	uint64_t last;
+
+	pthread_mutex_lock(&events->lock);
+	last = events->last;
+	pthread_mutex_unlock(&events->lock);
+	return last;
+}
+
+void events__hang(struct events *events, struct bell *bell)
+{
+	pthread_mutex_lock(&events->lock);
+	bells__add(&events->bells, bell);
+	pthread_mutex_unlock(&events->lock);
+}
+
+void events__unhang(struct events *events, struct bell *bell)
+{
+	pthread_mutex_lock(&events->lock);
+	bells__remove(&events->bells, bell);
+	pthread_mutex_unlock(&events->lock);
 }

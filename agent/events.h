@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "agent/bell.h"
+
 #define EVENTS_KEPT 1024
 
 struct event {
@@ -29,5 +31,10 @@ void events__add(struct events *events, const char *type, const char *severity, 
  */
 int events__read(struct events *events, uint64_t after, size_t limit, struct event **copy,
 		 uint64_t *oldest);
+/* The id of the newest; 0: none yet. */
+uint64_t events__last(struct events *events);
+/* The bell rings with every event; once it is off, it rings no more. */
+void events__hang(struct events *events, struct bell *bell);
+void events__unhang(struct events *events, struct bell *bell);
 
 #endif

@@ -154,17 +154,27 @@ void process_identity__put(struct process_identity *identity)
 
 struct board {
 	pthread_mutex_t lock;
+	pthread_cond_t changed;	 /* a new snapshot, or no more waiting */
 	struct snapshot *latest; /* the board's own reference */
+	struct bell *bells;
+	bool ended; /* board__wake */
 };
 
 struct board *board__new(void)
 {
 	struct board *board = calloc(1, sizeof(*board));
+	pthread_condattr_t attributes;
 
-	if (board && pthread_mutex_init(&board->lock, NULL)) {
+	if (!board)
+		return NULL;
+	if (pthread_mutex_init(&board->lock, NULL)) {
 		free(board);
 		return NULL;
 	}
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&board->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
 	return board;
 }
 
@@ -173,6 +183,7 @@ void board__free(struct board *board)
 	if (!board)
 		return;
 	snapshot__put(board->latest);
+	pthread_cond_destroy(&board->changed);
 	pthread_mutex_destroy(&board->lock);
 	free(board);
 }
@@ -184,6 +195,8 @@ void board__publish(struct board *board, struct snapshot *snapshot)
 	pthread_mutex_lock(&board->lock);
 	before = board->latest;
 	board->latest = snapshot;
+	pthread_cond_broadcast(&board->changed);
+	bells__ring(board->bells);
 	pthread_mutex_unlock(&board->lock);
 	/* Freeing thousands of entries is not for under the lock. */
 	snapshot__put(before);
@@ -197,4 +210,52 @@ struct snapshot *board__latest(struct board *board)
 	snapshot = snapshot__get(board->latest);
 	pthread_mutex_unlock(&board->lock);
 	return snapshot;
+}
+
+struct snapshot *board__wait(struct board *board, uint64_t after_sequence, double timeout_seconds)
+{
+	struct snapshot *snapshot = NULL;
+	struct timespec until;
+	int err = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	/* More than a year is for ever, and fits. */
+	if (timeout_seconds > 365 * 86400.0)
+		timeout_seconds = 365 * 86400.0;
+	if (timeout_seconds > 0) {
+		until.tv_sec += (time_t)timeout_seconds;
+		until.tv_nsec += (long)((timeout_seconds - (double)(time_t)timeout_seconds) * 1e9);
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+	}
+	pthread_mutex_lock(&board->lock);
+	while (!board->ended && !err &&
+	       !(board->latest && board->latest->sequence > after_sequence))
+		err = pthread_cond_timedwait(&board->changed, &board->lock, &until);
+	if (!board->ended && board->latest && board->latest->sequence > after_sequence)
+		snapshot = snapshot__get(board->latest);
+	pthread_mutex_unlock(&board->lock);
+	return snapshot;
+}
+
+void board__wake(struct board *board)
+{
+	pthread_mutex_lock(&board->lock);
+	board->ended = true;
+	pthread_cond_broadcast(&board->changed);
+	pthread_mutex_unlock(&board->lock);
+}
+
+void board__hang(struct board *board, struct bell *bell)
+{
+	pthread_mutex_lock(&board->lock);
+	bells__add(&board->bells, bell);
+	pthread_mutex_unlock(&board->lock);
+}
+
+void board__unhang(struct board *board, struct bell *bell)
+{
+	pthread_mutex_lock(&board->lock);
+	bells__remove(&board->bells, bell);
+	pthread_mutex_unlock(&board->lock);
 }

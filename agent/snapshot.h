@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "agent/bell.h"
 #include "bpf/dirtyscope.h"
 
 /* Who wrote. The order is that of the label values "cpu", "pagecache", "blockdev", "dma". */
@@ -277,5 +278,15 @@ void board__free(struct board *board);
 void board__publish(struct board *board, struct snapshot *snapshot);
 /* The newest, with a reference for the caller; NULL before the first. */
 struct snapshot *board__latest(struct board *board);
+/*
+ * The newest once its sequence is above after_sequence, with a reference for the caller; NULL when
+ * that takes longer than the time-out, or after board__wake.
+ */
+struct snapshot *board__wait(struct board *board, uint64_t after_sequence, double timeout_seconds);
+/* Ends all waits, those to come as well: for shutdown. */
+void board__wake(struct board *board);
+/* The bell rings with every snapshot; once it is off, it rings no more. */
+void board__hang(struct board *board, struct bell *bell);
+void board__unhang(struct board *board, struct bell *bell);
 
 #endif

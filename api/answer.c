@@ -61,4 +61,5 @@ void answer__free(struct answer *answer)
 	text__free(&answer->text);
 	body__put(answer->body);
 	answer->body = NULL;
+	answer->stream.wanted = false;
 }

@@ -12,6 +12,7 @@
 #include "api/query.h"
 
 #define TYPE_JSON "application/json; charset=utf-8"
+#define TYPE_STREAM "text/event-stream"
 
 /* A finished body that several answers may send at once; immutable but for the count. */
 struct body {
@@ -45,15 +46,24 @@ struct request {
 	size_t body_length;
 	const char *accept; /* headers; "" when absent */
 	const char *accept_encoding;
+	const char *last_event_id;
 };
 
-/* Zero-initialised for the handler, which sets either `text` or `body`. */
+/* Where an answer that goes on for ever begins. */
+struct stream_start {
+	bool wanted; /* the answer is a stream: the server goes on with it */
+	bool has_after;
+	uint64_t after; /* id of the last event that the client has */
+};
+
+/* Zero-initialised for the handler, which sets one of `text`, `body` and `stream`. */
 struct answer {
 	unsigned status;
 	const char *type; /* of `text` */
 	struct text text;
-	bool gzip;	      /* `text` is compressed */
-	struct body *body;    /* a reference is held */
+	bool gzip;	   /* `text` is compressed */
+	struct body *body; /* a reference is held */
+	struct stream_start stream;
 	char allow[48];	      /* for 405; "" */
 	bool challenge;	      /* for 401 */
 	unsigned retry_after; /* seconds, 0: no such header */

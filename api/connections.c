@@ -20,6 +20,7 @@ struct address {
 enum phase {
 	PHASE_WAITING,	 /* for a request, or for the rest of it */
 	PHASE_ANSWERING, /* from the handler's call to the last byte */
+	PHASE_STREAMING, /* an answer without a last byte */
 };
 
 struct connection {
@@ -49,7 +50,7 @@ struct connections {
 	struct connection_list list;
 	struct address *addresses;
 	uint32_t count; /* in the list */
-	uint32_t requests;
+	uint32_t requests, streams;
 	uint64_t bytes;
 };
 
@@ -79,7 +80,7 @@ static void cut(struct connections *connections, struct connection *connection,
 	 */
 	static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
-	if (connection->phase == PHASE_ANSWERING)
+	if (connection->phase != PHASE_WAITING)
 		setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	shutdown(connection->fd, SHUT_RDWR);
 	leave_list(connections, connection);
@@ -279,10 +280,11 @@ bool connection__is_local(const struct connection *connection)
 
 static void end_answer(struct connections *connections, struct connection *connection)
 {
-	if (connection->phase == PHASE_ANSWERING) {
-		connection->phase = PHASE_WAITING;
+	if (connection->phase == PHASE_ANSWERING)
 		connections->requests--;
-	}
+	else if (connection->phase == PHASE_STREAMING)
+		connections->streams--;
+	connection->phase = PHASE_WAITING;
 	connections->bytes -= connection->bytes;
 	connection->bytes = 0;
 }
@@ -335,6 +337,33 @@ bool connections__reserve(struct connections *connections, struct connection *co
 	}
 	pthread_mutex_unlock(&connections->lock);
 	return room;
+}
+
+bool connections__stream(struct connections *connections, struct connection *connection)
+{
+	bool room;
+
+	pthread_mutex_lock(&connections->lock);
+	room = connections->streams < connections->options.max_streams;
+	if (room && connection->phase == PHASE_ANSWERING) {
+		connection->phase = PHASE_STREAMING;
+		connections->requests--;
+		connections->streams++;
+	}
+	pthread_mutex_unlock(&connections->lock);
+	return room;
+}
+
+bool connections__stays(struct connections *connections, struct connection *connection, bool reads)
+{
+	bool stays;
+
+	pthread_mutex_lock(&connections->lock);
+	stays = !connection->cut;
+	if (stays && reads)
+		restart_deadline(connections, connection);
+	pthread_mutex_unlock(&connections->lock);
+	return stays;
 }
 
 void connections__end(struct connections *connections, struct connection *connection)

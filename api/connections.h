@@ -5,6 +5,7 @@
  * byte): from accept, or from the end of the last answer; and for a request on a connection that
  * was kept alive, from its request line to the end of its answer;
  *  - a place for each newcomer: beyond a limit the oldest connection without a request goes.
+ * A stream has no total deadline: it is cut when its client reads nothing for as long.
  * A connection is cut with shutdown(2); the HTTP library then closes it. Thread-safe.
  */
 #ifndef DIRTYSCOPE_API_CONNECTIONS_H
@@ -24,6 +25,7 @@ struct connections_options {
 	uint32_t max;		  /* at least 1 */
 	uint32_t max_per_address; /* at least 1; does not hold for Unix sockets */
 	uint32_t max_requests;	  /* being answered at once */
+	uint32_t max_streams;	  /* at once; they do not count as requests */
 	uint64_t max_bytes;	  /* of answers being sent at once */
 	double deadline;	  /* seconds */
 };
@@ -55,6 +57,10 @@ bool connections__begin(struct connections *connections, struct connection *conn
  * counted. */
 bool connections__reserve(struct connections *connections, struct connection *connection,
 			  size_t bytes);
+/* Its answer goes on for ever. False: there are too many of these; it should be refused. */
+bool connections__stream(struct connections *connections, struct connection *connection);
+/* Of a stream: does its client read? False: it was cut, and the stream must end. */
+bool connections__stays(struct connections *connections, struct connection *connection, bool reads);
 /* The answer is sent, or given up. */
 void connections__end(struct connections *connections, struct connection *connection);
 

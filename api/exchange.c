@@ -129,13 +129,14 @@ static void add_headers(struct MHD_Response *response, const struct answer *answ
 {
 	char seconds[12];
 
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->body->type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+				answer->body ? answer->body->type : answer->type);
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
 				*answer->etag ? "no-cache" : "no-store");
 	if (*answer->etag)
 		add_page_headers(response, answer);
-	if (answer->body->gzip)
+	if (answer->body && answer->body->gzip)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
 	if (*answer->allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
@@ -173,6 +174,31 @@ static enum MHD_Result send_answer(struct exchanges *exchanges, struct MHD_Conne
 	MHD_destroy_response(response);
 cleanup:
 	answer__free(answer);
+	return result;
+}
+
+/* The same for an answer that goes on for ever. */
+static enum MHD_Result send_stream(struct exchanges *exchanges, struct MHD_Connection *connection,
+				   struct connection *peer, struct answer *answer)
+{
+	struct MHD_Response *response;
+	enum MHD_Result result;
+
+	if (!connections__stream(exchanges->connections, peer)) {
+		answer__error(answer, 503, "too_many_streams",
+			      "too many streams are open; try again, or ask for snapshots");
+		answer->retry_after = 10;
+		api_counters__connection(exchanges->counters, CONNECTION_REFUSED);
+		return send_answer(exchanges, connection, answer, true);
+	}
+	response = streams__open(exchanges->streams, connection, peer, &answer->stream);
+	if (!response)
+		return MHD_NO;
+	add_headers(response, answer, true);
+	result = MHD_queue_response(connection, answer->status, response);
+	if (result == MHD_YES)
+		api_counters__request(exchanges->counters, answer->status);
+	MHD_destroy_response(response);
 	return result;
 }
 
@@ -293,6 +319,7 @@ static void answer_request(struct exchanges *exchanges, struct MHD_Connection *c
 		.accept_encoding = header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING),
 		.authorization = header(connection, MHD_HTTP_HEADER_AUTHORIZATION),
 		.if_none_match = header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH),
+		.last_event_id = header(connection, "Last-Event-ID"),
 		.body = exchange->body.length ? exchange->body.data : "",
 		.body_length = exchange->body.length,
 		.is_root = connection__is_root(peer),
@@ -340,6 +367,8 @@ enum MHD_Result exchange__handle(void *closure, struct MHD_Connection *connectio
 		return exchange->body.failed ? MHD_NO : MHD_YES;
 	}
 	answer_request(exchanges, connection, peer, exchange, method, &answer);
+	if (answer.stream.wanted && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return send_stream(exchanges, connection, peer, &answer);
 	/* A shared body costs nothing more, however many read it. */
 	if (!connections__reserve(exchanges->connections, peer, answer.text.length) &&
 	    !is_health_check(exchange)) {

@@ -7,6 +7,7 @@
 
 #include "api/answer.h"
 #include "api/connections.h"
+#include "api/streams.h"
 
 #define URI_MAX 4096
 #define HEADERS_MAX 16384
@@ -18,6 +19,7 @@
 struct exchanges {
 	struct api_context context;
 	struct connections *connections;
+	struct streams *streams;
 	struct api_counters *counters;
 };
 

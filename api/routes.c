@@ -74,6 +74,8 @@ const struct route api_routes[] = {
 	{"GET", "/api/v1/history", view__history, view_history_params, false,
 	 "the last minutes, as columns"},
 	{"GET", "/api/v1/events", view__events, view_events_params, false, "what happened"},
+	{"GET", "/api/v1/stream", view__stream, view_stream_params, false,
+	 "snapshots and events as they come, as server-sent events"},
 	{"GET", "/api/v1/tracks", view__tracks, NULL, false, "the tracks"},
 	{"POST", "/api/v1/tracks", view__track_start, NULL, false,
 	 "starts a track of {\"target\": {\"pid\": N}}, or of a \"cgroup\" or a \"device\""},
@@ -243,6 +245,7 @@ void routes__answer(const struct api_context *context, const struct route_call *
 		.context = context,
 		.accept = call->accept,
 		.accept_encoding = call->accept_encoding,
+		.last_event_id = call->last_event_id ? call->last_event_id : "",
 		.body = call->body ? call->body : "",
 		.body_length = call->body_length,
 	};

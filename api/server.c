@@ -15,11 +15,13 @@
 #include "api/exchange.h"
 #include "api/listen.h"
 #include "api/scrape.h"
+#include "api/streams.h"
 
 #define DEFAULT_CONNECTIONS 512
 #define DEFAULT_PER_ADDRESS 256
 #define DEFAULT_DEADLINE 15
 #define MAX_REQUESTS 128
+#define MAX_STREAMS 64
 #define MAX_ANSWER_BYTES (64u << 20)
 /* Descriptors that are not connections: BPF objects, files, the server's own. */
 #define OTHER_DESCRIPTORS 256
@@ -28,6 +30,7 @@ struct api_server {
 	struct exchanges exchanges;
 	struct api_counters counters;
 	struct connections *connections;
+	struct streams *streams;
 	struct listener listeners[OPTION_LIST_MAX];
 	struct MHD_Daemon *daemons[OPTION_LIST_MAX];
 	size_t count;
@@ -65,7 +68,7 @@ static int start_daemon(struct api_server *server, size_t index, uint32_t max_co
 {
 	struct listener *listener = &server->listeners[index];
 	struct exchanges *exchanges = &server->exchanges;
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 
 	if (listener->family == AF_INET6)
 		flags |= MHD_USE_IPv6;
@@ -96,14 +99,23 @@ static int start_daemons(struct api_server *server, uint32_t max_connections, ui
 	return err;
 }
 
-static int start_connections(struct api_server *server, const struct connections_options *options)
+static int start_connections(struct api_server *server, const struct connections_options *limits,
+			     const struct api_options *options)
 {
+	struct streams_options streams = {
+		.board = options->board,
+		.events = options->events,
+		.deadline = limits->deadline,
+	};
 	sigset_t all, before;
 	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = connections__new(options, &server->counters, &server->connections);
+	err = connections__new(limits, &server->counters, &server->connections);
+	streams.connections = server->connections;
+	if (!err)
+		err = streams__new(&streams, &server->streams);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
@@ -147,10 +159,13 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	if (options->token && !server->token)
 		goto cleanup;
 	limits.max = raise_descriptor_limit(limits.max);
+	/* Half is left for those who ask and go. */
+	limits.max_streams =
+		(limits.max + 1) / 2 < MAX_STREAMS ? (limits.max + 1) / 2 : MAX_STREAMS;
 	err = open_listeners(server, &options->listen, error, size);
 	if (err)
 		goto cleanup;
-	err = start_connections(server, &limits);
+	err = start_connections(server, &limits, options);
 	if (err)
 		goto cleanup;
 	server->exchanges = (struct exchanges){
@@ -161,6 +176,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 			    .token = server->token,
 			    .scrape = scrape__new(&server->counters)},
 		.connections = server->connections,
+		.streams = server->streams,
 		.counters = &server->counters,
 	};
 	err = server->exchanges.context.scrape ? 0 : -ENOMEM;
@@ -181,6 +197,7 @@ void api_server__stop(struct api_server *server)
 {
 	if (!server)
 		return;
+	streams__end(server->streams);
 	for (size_t i = 0; i < server->count; i++) {
 		bool stopped = server->daemons[i];
 
@@ -189,6 +206,7 @@ void api_server__stop(struct api_server *server)
 		/* The library has closed its listening socket. */
 		listener__close(&server->listeners[i], !stopped);
 	}
+	streams__free(server->streams);
 	connections__free(server->connections);
 	scrape__free(server->exchanges.context.scrape);
 	if (server->token)

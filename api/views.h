@@ -21,12 +21,18 @@ int view__flows(const struct request *request, struct answer *answer);
 int view__sensors(const struct request *request, struct answer *answer);
 int view__history(const struct request *request, struct answer *answer);
 int view__events(const struct request *request, struct answer *answer);
+int view__stream(const struct request *request, struct answer *answer);
 
 /* What their query parameters are. */
 extern const struct param_row view_process_params[], view_processes_params[], view_groups_params[],
-	view_devices_params[], view_flows_params[], view_history_params[], view_events_params[];
+	view_devices_params[], view_flows_params[], view_history_params[], view_events_params[],
+	view_stream_params[];
 
-/* Shared by the views. */
+/* Shared by the views, and by the stream. */
+void view__summary_fields(struct json *json, const struct snapshot *snapshot);
+void view__event(struct json *json, const struct event *event);
+/* An id is a string in the API: numbers above 2^53 do not survive every client. */
+void view__id(struct json *json, const char *key, uint64_t id);
 void view__flow(struct json *json, const void *item, const struct snapshot *snapshot);
 /* An object of one number per writer: written, rates, totals. */
 void view__counts(struct json *json, const char *key, const uint64_t counts[DS_WRITERS]);

@@ -26,6 +26,16 @@ const struct param_row view_events_params[] = {
 	{},
 };
 
+const struct param_row view_stream_params[] = {
+	{
+		.name = "after",
+		.type = PARAM_INTEGER,
+		.max = INT64_MAX,
+		.help = "begin with the events of a higher id; else only new ones",
+	},
+	{},
+};
+
 static const char *const sensor_states[] = {
 	[SENSOR_ACTIVE] = "active",
 	[SENSOR_PARTIAL] = "partial",
@@ -40,39 +50,48 @@ static bool is_degraded(const struct snapshot *snapshot)
 	return false;
 }
 
-int view__summary(const struct request *request, struct answer *answer)
+void view__summary_fields(struct json *json, const struct snapshot *snapshot)
 {
-	const struct snapshot *snapshot = request->snapshot;
-	struct json json = view__begin(request, answer);
 	uint64_t states[SENSOR_UNAVAILABLE + 1] = {};
 
-	json__string(&json, "version", dirtyscope_version());
-	json__string(&json, "revision", dirtyscope_revision());
-	json__string(&json, "host", snapshot->hostname);
-	json__string(&json, "kernel", snapshot->kernel);
-	json__double(&json, "uptime", snapshot->uptime);
-	json__double(&json, "interval", snapshot->interval);
-	json__u64(&json, "sequence", snapshot->sequence);
-	json__u64(&json, "memory_pages", snapshot->memory_pages);
-	view__counts(&json, "totals", snapshot->totals);
-	view__rates(&json, "rates", snapshot->rates);
-	json__u64(&json, "dirty_pages", snapshot->dirty_pages);
-	json__u64(&json, "dirty_pages_total", snapshot->dirty_pages_total);
-	json__u64(&json, "exposed_pages", snapshot->exposed_pages);
-	json__u64(&json, "reported_pages", snapshot->reported_pages);
-	json__u64(&json, "processes", snapshot->process_count);
-	json__u64(&json, "devices", snapshot->device_count);
-	json__u64(&json, "flows", snapshot->flow_count);
-	json__u64(&json, "cgroups", snapshot->cgroup_count);
-	json__u64(&json, "vms", snapshot->vm_count);
+	json__time(json, "time", &snapshot->time);
+	json__string(json, "version", dirtyscope_version());
+	json__string(json, "revision", dirtyscope_revision());
+	json__string(json, "host", snapshot->hostname);
+	json__string(json, "kernel", snapshot->kernel);
+	json__double(json, "uptime", snapshot->uptime);
+	json__double(json, "interval", snapshot->interval);
+	json__u64(json, "sequence", snapshot->sequence);
+	json__u64(json, "memory_pages", snapshot->memory_pages);
+	view__counts(json, "totals", snapshot->totals);
+	view__rates(json, "rates", snapshot->rates);
+	json__u64(json, "dirty_pages", snapshot->dirty_pages);
+	json__u64(json, "dirty_pages_total", snapshot->dirty_pages_total);
+	json__u64(json, "exposed_pages", snapshot->exposed_pages);
+	json__u64(json, "reported_pages", snapshot->reported_pages);
+	json__u64(json, "processes", snapshot->process_count);
+	json__u64(json, "devices", snapshot->device_count);
+	json__u64(json, "flows", snapshot->flow_count);
+	json__u64(json, "cgroups", snapshot->cgroup_count);
+	json__u64(json, "vms", snapshot->vm_count);
 	for (int sensor = 0; sensor < DS_SENSOR_COUNT; sensor++)
 		states[snapshot->sensors[sensor].state]++;
-	json__object(&json, "sensors");
+	json__object(json, "sensors");
 	for (size_t state = 0; state <= SENSOR_UNAVAILABLE; state++)
-		json__u64(&json, sensor_states[state], states[state]);
-	json__end_object(&json);
-	json__bool(&json, "degraded", is_degraded(snapshot));
-	view__limits(&json, "limits", &snapshot->limits);
+		json__u64(json, sensor_states[state], states[state]);
+	json__end_object(json);
+	json__bool(json, "degraded", is_degraded(snapshot));
+	view__limits(json, "limits", &snapshot->limits);
+}
+
+int view__summary(const struct request *request, struct answer *answer)
+{
+	struct json json = {.out = &answer->text};
+
+	answer->status = 200;
+	answer->type = TYPE_JSON;
+	json__object(&json, NULL);
+	view__summary_fields(&json, request->snapshot);
 	return view__end(&json, answer);
 }
 
@@ -141,13 +160,24 @@ int view__sensors(const struct request *request, struct answer *answer)
 	return view__end(&json, answer);
 }
 
-/* An id is a string in the API: numbers above 2^53 do not survive every client. */
-static void write_id(struct json *json, const char *key, uint64_t id)
+void view__id(struct json *json, const char *key, uint64_t id)
 {
 	char digits[24];
 
 	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)id);
 	json__string(json, key, digits);
+}
+
+void view__event(struct json *json, const struct event *event)
+{
+	json__object(json, NULL);
+	view__id(json, "id", event->id);
+	json__time(json, "time", &event->time);
+	json__string(json, "type", event->type);
+	json__string(json, "severity", event->severity);
+	json__string(json, "subject", event->subject);
+	json__string(json, "message", event->message);
+	json__end_object(json);
 }
 
 int view__events(const struct request *request, struct answer *answer)
@@ -164,22 +194,34 @@ int view__events(const struct request *request, struct answer *answer)
 		return count;
 	json = view__begin(request, answer);
 	if (oldest)
-		write_id(&json, "oldest", oldest);
+		view__id(&json, "oldest", oldest);
 	else
 		json__null(&json, "oldest");
 	json__array(&json, "events");
-	for (int i = 0; i < count; i++) {
-		json__object(&json, NULL);
-		write_id(&json, "id", events[i].id);
-		json__time(&json, "time", &events[i].time);
-		json__string(&json, "type", events[i].type);
-		json__string(&json, "severity", events[i].severity);
-		json__string(&json, "subject", events[i].subject);
-		json__string(&json, "message", events[i].message);
-		json__end_object(&json);
-	}
+	for (int i = 0; i < count; i++)
+		view__event(&json, &events[i]);
 	json__end_array(&json);
 	err = view__end(&json, answer);
 	free(events);
 	return err;
+}
+
+int view__stream(const struct request *request, struct answer *answer)
+{
+	const struct query_value *after = query__get(&request->query, "after");
+	struct stream_start *start = &answer->stream;
+
+	answer->status = 200;
+	answer->type = TYPE_STREAM;
+	*start = (struct stream_start){.wanted = true, .has_after = after};
+	if (after)
+		start->after = after->number;
+	if (!*request->last_event_id)
+		return 0;
+	/* A browser that connects again asks for the same path, with the header. */
+	start->has_after = true;
+	if (url__integer(request->last_event_id, 0, INT64_MAX, &start->after))
+		answer__error(answer, 400, "invalid_header",
+			      "Last-Event-ID must be the id of an event, a number");
+	return 0;
 }
