@@ -79,7 +79,7 @@ help:
 NODE_PACKAGES := $(if $(shell command -v npm),,nodejs npm)
 PACKAGES := $(NODE_PACKAGES) gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
-TEST_PACKAGES := libcmocka-dev clang-format clang-tidy prometheus python3 python3-jsonschema \
+TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev clang-format clang-tidy prometheus python3 python3-jsonschema \
             iproute2 curl slowhttptest libcap2-bin valgrind e2fsprogs \
             qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
 BENCH_PACKAGES := fio bpftrace wrk prometheus-node-exporter
@@ -221,7 +221,15 @@ $(B)/tests/vm/edu $(B)/tests/vm/uring: %: %.o
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lpthread
 
-tests-build: $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
+# The browser's driver and the accessibility checker, as their lock file says.
+$(WEB)/tests/node_modules/playwright-core/package.json: tests/web/package-lock.json tests/web/package.json
+	$(say) NPM $(WEB)/tests
+	$(Q)mkdir -p $(WEB)/tests
+	$(Q)cp $^ $(WEB)/tests/
+	$(Q)cd $(WEB)/tests && $(NPM_CI) >/dev/null
+	$(Q)touch $@
+
+tests-build: $(WEB)/tests/node_modules/playwright-core/package.json $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
 
 test: deps-test
 	$(Q)$(MAKE) -j$$(nproc) tests-build
