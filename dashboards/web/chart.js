@@ -29,7 +29,7 @@ export function chart({title, series, unit, height = 220, format = formatRate, a
 	const state = {plot: null, columns: null, log, shown: series.map(() => true)};
 	const legend = series.map((one, index) => legendItem(one, index));
 	const reset = h("button", {type: "button", hidden: true, onclick: () => setZoom(null)}, "Whole range");
-	const scale = h("button", {type: "button", "aria-pressed": String(log), title: "Logarithmic axis", onclick: toggleLog}, "log");
+	const scale = h("button", {type: "button", class: "log", "aria-pressed": String(log), title: "Logarithmic axis", onclick: toggleLog}, "log");
 
 	function legendItem(one, index) {
 		const value = h("b", null, "");
@@ -53,7 +53,8 @@ export function chart({title, series, unit, height = 220, format = formatRate, a
 	function span() {
 		const now = state.columns?.[0].at(-1) ?? Date.now() / 1000;
 
-		return view.zoom ?? [now - view.range, now];
+		// A young agent's few points take the whole width.
+		return view.zoom ?? [Math.max(now - view.range, Math.min(state.columns?.[0][0] ?? now, now - 30)), now];
 	}
 
 	function options(width) {
@@ -64,14 +65,14 @@ export function chart({title, series, unit, height = 220, format = formatRate, a
 		return {
 			width, height,
 			legend: {show: false},
-			padding: [10, 8, 0, 0],
+			padding: [10, 22, 0, 0],
 			cursor: {sync: {key: "time"}, points: {size: 5}, drag: {x: true, y: false, setScale: false}},
 			scales: {
 				x: {time: true, range: () => span()},
 				y: {distr: state.log ? 4 : 1, asinh: 1, range: (u, low, high) => [0, Math.max(min, (high ?? 0) * 1.06)]},
 			},
 			axes: [
-				{stroke: ink, grid, ticks: {show: false}, font, size: 26, space: 70,
+				{stroke: ink, grid, ticks: {show: false}, font, size: 24, space: 70,
 					values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]]},
 				{stroke: ink, grid, ticks: {show: false}, font, size: 52, space: 34,
 					values: (u, splits) => splits.map((value) => value === null ? "" : axis(value))},

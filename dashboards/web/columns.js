@@ -9,7 +9,7 @@ const rateColumn = (id, writer, title) => ({
 
 const rates = [
 	rateColumn("cpu", "cpu", "CPU/s"), rateColumn("cache", "pagecache", "cache/s"), rateColumn("block", "blockdev", "blkdev/s"), rateColumn("dma", "dma", "device/s"),
-	{id: "all", title: "pages/s", num: true, width: 92, help: "all writers, pages per second", value: (row) => sum(row.rates), text: (row) => rate(sum(row.rates)), mark: () => "strong"},
+	{id: "all", first: true, title: "pages/s", num: true, width: 92, help: "all writers, pages per second", value: (row) => sum(row.rates), text: (row) => rate(sum(row.rates)), mark: (row) => sum(row.rates) ? "strong" : "quiet"},
 	{id: "written", title: "written", num: true, width: 104, help: "pages since the agent began, all writers", value: (row) => sum(written(row)), text: (row) => count(sum(written(row)))},
 	{id: "writtenDma", title: "by devices", num: true, width: 100, help: "of these, pages that devices wrote", narrow: false, value: (row) => row.written.dma, text: (row) => count(row.written.dma)},
 ];
@@ -39,7 +39,7 @@ export const deviceColumns = [
 	{id: "names", title: "names", width: 84, value: (row) => row.names.join(), text: (row) => row.names.join(", ") || UNKNOWN},
 	{id: "driver", title: "driver", width: 110, narrow: false, value: (row) => row.driver, text: (row) => row.driver || UNKNOWN},
 	{id: "line", title: "last minutes", width: 112, tone: "--dma", help: "distinct pages/s; as high as its own highest", line: (row) => history.lines.get(deviceLine(row))},
-	{id: "rate", title: "pages/s", num: true, width: 92, help: "distinct pages that it wrote, per second", value: (row) => row.rate, text: (row) => rate(row.rate), mark: () => "strong"},
+	{id: "rate", first: true, title: "pages/s", num: true, width: 92, help: "distinct pages that it wrote, per second", value: (row) => row.rate, text: (row) => rate(row.rate), mark: (row) => row.rate ? "strong" : "quiet"},
 	{id: "total", title: "total", num: true, width: 104, help: "distinct pages per interval, added up", value: (row) => row.dirty_pages_total, text: (row) => count(row.dirty_pages_total)},
 	{id: "exposed", title: "exposed", num: true, width: 92, help: "pages that it may write now; – where that is not known", value: (row) => row.exposed_pages,
 		text: (row) => count(row.exposed_pages), hint: (row) => row.exposed_reason ?? "pages that it may write now"},
@@ -56,7 +56,7 @@ export const flowColumns = [
 	{id: "name", title: "process", width: 150, value: (row) => row.comm ?? "", text: (row) => row.pid === null ? "not known" : row.comm || "(no name)",
 		href: (row) => row.pid === null ? "#/flows" : `#/processes/${row.pid}`},
 	{id: "pid", title: "pid", num: true, width: 80, value: (row) => row.pid, text: (row) => row.pid === null ? UNKNOWN : `${row.pid}`},
-	{id: "rate", title: "pages/s", num: true, width: 96, value: (row) => row.rate, text: (row) => rate(row.rate), mark: () => "strong"},
+	{id: "rate", first: true, title: "pages/s", num: true, width: 96, value: (row) => row.rate, text: (row) => rate(row.rate), mark: (row) => row.rate ? "strong" : "quiet"},
 	{id: "pages", title: "pages", num: true, width: 104, value: (row) => row.pages, text: (row) => count(row.pages)},
 	{id: "requests", title: "requests", num: true, width: 96, value: (row) => row.requests, text: (row) => count(row.requests)},
 	{id: "rest", title: "", width: 20, grow: true, narrow: false, text: () => ""},

@@ -24,7 +24,7 @@ function gather(flows, size) {
 		const process = kept.has(who(flow)) ? who(flow) : "others";
 		const id = `${flow.device}\n${process}`;
 		const link = links.get(id) ?? {device: flow.device, process, pid: kept.has(who(flow)) ? flow.pid : null,
-			label: kept.has(who(flow)) ? flow.comm || (flow.pid === null ? "not known" : "(no name)") : `${names.size - kept.size} others`, size: 0, pages: 0};
+			label: kept.has(who(flow)) ? flow.pid === null ? "not known" : `${flow.comm || "(no name)"} ${flow.pid}` : `${names.size - kept.size} others`, size: 0, pages: 0};
 
 		link.size += size(flow);
 		link.pages += flow.pages;
@@ -73,7 +73,7 @@ function picture(links, width, unit) {
 		from.used += link.size * scale;
 		to.used += link.size * scale;
 		root.append(svg("path", {class: "link", d: `M${x0 + bar} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1 - bar} ${y1}v${thick}C${middle} ${y1 + thick} ${middle} ${y0 + thick} ${x0 + bar} ${y0 + thick}z`},
-			svg("title", null, `${link.device} wrote for ${link.label}${link.pid === null ? "" : ` (${link.pid})`}: ${unit(link.size)}; ${count(link.pages)} pages in all`)));
+			svg("title", null, `${link.device} wrote for ${link.label}: ${unit(link.size)}; ${count(link.pages)} pages in all`)));
 	}
 	for (const [nodes, x, text, anchor, kind] of [[left.nodes, x0, x0 - 6, "end", ""], [right.nodes, x1 - bar, x1 + 6, "start", " who"]]) {
 		for (const node of nodes.values()) {

@@ -64,7 +64,7 @@ export function overview() {
 			setAttribute(tiles[i].more, "title", `${count(totals[writer.key])} pages since the agent began`);
 		});
 		setText(share, percent(missedShare()));
-		setText(shareMore, `${count(summary.dirty_pages)} distinct pages by devices in the last ${summary.interval} s, ${count(summary.exposed_pages)} exposed now`);
+		setText(shareMore, `${count(summary.dirty_pages)} distinct pages by devices in the last ${summary.interval.toFixed(1)} s, ${count(summary.exposed_pages)} exposed now`);
 		setText(about, `${summary.host}, Linux ${summary.kernel} · agent ${summary.version}, up ${duration(summary.uptime)} · ${count(summary.processes)} processes, ` +
 			`${count(summary.devices)} devices, ${bytes(summary.memory_pages * 4096)} of memory`);
 	}

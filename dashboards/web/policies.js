@@ -1,7 +1,7 @@
 // The policies: what they watch, in which state they are, what they did.
 import {h, panel, replace, facts} from "./dom.js";
 import {count, short, when, UNKNOWN} from "./format.js";
-import {get, Refusal} from "./data.js";
+import {get, live, Refusal} from "./data.js";
 
 const TONES = {firing: "bad", pending: "warn", resolved: "good", inactive: ""};
 
@@ -34,6 +34,8 @@ export function policies() {
 	let last = "";
 
 	async function refresh() {
+		if (!live.routes.has("GET /api/v1/policies"))
+			throw new Refusal(404, "not_found", "this agent has no policies");
 		const [answer, log] = await Promise.all([get("/api/v1/policies"), get("/api/v1/events?limit=1024")]);
 		const text = JSON.stringify([answer.policies, log.events.filter((event) => event.type.startsWith("policy"))]);
 

@@ -13,7 +13,7 @@ export class Table {
 	constructor(columns, options) {
 		const kept = remembered.get(options.remember) ?? {};
 
-		this.columns = columns.filter((column) => column.narrow !== false || innerWidth > 700);
+		this.columns = arranged(columns);
 		this.options = options;
 		this.rows = [];
 		this.order = [];
@@ -182,6 +182,15 @@ export class Table {
 				setAttribute(td, "class", `${column.num ? "num " : ""}${column.mark(row) ?? ""}`);
 		});
 	}
+}
+
+// On a phone the column that matters most stands beside the name.
+function arranged(columns) {
+	if (innerWidth > 700)
+		return columns;
+	const first = columns.find((column) => column.first), rest = columns.filter((column) => column.narrow !== false && !column.first);
+
+	return first ? [rest[0], first, ...rest.slice(1)] : rest;
 }
 
 // Sort and filter of a view stay while others are looked at.
