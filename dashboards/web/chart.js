@@ -161,10 +161,11 @@ export function chartPanel(title, made, unit) {
 
 const SPARK_POINTS = 96;
 
-// The last points of a line, on a canvas of a table's row. Its height is the row's own maximum.
+// The last points of a line, a column each, on a canvas of a table's row; nothing where it is not known.
+// Its height is the row's own maximum.
 export function spark(canvas, line, color) {
 	const ratio = window.devicePixelRatio || 1;
-	const width = 96 * ratio, height = 20 * ratio;
+	const width = SPARK_POINTS * ratio, height = 20 * ratio;
 
 	if (canvas.width !== width || canvas.height !== height) {
 		canvas.width = width;
@@ -177,18 +178,17 @@ export function spark(canvas, line, color) {
 		return;
 	const values = line.slice(-SPARK_POINTS);
 	const high = Math.max(1, ...values.map((value) => value ?? 0));
-	const step = width / (SPARK_POINTS - 1), left = width - (values.length - 1) * step;
+	const left = SPARK_POINTS - values.length;
 
-	context.beginPath();
-	context.moveTo(left, height);
-	values.forEach((value, i) => context.lineTo(left + i * step, height - 1 - (value ?? 0) / high * (height - 3)));
-	context.strokeStyle = color;
-	context.lineWidth = ratio;
-	context.stroke();
-	context.lineTo(width, height);
-	context.closePath();
-	context.globalAlpha = 0.18;
 	context.fillStyle = color;
-	context.fill();
-	context.globalAlpha = 1;
+	values.forEach((value, i) => {
+		if (value === null)
+			return;
+		const top = Math.round((1 - value / high) * (height - 2 * ratio));
+
+		context.globalAlpha = 0.3;
+		context.fillRect((left + i) * ratio, top, ratio, height - top);
+		context.globalAlpha = 1;
+		context.fillRect((left + i) * ratio, top, ratio, 1.5 * ratio);
+	});
 }

@@ -46,7 +46,11 @@ export const history = {
 		this.hasLines = lines > 0;
 	},
 
-	// The processes' and devices' lines, which the overview needs last.
+	// A view that shows lines takes them anew when it opens: meanwhile nobody may have asked for them.
+	forgetLines() {
+		this.hasLines = false;
+	},
+
 	async needLines() {
 		if (!this.hasLines)
 			await this.load(32);

@@ -8,6 +8,7 @@ import {deviceColumns, flowColumns} from "./columns.js";
 import {AddressMap} from "./map.js";
 
 export function devices() {
+	history.forgetLines();
 	const table = new Table(deviceColumns, {name: "Devices", key: (row) => row.id, sort: "rate", remember: "devices", off: (row) => row.gone,
 		search: (row) => `${row.id} ${row.names.join(" ")} ${row.driver}`,
 		empty: "The agent knows no device that does DMA. See the sensors on the overview: one that is unavailable says why."});
@@ -69,6 +70,7 @@ function counters(device) {
 }
 
 export function device([id]) {
+	history.forgetLines();
 	const completed = chart({title: "Completed", unit: "distinct pages per second", height: 170, series: [{name: "pages written", color: "--dma", class: "dma", fill: true}]});
 	const exposed = chart({title: "Exposed", unit: "pages", height: 130, format: count, series: [{name: "may be written now", color: "--cache", class: "pagecache", fill: true}]});
 	const flows = new Table(flowColumns.filter((column) => column.id !== "device"), {name: "Who it writes for", key: (row) => `${row.pid}`, sort: "rate", short: true,

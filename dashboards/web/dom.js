@@ -26,7 +26,7 @@ function fill(node, properties) {
 }
 
 function add(node, children) {
-	for (const child of children.flat()) {
+	for (const child of children.flat(Infinity)) {
 		if (child !== null && child !== undefined && child !== false)
 			node.append(child);
 	}
@@ -50,7 +50,7 @@ export function setAttribute(node, name, value) {
 }
 
 export function replace(node, ...children) {
-	node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+	node.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
 }
 
 // A titled box: panel("Sensors", "events", body).

@@ -176,7 +176,7 @@ function drawStrip(strip, cluster) {
 		}
 	}
 	setText(label, address(cluster.start));
-	setText(size, `${count(cluster.now)} of ${pageBytes(pages)}`);
+	setText(size, `${count(cluster.now)} pages in ${pageBytes(pages)}`);
 	setAttribute(size, "title", `${cluster.now} pages owed, in a stretch of ${pages} pages`);
 	setAttribute(canvas, "aria-label", `${address(cluster.start)} to ${address(cluster.end)}: ${cluster.now} pages owed`);
 }

@@ -46,14 +46,15 @@ function rateChart(title) {
 
 const gone = (what, back) => h("p", {class: "note"}, `${what} `, h("a", {href: back}, "Back to the list"));
 
-function flowTable(name, empty) {
-	return new Table(flowColumns.filter((column) => column.id !== "pid"), {name, key: (row) => `${row.device} ${row.pid}`, sort: "rate", short: true, empty});
+function flowTable(name, empty, without) {
+	return new Table(flowColumns.filter((column) => !without.includes(column.id)), {name, key: (row) => `${row.device} ${row.pid}`, sort: "rate", short: true, empty});
 }
 
 export function process([pid]) {
+	history.forgetLines();
 	const tiles = writerTiles();
 	const writes = rateChart("Pages written for it");
-	const flows = flowTable("Devices that wrote for it", "No device has written for it. Reads past the page cache, cold files and received packets appear here.");
+	const flows = flowTable("Devices that wrote for it", "No device has written for it. Reads past the page cache, cold files and received packets appear here.", ["pid", "name"]);
 	const title = h("h1", null, `Process ${pid}`), badges = h("span"), identity = h("div"), detail = h("div"), exposures = h("div");
 	const map = new AddressMap();
 	const element = h("div", null, h("p", {class: "note"}, `Loading process ${pid}.`));
@@ -107,7 +108,7 @@ export function vm([name]) {
 	const tiles = writerTiles();
 	const writes = rateChart("Pages written for its processes");
 	const members = new Table(processColumns, {name: "Its processes", key: (row) => `${row.pid}:${row.start_boottime_ns}`, sort: "all", short: true, empty: "None of its processes has written."});
-	const flows = flowTable("Devices that wrote for it", "No device of this host has written for its processes.");
+	const flows = flowTable("Devices that wrote for it", "No device of this host has written for its processes.", []);
 	const element = h("div", null, h("p", {class: "note"}, `Loading the virtual machine ${name}.`));
 	const content = [h("div", {class: "head"}, h("h1", null, name), h("span", {class: "chip"}, "virtual machine")), tiles.element,
 		chartPanel("Pages written for its processes", writes, "pages/s of 4 KiB"),

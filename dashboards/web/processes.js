@@ -25,6 +25,7 @@ function columnsOf(kind) {
 
 export function processes([kind]) {
 	const {title, name, empty, key, search} = KINDS[kind];
+	history.forgetLines();
 	const table = new Table(columnsOf(kind), {name, key, search, empty, sort: "all", remember: kind, off: (row) => row.state === "exited"});
 	const state = h("span", {class: "quiet"}, "Loading.");
 

@@ -451,7 +451,7 @@ suite.test("the agent stops, and starts again at the same port: the page says so
 
 	await eventually("the numbers change", async () => seen.add(await page.getAttribute(".chart >> nth=0", "aria-label")).size > 2);
 	await go(page, "/processes");
-	truth((await column(page, 0)).length > 0, "another view opens");
+	await eventually("another view has rows", async () => (await column(page, 0)).length > 0);
 	await done(page, /ERR_|Failed to load resource/);
 });
 
