@@ -159,6 +159,21 @@ export function chartPanel(title, made, unit) {
 		made.element);
 }
 
+// A view that draws slower than the agent samples misses a value here and there: such short gaps are joined.
+export function bridge(line, most = 4) {
+	const joined = [...line];
+
+	for (let i = 1, from = 0; i < line.length; i++) {
+		if (line[i] === null)
+			continue;
+		if (line[from] !== null && i - from > 1 && i - from <= most)
+			for (let k = from + 1; k < i; k++)
+				joined[k] = line[from] + (line[i] - line[from]) * (k - from) / (i - from);
+		from = i;
+	}
+	return joined;
+}
+
 const SPARK_POINTS = 96;
 
 // The last points of a line, a column each, on a canvas of a table's row; nothing where it is not known.

@@ -34,7 +34,7 @@ export const history = {
 	times: [], // seconds
 	totals: Object.fromEntries(TOTALS.map((name) => [name, []])),
 	lines: new Map(), // "process:PID:COMM" and "device:ID": as long as `times`, null where not known
-	hasLines: false,
+	lineCount: 0, // that were asked for
 
 	async load(lines) {
 		const answer = await get(`/api/v1/history?window=${WINDOW}&lines=${lines}`);
@@ -43,17 +43,17 @@ export const history = {
 		for (const name of TOTALS)
 			this.totals[name] = answer.series[name];
 		this.lines = new Map(Object.entries(answer.series).filter(([name]) => !TOTALS.includes(name)));
-		this.hasLines = lines > 0;
+		this.lineCount = lines;
 	},
 
 	// A view that shows lines takes them anew when it opens: meanwhile nobody may have asked for them.
 	forgetLines() {
-		this.hasLines = false;
+		this.lineCount = 0;
 	},
 
-	async needLines() {
-		if (!this.hasLines)
-			await this.load(32);
+	async needLines(most = 32) {
+		if (this.lineCount < most)
+			await this.load(most);
 	},
 
 	push(summary) {
@@ -154,7 +154,7 @@ async function accept(summary) {
 		// Another agent: nothing that was counted before goes on.
 		live.lastEvent = "0";
 		history.lines.clear();
-		await history.load(history.hasLines ? 32 : 0);
+		await history.load(history.lineCount || 8);
 		tell("restart");
 	}
 	history.push(summary);
@@ -220,7 +220,7 @@ export async function connect() {
 
 		live.routes = new Set(index.routes.map((route) => `${route.method} ${route.path}`));
 		await accept(await get("/api/v1/summary"));
-		await history.load(history.hasLines ? 32 : 0);
+		await history.load(history.lineCount || 8);
 		if (live.lastEvent === "0")
 			live.lastEvent = (await get("/api/v1/events?limit=1024")).events.at(-1)?.id ?? "0";
 		tell("connected");

@@ -2,7 +2,7 @@
 import {h, panel, facts, replace, setText} from "./dom.js";
 import {UNKNOWN, count, rate, bytes, pageBytes, when} from "./format.js";
 import {get, history, live, deviceLine, Refusal} from "./data.js";
-import {chart, chartPanel} from "./chart.js";
+import {chart, chartPanel, bridge} from "./chart.js";
 import {Table} from "./table.js";
 import {deviceColumns, flowColumns} from "./columns.js";
 import {AddressMap} from "./map.js";
@@ -49,7 +49,8 @@ function coverage(device) {
 
 		return h("li", null, h("span", {class: `chip ${by.length ? "good" : ""}`}, level), " ",
 			by.length ? by.map((one) => `${one.sensor} since ${when(one.since)}`).join(", ") : "no sensor, here", h("div", {class: "quiet"}, means));
-	}), h("li", null, h("b", null, "Not seen: "), device.not_seen.length ? `${device.not_seen.join(". ")}.` : "nothing that is known of."));
+	}), h("li", null, h("b", null, device.not_seen.length ? "Not seen of it:" : "Nothing is known that is not seen of it.")),
+	device.not_seen.map((sentence) => h("li", null, sentence)));
 }
 
 function counters(device) {
@@ -79,10 +80,11 @@ export function device([id]) {
 	const map = new AddressMap("Host memory that it wrote, frame by frame");
 	const element = h("div", null, h("p", {class: "note"}, `Loading the device ${id}.`));
 	const exposures = new Map(); // time -> pages, since the page was opened
+	const exposedPanel = chartPanel("Exposed", exposed, "pages that it may write now, since this page was opened");
 	const content = [
 		h("div", {class: "head"}, h("h1", null, id), names), tiles,
 		chartPanel("Completed", completed, "distinct pages/s that it wrote"),
-		chartPanel("Exposed", exposed, "pages that it may write now, since this page was opened"),
+		exposedPanel,
 		h("div", {class: "two"}, panel("What sees its writes", "by evidence", seen), h("div", null, panel("What it is", null, identity), panel("Who gave it memory", "pages exposed by VFIO", owners))),
 		panel("Who it writes for", "pages that it wrote for each process", flows.element),
 		panel("Counted", "since the agent began", numbers),
@@ -100,8 +102,9 @@ export function device([id]) {
 		exposures.set(history.times.at(-1), row.exposed_pages);
 		replace(names, row.names.map((name) => [h("span", {class: "chip"}, name), " "]).flat(), row.gone && h("span", {class: "chip bad"}, "gone"));
 		showTiles(row);
-		completed.set([history.times, history.lines.get(deviceLine(row)) ?? history.times.map(() => 0)]);
-		exposed.set([history.times, history.times.map((time) => exposures.get(time) ?? null)]);
+		completed.set([history.times, bridge(history.lines.get(deviceLine(row)) ?? history.times.map(() => 0))]);
+		exposed.set([history.times, bridge(history.times.map((time) => exposures.get(time) ?? null))]);
+		exposedPanel.hidden = row.exposed_pages === null;
 		replace(seen, coverage(row));
 		replace(numbers, counters(row));
 		replace(identity, facts([["bus", row.bus], ["driver", row.driver || "none is bound"], ["behind", row.parent], ["covered since", when(row.coverage_since)],

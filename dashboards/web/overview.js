@@ -102,7 +102,7 @@ export function overview() {
 		replace(sensors, sensorList(health, summary));
 		replace(unseen, notSeen(health.sensors, devices.devices));
 		showTracks(followed.tracks);
-		await history.needLines();
+		await history.needLines(8);
 	}
 
 	return {

@@ -2,7 +2,7 @@
 import {h, panel, facts, replace, setText} from "./dom.js";
 import {WRITERS, UNKNOWN, count, rate, pageBytes, sum, written} from "./format.js";
 import {get, history, processLine, Refusal} from "./data.js";
-import {chart, chartPanel} from "./chart.js";
+import {chart, chartPanel, bridge} from "./chart.js";
 import {Table} from "./table.js";
 import {processColumns, flowColumns} from "./columns.js";
 import {AddressMap} from "./map.js";
@@ -38,8 +38,8 @@ function rateChart(title) {
 
 			if (last && rates)
 				seen.set(last, rates);
-			made.set([history.times, line ?? history.times.map((time) => seen.has(time) ? sum(seen.get(time)) : null),
-				...WRITERS.map((writer) => history.times.map((time) => seen.get(time)?.[writer.key] ?? null))]);
+			made.set([history.times, bridge(line ?? history.times.map((time) => seen.has(time) ? sum(seen.get(time)) : null)),
+				...WRITERS.map((writer) => bridge(history.times.map((time) => seen.get(time)?.[writer.key] ?? null)))]);
 		},
 	};
 }

@@ -21,3 +21,16 @@ export const somePolicies = {
 			instances: [], actions: []},
 	],
 };
+
+// As long as the agent keeps it, each second, its lines with the holes that real ones have.
+export function fullHistory(lines) {
+	const now = Date.now(), points = Array.from({length: 900}, (_, i) => i);
+	const wave = (scale, step) => points.map((i) => Math.round(scale * (1 + Math.sin(i / step)) * 10) / 10);
+	const series = {cpu: wave(2000.3, 9), pagecache: wave(900.7, 13), blockdev: wave(3.3, 5), dma: wave(16000.9, 31), dirty_pages: wave(128.4, 17), exposed_pages: points.map((i) => i % 97)};
+
+	for (let line = 0; line < Math.min(lines, 32); line++)
+		series[`process:${1000 + line}:name`] = points.map((i) => (i + line) % 5 ? null : (i * 37 + line) % 9973 / 10);
+	for (let line = 0; line < Math.min(lines, 16); line++)
+		series[`device:pci/0000:00:${10 + line}.0`] = points.map((i) => (i * 13 + line) % 4999 / 10);
+	return {time: points.map((i) => new Date(now - 1000 * (900 - i)).toISOString()), series};
+}

@@ -96,6 +96,14 @@ export class Agent {
 	}
 }
 
+// Stores into its memory and has the disk read into it.
+export async function write(directory, ...names) {
+	const child = start("/usr/bin/python3", [new URL("writer.py", import.meta.url).pathname, path.join(directory, "disk"), ...names]);
+
+	await once(child.stdout, "data");
+	return child;
+}
+
 // Reads past the page cache, and writes, all the time: a disk's DMA, page cache and faults.
 export function load(directory) {
 	const file = path.join(directory, "load");

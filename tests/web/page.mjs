@@ -2,8 +2,7 @@
 import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
-import {once} from "node:events";
-import {Agent, AXE, BUILD, Suite, browse, end, equal, eventually, findBrowser, load, scratch, sleep, start, truth} from "./harness.mjs";
+import {Agent, AXE, BUILD, Suite, browse, end, equal, eventually, findBrowser, load, scratch, sleep, truth, write} from "./harness.mjs";
 import {generated, somePolicies} from "./fakes.mjs";
 
 const INTERVAL = 0.5;
@@ -25,8 +24,7 @@ const token = path.join(directory, "token");
 fs.writeFileSync(token, "of-the-tests-only-0123456789abcdef\n", {mode: 0o600});
 const agent = await new Agent({interval: INTERVAL, options: ["--web.token-file", token]}).start();
 const loading = load(directory);
-const writer = start("/usr/bin/python3", [path.join(import.meta.dirname ?? path.dirname(process.argv[1]), "writer.py"), path.join(directory, "disk"), HOSTILE, ARGUMENT]);
-await once(writer.stdout, "data");
+const writer = await write(directory, HOSTILE, ARGUMENT);
 const browser = await browse();
 const suite = new Suite();
 
@@ -462,9 +460,5 @@ try {
 	await browser.close();
 	await Promise.all([end(writer, "SIGKILL"), end(loading, "SIGKILL")]);
 	await agent.stop();
-}
-if (!failed && process.env.WEB_SCREENSHOTS) {
-	for (const name of ["overview-light-1440", "overview-dark-1440", "processes-one-dark-1440", "flows-light-1440", "overview-dark-390"])
-		fs.copyFileSync(path.join(BUILD, "web", `${name}.png`), path.join("dashboards/web/screenshots", `${name}.png`));
 }
 process.exit(failed ? 1 : 0);
