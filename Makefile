@@ -241,7 +241,7 @@ test-vm: deps-test
 	$(Q)ONLY=vm/ tests/run $(B)
 
 bench: deps-bench
-	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(B)/tests/live/workload $(B)/tests/live/writer
+	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(WEB)/tests/node_modules/playwright-core/package.json $(B)/tests/live/workload $(B)/tests/live/writer
 	$(Q)tests/bench/run $(B)
 
 # ---- run, install, lint ----

@@ -9,9 +9,9 @@
  * What a browser may do with the page: run, style and ask what is ours, and nothing else. The page
  * shows names that any process can choose, so markup made from strings is forbidden, too.
  */
-#define ASSETS_POLICY                                                                              \
-	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "            \
-	"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "      \
+#define ASSETS_POLICY                                                                         \
+	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "       \
+	"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " \
 	"require-trusted-types-for 'script'; trusted-types 'none'"
 
 /*
