@@ -47,10 +47,10 @@ export function overview() {
 		series: [{name: "by devices", color: "--dma", class: "dma", fill: true}],
 	});
 	const busy = new Table(processColumns.filter((column) => ["name", "line", "cpu", "cache", "dma", "all"].includes(column.id)), {
-		name: "Busiest processes", key: (row) => `${row.pid}:${row.start_boottime_ns}`, sort: "all", short: true,
+		name: "Busiest processes", key: (row) => `${row.pid}:${row.start_boottime_ns}`, sort: "all", short: true, lead: true,
 		empty: "No process has written a page since the agent began."});
 	const writers = new Table(deviceColumns.filter((column) => ["name", "names", "line", "rate", "exposed", "evidence"].includes(column.id)), {
-		name: "Devices", key: (row) => row.id, sort: "rate", short: true, empty: "The agent knows no device that does DMA."});
+		name: "Devices", key: (row) => row.id, sort: "rate", short: true, lead: true, empty: "The agent knows no device that does DMA."});
 	const sensors = h("div", null, h("p", {class: "quiet"}, "Loading."));
 	const unseen = h("div");
 	const tracks = h("div");
@@ -63,7 +63,7 @@ export function overview() {
 			setText(tiles[i].more, `${pageBytes(rates[writer.key])}/s · ${short(totals[writer.key])} in all`);
 			setAttribute(tiles[i].more, "title", `${count(totals[writer.key])} pages since the agent began`);
 		});
-		setText(share, percent(missedShare()));
+		setText(share, `≤ ${percent(missedShare())}`);
 		setText(shareMore, `${count(summary.dirty_pages)} distinct pages by devices in the last ${summary.interval.toFixed(1)} s, ${count(summary.exposed_pages)} exposed now`);
 		setText(about, `${summary.host}, Linux ${summary.kernel} · agent ${summary.version}, up ${duration(summary.uptime)} · ${count(summary.processes)} processes, ` +
 			`${count(summary.devices)} devices, ${bytes(summary.memory_pages * 4096)} of memory`);
@@ -116,10 +116,10 @@ export function overview() {
 			h("h1", {class: "hide"}, "Overview"),
 			h("div", {class: "tiles"}, tiles.map((one) => one.element),
 				h("div", {class: "tile wide distinct", title: "Distinct pages that devices wrote, of these and the CPUs' write faults, over the time range. " +
-					"A page that both wrote counts in both; a track tells exactly."},
+					"A page that both wrote counts in both, so it is at most that, of what is seen; a track tells exactly."},
 				h("span", {class: "what"}, "CPU-only tracking would miss"), h("span", {class: "big"}, share), shareMore)),
 			chartPanel("Pages written", writes, "pages/s of 4 KiB"),
-			chartPanel("Share that CPU-only tracking would miss", missed, "% of CPU faults and distinct device pages, each interval"),
+			chartPanel("Share that CPU-only tracking would miss", missed, "at most; % of CPU faults and distinct device pages, each interval"),
 			h("div", {class: "two"},
 				panel("Busiest processes", "pages/s", busy.element, h("a", {href: "#/processes"}, "All processes")),
 				panel("Devices", "distinct pages/s", writers.element, h("a", {href: "#/devices"}, "All devices"))),

@@ -7,13 +7,13 @@ const SPARE = 8; // rows beyond the edges
 /*
  * columns: [{id, title, help, width, num, text: (row) => string, value: (row) => number or string,
  *   href, line: (row) => points of a sparkline, tone, hint, narrow: false hides it on a phone}]
- * options: {name, key: (row) => string, sort, descending, search: (row) => string, empty, short, remember}
+ * options: {name, key: (row) => string, sort, descending, search: (row) => string, empty, short, remember, lead}
  */
 export class Table {
 	constructor(columns, options) {
 		const kept = remembered.get(options.remember) ?? {};
 
-		this.columns = arranged(columns);
+		this.columns = arranged(columns, options.lead);
 		this.options = options;
 		this.rows = [];
 		this.order = [];
@@ -184,11 +184,11 @@ export class Table {
 	}
 }
 
-// On a phone the column that matters most stands beside the name.
-function arranged(columns) {
-	if (innerWidth > 700)
+// On a phone, and where there is little room, the column that matters most stands beside the name.
+function arranged(columns, lead) {
+	if (innerWidth > 700 && !lead)
 		return columns;
-	const first = columns.find((column) => column.first), rest = columns.filter((column) => column.narrow !== false && !column.first);
+	const first = columns.find((column) => column.first), rest = columns.filter((column) => (column.narrow !== false || innerWidth > 700) && !column.first);
 
 	return first ? [rest[0], first, ...rest.slice(1)] : rest;
 }
