@@ -58,7 +58,8 @@ async function route() {
 	}
 	replace(main, view.element);
 	document.title = `${view.title} · dirtyscope`;
-	lastRefresh = 0;
+	setAttribute(main, "data-view", path);
+	lastRefresh = cost = 0;
 	refresh();
 }
 
@@ -91,8 +92,11 @@ async function refresh() {
 	}
 	cost = performance.now() - now;
 	refreshing = false;
-	if (shown !== view)
+	// What another view cost tells nothing of this one.
+	if (shown !== view) {
+		lastRefresh = cost = 0;
 		refresh();
+	}
 }
 
 // ---- what is said about the agent ----

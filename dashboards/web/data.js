@@ -36,7 +36,21 @@ export const history = {
 	lines: new Map(), // "process:PID:COMM" and "device:ID": as long as `times`, null where not known
 	lineCount: 0, // that were asked for
 
-	async load(lines) {
+	// Who asks while an answer is on its way takes that one, if it holds enough.
+	load(lines) {
+		if (!this.loading || this.loadingLines < lines) {
+			const loading = this.fetch(lines).finally(() => {
+				if (this.loading === loading)
+					this.loading = null;
+			});
+
+			this.loading = loading;
+			this.loadingLines = lines;
+		}
+		return this.loading;
+	},
+
+	async fetch(lines) {
 		const answer = await get(`/api/v1/history?window=${WINDOW}&lines=${lines}`);
 
 		this.times = answer.time.map((text) => Date.parse(text) / 1000);

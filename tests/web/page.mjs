@@ -57,7 +57,8 @@ async function go(page, view) {
 	await page.evaluate((to) => {
 		location.hash = to;
 	}, view);
-	await until(page, () => document.querySelector("main h1") && !document.querySelector("main").textContent.includes("Loading"), null, {timeout: 15000});
+	await until(page, (to) => document.querySelector("main").dataset.view === to && document.querySelector("main h1") &&
+		!document.querySelector("main").textContent.includes("Loading"), decodeURI(view), {timeout: 15000});
 }
 
 async function clean(page, allowed = /^$/) {
