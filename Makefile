@@ -44,7 +44,13 @@ SOURCES  := $(wildcard agent/*.c agent/tracks/*.c agent/policies/*.c api/*.c das
 LIBRARY  := $(filter-out agent/main.c,$(SOURCES))
 OBJECTS  := $(SOURCES:%.c=$(B)/%.o)
 ASSETS   := $(wildcard api/*.json)
-ASSET_OBJECTS := $(ASSETS:%=$(B)/%.o)
+
+# The web page: its files and those of uPlot, plain and compressed.
+WEB         := $(B)/web
+WEB_SOURCES := $(wildcard dashboards/web/*.html dashboards/web/*.css dashboards/web/*.js)
+WEB_ASSETS  := $(addprefix $(WEB)/assets/,$(notdir $(WEB_SOURCES)) uplot.js uplot.css)
+WEB_OBJECTS := $(WEB_ASSETS:%=%.o) $(WEB_ASSETS:%=%.gz.o)
+ASSET_OBJECTS := $(ASSETS:%=$(B)/%.o) $(WEB_OBJECTS)
 
 # Unit tests run under the address and undefined-behaviour sanitizers.
 SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -69,9 +75,11 @@ help:
 
 # ---- set-up: Debian packages, installed only when missing ----
 
-PACKAGES := gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
+# Whoever has npm from elsewhere keeps it.
+NODE_PACKAGES := $(if $(shell command -v npm),,nodejs npm)
+PACKAGES := $(NODE_PACKAGES) gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
-TEST_PACKAGES := libcmocka-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema \
+TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema \
             iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
             qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
 BENCH_PACKAGES := fio bpftrace wrk prometheus-node-exporter
@@ -139,6 +147,39 @@ $(B)/%.json.o: %.json
 	$(Q)mkdir -p $(@D)
 	$(Q)ld -r -b binary -z noexecstack -o $@ $<
 
+# ---- the web page: dashboards/web and uPlot, which npm fetches as the lock file says ----
+
+NPM_CI := npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error
+
+$(WEB)/node_modules/uplot/package.json: dashboards/web/package-lock.json dashboards/web/package.json
+	$(say) NPM $(@D)
+	$(Q)mkdir -p $(WEB)
+	$(Q)cp $^ $(WEB)/
+	$(Q)cd $(WEB) && $(NPM_CI) >/dev/null
+	$(Q)touch $@
+
+$(WEB)/assets/%: dashboards/web/%
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $< $@
+# With its license, as that asks for.
+$(WEB)/assets/uplot.js: $(WEB)/node_modules/uplot/package.json
+	$(Q)mkdir -p $(@D)
+	$(Q){ echo '/*'; cat $(<D)/LICENSE; echo '*/'; cat $(<D)/dist/uPlot.iife.min.js; } > $@
+$(WEB)/assets/uplot.css: $(WEB)/node_modules/uplot/package.json
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $(<D)/dist/uPlot.min.css $@
+$(WEB)/assets/%.gz: $(WEB)/assets/%
+	$(Q)gzip -9 -n -c $< > $@
+
+# A file becomes symbols _binary_web_assets_style_css_start and _end.
+$(WEB)/assets/%.o: $(WEB)/assets/%
+	$(say) EMBED $<
+	$(Q)cd $(B) && ld -r -b binary -z noexecstack -o web/assets/$*.o web/assets/$*
+
+$(B)/web_hash.h: $(WEB_ASSETS)
+	$(Q)echo "#define DS_WEB_HASH \"$$(cat $^ | sha256sum | cut -c1-16)\"" > $@
+$(B)/api/assets.o $(B)/san/api/assets.o: $(B)/web_hash.h
+
 $(B)/dirtyscope: $(OBJECTS) $(ASSET_OBJECTS)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
@@ -180,7 +221,15 @@ $(B)/tests/vm/edu $(B)/tests/vm/uring: %: %.o
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lpthread
 
-tests-build: $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
+# The browser's driver and the accessibility checker, as their lock file says.
+$(WEB)/tests/node_modules/playwright-core/package.json: tests/web/package-lock.json tests/web/package.json
+	$(say) NPM $(WEB)/tests
+	$(Q)mkdir -p $(WEB)/tests
+	$(Q)cp $^ $(WEB)/tests/
+	$(Q)cd $(WEB)/tests && $(NPM_CI) >/dev/null
+	$(Q)touch $@
+
+tests-build: $(WEB)/tests/node_modules/playwright-core/package.json $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
 
 test: deps-test
 	$(Q)$(MAKE) -j$$(nproc) tests-build
@@ -192,7 +241,7 @@ test-vm: deps-test
 	$(Q)ONLY=vm/ tests/run $(B)
 
 bench: deps-bench
-	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(B)/tests/live/workload $(B)/tests/live/writer
+	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(WEB)/tests/node_modules/playwright-core/package.json $(B)/tests/live/workload $(B)/tests/live/writer
 	$(Q)tests/bench/run $(B)
 
 # ---- run, install, lint ----
@@ -214,7 +263,7 @@ uninstall:
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
-lint: deps-test $(SKELETON) $(B)/twins.skel.h $(B)/revision.h
+lint: deps-test $(SKELETON) $(B)/twins.skel.h $(B)/revision.h $(B)/web_hash.h
 	$(say) FORMAT
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	$(say) TIDY

@@ -62,11 +62,13 @@ struct answer {
 	unsigned status;
 	const char *type; /* of `text` */
 	struct text text;
+	bool gzip;	   /* `text` is compressed */
 	struct body *body; /* a reference is held */
 	struct stream_start stream;
 	char allow[48];	      /* for 405; "" */
 	bool challenge;	      /* for 401 */
 	unsigned retry_after; /* seconds, 0: no such header */
+	char etag[32];	      /* of a file of the web page; "" */
 };
 
 /* Replaces whatever the answer held. code: snake_case; the message is one sentence. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/assets.h"
 #include "api/negotiate.h"
 #include "api/routes.h"
 
@@ -114,6 +115,16 @@ static void free_body(void *body)
 	body__put(body);
 }
 
+/* Of a file of the web page. */
+static void add_page_headers(struct MHD_Response *response, const struct answer *answer)
+{
+	MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, answer->etag);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+	MHD_add_response_header(response, "Content-Security-Policy", ASSETS_POLICY);
+	MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+}
+
 static void add_headers(struct MHD_Response *response, const struct answer *answer, bool close)
 {
 	char seconds[12];
@@ -121,7 +132,10 @@ static void add_headers(struct MHD_Response *response, const struct answer *answ
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 				answer->body ? answer->body->type : answer->type);
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+				*answer->etag ? "no-cache" : "no-store");
+	if (*answer->etag)
+		add_page_headers(response, answer);
 	if (answer->body && answer->body->gzip)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
 	if (*answer->allow)
@@ -145,7 +159,7 @@ static enum MHD_Result send_answer(struct exchanges *exchanges, struct MHD_Conne
 	struct MHD_Response *response;
 
 	if (!answer->body)
-		answer->body = body__new(&answer->text, answer->type, false);
+		answer->body = body__new(&answer->text, answer->type, answer->gzip);
 	if (!answer->body)
 		goto cleanup;
 	response = MHD_create_response_from_buffer_with_free_callback_cls(
@@ -303,6 +317,7 @@ static void answer_request(struct exchanges *exchanges, struct MHD_Connection *c
 		.accept = header(connection, MHD_HTTP_HEADER_ACCEPT),
 		.accept_encoding = header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING),
 		.authorization = header(connection, MHD_HTTP_HEADER_AUTHORIZATION),
+		.if_none_match = header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH),
 		.last_event_id = header(connection, "Last-Event-ID"),
 		.body = exchange->body.length ? exchange->body.data : "",
 		.body_length = exchange->body.length,

@@ -118,6 +118,20 @@ bool accept__openmetrics(const char *accept)
 	return openmetrics > 0 && openmetrics >= text;
 }
 
+bool accept__html(const char *accept)
+{
+	struct element element;
+	int html = 0, json = 0;
+
+	while (next_element(&accept, &element)) {
+		if (is(element.name, element.name_length, "text/html"))
+			html = element.quality;
+		else if (is(element.name, element.name_length, "application/json"))
+			json = element.quality;
+	}
+	return html > 0 && html >= json;
+}
+
 bool accept__gzip(const char *accept_encoding)
 {
 	int gzip = -1, any = -1;

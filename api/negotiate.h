@@ -8,6 +8,9 @@
 
 /* Does Accept prefer OpenMetrics 1.0 to plain text? Text is the answer to everything else. */
 bool accept__openmetrics(const char *accept);
+/* Does Accept name HTML, and prefer it to JSON? A browser's does; that of curl and of scripts,
+ * which take anything, does not. */
+bool accept__html(const char *accept);
 /* Does Accept-Encoding allow gzip? */
 bool accept__gzip(const char *accept_encoding);
 /*

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "agent/version.h"
+#include "api/assets.h"
 #include "api/json.h"
 #include "api/scrape.h"
 #include "api/views.h"
@@ -51,7 +52,8 @@ static int answer_openapi(const struct request *request, struct answer *answer)
 static int answer_index(const struct request *request, struct answer *answer);
 
 const struct route api_routes[] = {
-	{"GET", "/", answer_index, NULL, false, "this list of routes"},
+	{"GET", "/", answer_index, NULL, false,
+	 "this list of routes; the web page for who prefers HTML"},
 	{"GET", PATH_HEALTHY, answer_healthy, NULL, false, "200 while the agent is alive"},
 	{"GET", "/-/ready", answer_ready, NULL, true, "200 once there are numbers, 503 before"},
 	{"GET", "/metrics", view__metrics, NULL, true,
@@ -269,6 +271,8 @@ void routes__answer(const struct api_context *context, const struct route_call *
 		answer__error(answer, 400, "invalid_path", "the path %s", why);
 		return;
 	}
+	if (assets__answer(call, path, answer))
+		return;
 	request.route = find_route(call->method, path, answer);
 	if (!request.route)
 		return;

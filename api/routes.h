@@ -32,6 +32,7 @@ struct route_call {
 	const char *method;
 	char *uri; /* path and query, still encoded; changed by the call */
 	const char *accept, *accept_encoding, *authorization; /* "" when absent */
+	const char *if_none_match;			      /* NULL when absent */
 	const char *last_event_id;			      /* "" or NULL when absent */
 	const char *body;				      /* "" when there is none */
 	size_t body_length;

@@ -22,6 +22,13 @@ const struct param_row view_history_params[] = {
 		.initial = "900",
 		.help = "seconds before the newest point",
 	},
+	{
+		.name = "lines",
+		.type = PARAM_INTEGER,
+		.max = SERIES_PROCESSES,
+		.initial = "32",
+		.help = "processes at most, and devices; 0 gives the totals alone",
+	},
 	{},
 };
 
@@ -200,6 +207,7 @@ static void write_totals(struct json *json, const struct history_point *points, 
 int view__history(const struct request *request, struct answer *answer)
 {
 	double window = (double)query__get(&request->query, "window")->number;
+	size_t most = query__get(&request->query, "lines")->number;
 	struct lines processes = {}, devices = {};
 	struct history_point *points = NULL;
 	struct json json;
@@ -220,8 +228,8 @@ int view__history(const struct request *request, struct answer *answer)
 	json__end_array(&json);
 	json__object(&json, "series");
 	write_totals(&json, points, (size_t)count);
-	write_lines(&json, &processes, SERIES_PROCESSES);
-	write_lines(&json, &devices, SERIES_DEVICES);
+	write_lines(&json, &processes, most);
+	write_lines(&json, &devices, most < SERIES_DEVICES ? most : SERIES_DEVICES);
 	json__end_object(&json);
 	err = view__end(&json, answer);
 cleanup:

@@ -179,6 +179,28 @@ static void accept_headers(void **state)
 		{"br;q=1.0,gzip;q=0.8,*;q=0.1", true},
 	};
 
+	const struct {
+		const char *header;
+		bool html;
+	} pages[] = {
+		{"", false},
+		{"*/*", false},
+		{"application/json", false},
+		{"text/*", false},
+		{"text/html;q=0", false},
+		{"text/html;q=x", false},
+		{"xtext/html, text/htmlx", false},
+		{"text/html;q=0.5, application/json", false},
+		{"TEXT/HTML", true},
+		{"text/html, application/json", true},
+		/* What browsers send. */
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true},
+	};
+
+	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++) {
+		if (accept__html(pages[i].header) != pages[i].html)
+			fail_msg("%s", pages[i].header);
+	}
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		if (accept__openmetrics(cases[i].header) != cases[i].openmetrics)
 			fail_msg("%s", cases[i].header);
