@@ -7,7 +7,7 @@ from harness import eventually, equal, true
 MODE = "strict"
 PAGES = 1000  # per second, of the limit
 THRESHOLD, CLEAR = 1500, 100  # pages per second; what is limited must go on firing, where emulation stutters, too
-MEASURED = 4  # seconds
+MEASURED = 3  # seconds
 BEFORE = "rbps=50000000 wbps=9000000 riops=max wiops=max"
 LIMITED = f"rbps={PAGES * 4096} wbps={{}} riops=max wiops=max"
 FIRST, SECOND = "policy-first", "policy-second"
@@ -115,7 +115,7 @@ def add_limits(suite, guest):
         guest.becomes(FIRST, "")
         true(free > 1.5 * PAGES, f"{free:.0f} pages per second without a limit: the test shows nothing")
         guest.cell.results["limit"] = {"limit": PAGES, "disk": round(rates[0]), "cgroup": round(rates[1])}
-        return f"limited to {PAGES} pages per second: {rates[0]:.0f} by the disk's stat, {rates[1]:.0f} by io.stat; free: {free:.0f}"
+        return f"pages per second, limited to {PAGES}: {rates[0]:.0f} by the stat, {rates[1]:.0f} by io.stat; free: {free:.0f}"
 
     @suite.test("policies: a limit that was there before is back when the rule is resolved")
     def _():
@@ -211,7 +211,7 @@ def add_reclaim(suite, guest):
             found = call("swapped_by_epoch", keeper.pid, 3)
             over = [one for one in found if one[0] > MIB * (one[1] - EPOCHS + 1)]
             true(not over, f"more than {MIB} pages an epoch, of [pages, epoch] {found}")
-            true(found[-1][0] >= 3 * MIB, f"it goes on: {found}")
+            true(found[-1][0] >= 2 * MIB, f"it goes on: {found}")
         return f"[pages in swap, epoch]: {found[0]} to {found[-1]}"
 
     @suite.test("policies: reclaim by `how: cold` moves nothing out")
