@@ -184,7 +184,7 @@ $(B)/tests/live/workload $(B)/tests/live/writer: %: %.o
 	$(Q)$(CC) -o $@ $^ -lpthread
 
 # These need the agent's parts, without its main.
-$(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/vm/recorder: $(B)/tests/%: $(B)/tests/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
+$(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/vm/recorder $(B)/tests/bench/policies: $(B)/tests/%: $(B)/tests/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ $(LIBS)
 
