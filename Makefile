@@ -56,13 +56,16 @@ ASSET_OBJECTS := $(ASSETS:%=$(B)/%.o) $(WEB_OBJECTS)
 SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(B)/%)
+# libFuzzer needs clang; its edges are counted in all that is fuzzed.
+FUZZ         := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_OBJECTS := $(LIBRARY:%.c=$(B)/fuzz/%.o)
 SAN_OBJECTS  := $(LIBRARY:%.c=$(B)/san/%.o)
 PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
 
 BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
 
 VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring
-TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer \
+TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer \
                  $(B)/tests/live/pages $(B)/tests/live/inject_phases $(VM_PROGRAMS)
 
 .PHONY: FORCE all run test test-vm bench install uninstall clean lint format deps deps-test help
@@ -79,7 +82,7 @@ help:
 NODE_PACKAGES := $(if $(shell command -v npm),,nodejs npm)
 PACKAGES := $(NODE_PACKAGES) gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
-TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema \
+TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev libclang-rt-14-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema \
             iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
             qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
 BENCH_PACKAGES := fio bpftrace wrk prometheus-node-exporter
@@ -133,12 +136,12 @@ $(B)/san/%.o: %.c Makefile
 	$(Q)$(CC) $(STD) $(CPPFLAGS) -O1 -g $(SANITIZE) $(WARN) -MMD -MP -c $< -o $@
 
 # Only these include what is generated.
-$(foreach o,calibrate kernel_load kernel_side ledger,$(B)/agent/$(o).o $(B)/san/agent/$(o).o): $(SKELETON)
+$(foreach o,calibrate kernel_load kernel_side ledger,$(B)/agent/$(o).o $(B)/san/agent/$(o).o $(B)/fuzz/agent/$(o).o): $(SKELETON)
 
 # The revision changes with every commit: one small file is rebuilt, and only then.
 $(B)/revision.h: FORCE | $(B)
 	$(Q)echo '#define DS_REVISION "$(REVISION)"' | cmp -s - $@ || echo '#define DS_REVISION "$(REVISION)"' > $@
-$(B)/agent/version.o $(B)/san/agent/version.o: $(B)/revision.h
+$(B)/agent/version.o $(B)/san/agent/version.o $(B)/fuzz/agent/version.o: $(B)/revision.h
 FORCE:
 
 # An asset becomes symbols _binary_api_openapi_json_start and _end.
@@ -191,6 +194,15 @@ $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(SAN_OBJECTS) $(ASSET_OBJECTS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBS)
 
+$(B)/fuzz/%.o: %.c Makefile
+	$(say) CC-FUZZ $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(STD) $(CPPFLAGS) -O1 -g $(subst fuzzer,fuzzer-no-link,$(FUZZ)) $(WARN) -MMD -MP -c $< -o $@
+$(B)/tests/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJECTS) $(ASSET_OBJECTS)
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ) -o $@ $^ $(LIBS)
+
 $(B)/tests/plain/%: $(B)/tests/unit/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
@@ -213,7 +225,7 @@ $(B)/tests/live/workload $(B)/tests/live/writer: %: %.o
 	$(Q)$(CC) -o $@ $^ -lpthread
 
 # These need the agent's parts, without its main.
-$(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/vm/recorder: $(B)/tests/%: $(B)/tests/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
+$(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/vm/recorder $(B)/tests/bench/policies: $(B)/tests/%: $(B)/tests/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ $(LIBS)
 

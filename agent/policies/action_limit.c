@@ -31,12 +31,13 @@ static const struct limit_settings defaults = {.device = BUSIEST};
 
 #define AT(member) offsetof(struct limit_settings, member)
 #define MOST (1ULL << 50)
+#define MOST_REQUESTS (UINT32_MAX - 1) /* the kernel takes more for none at all */
 static const struct member_row rows[] = {
 	{"pages", MEMBER_INTEGER, AT(pages), 1, MOST, NULL, false},
 	{"rbps", MEMBER_SIZE, AT(rbps), 1, MOST, NULL, false},
 	{"wbps", MEMBER_SIZE, AT(wbps), 1, MOST, NULL, false},
-	{"riops", MEMBER_INTEGER, AT(riops), 1, MOST, NULL, false},
-	{"wiops", MEMBER_INTEGER, AT(wiops), 1, MOST, NULL, false},
+	{"riops", MEMBER_INTEGER, AT(riops), 1, MOST_REQUESTS, NULL, false},
+	{"wiops", MEMBER_INTEGER, AT(wiops), 1, MOST_REQUESTS, NULL, false},
 	{"device", MEMBER_TEXT, AT(device), 0, 63, NULL, false},
 	{},
 };

@@ -12,17 +12,39 @@
 
 /* ---- conditions over columns ---- */
 
-/* NAN compares false; it is not unequal to anything either. */
-static void compare(const struct condition *condition, const double *values, size_t count,
-		    uint8_t *mask)
+/*
+ * NAN compares false; it is not unequal to anything either. Columns and masks have room for whole
+ * blocks, of a size that the compiler knows: it makes vectors of these loops.
+ */
+#define BLOCK 64
+
+/* Most policies choose few targets: blocks without any are not worth a look. */
+static bool has_any(const uint8_t *selected)
+{
+	uint64_t words[BLOCK / sizeof(uint64_t)], any = 0;
+
+	memcpy(words, selected, sizeof(words));
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		any |= words[i];
+	return any;
+}
+
+#define EACH_BLOCK(body)                                         \
+	for (size_t block = 0; block < count; block += BLOCK) {  \
+		if (!has_any(selected + block))                  \
+			continue;                                \
+		for (size_t i = block; i < block + BLOCK; i++) { \
+			body;                                    \
+		}                                                \
+	}
+
+/* The mask is good where `selected` is set. */
+static void compare(const struct condition *condition, const double *restrict values,
+		    const uint8_t *restrict selected, size_t count, uint8_t *restrict mask)
 {
 	const double threshold = condition->threshold;
 
-#define EACH(expression)                     \
-	for (size_t i = 0; i < count; i++) { \
-		const double v = values[i];  \
-		mask[i] = (expression);      \
-	}
+#define EACH(expression) EACH_BLOCK(const double v = values[i]; mask[i] = (expression))
 	switch (condition->comparison) {
 	case IS_ABOVE:
 		EACH(v > threshold)
@@ -46,6 +68,22 @@ static void compare(const struct condition *condition, const double *values, siz
 #undef EACH
 }
 
+static void join(enum condition_type type, const uint8_t *restrict other,
+		 const uint8_t *restrict selected, size_t count, uint8_t *restrict mask)
+{
+	if (type == CONDITION_ALL)
+		EACH_BLOCK(mask[i] &= other[i])
+	else
+		EACH_BLOCK(mask[i] |= other[i])
+}
+
+static void keep_selected(const uint8_t *restrict selected, size_t count, uint8_t *restrict mask)
+{
+	for (size_t block = 0; block < count; block += BLOCK)
+		for (size_t i = block; i < block + BLOCK; i++)
+			mask[i] &= selected[i];
+}
+
 /* masks: the first gets the result, those behind it are free to use. */
 static void work_out(const struct policy *policy, size_t index, size_t count, uint8_t *masks,
 		     size_t stride)
@@ -55,18 +93,13 @@ static void work_out(const struct policy *policy, size_t index, size_t count, ui
 	uint8_t *next = masks + stride;
 
 	if (condition->type == CONDITION_COMPARE) {
-		compare(condition, policy->columns[index]->values, count, masks);
+		compare(condition, policy->columns[index]->values, policy->selected, count, masks);
 		return;
 	}
 	memset(masks, condition->type == CONDITION_ALL, count);
 	for (size_t child = index + 1; child < end; child += policy->rule->conditions[child].span) {
 		work_out(policy, child, count, next, stride);
-		if (condition->type == CONDITION_ALL)
-			for (size_t i = 0; i < count; i++)
-				masks[i] &= next[i];
-		else
-			for (size_t i = 0; i < count; i++)
-				masks[i] |= next[i];
+		join(condition->type, next, policy->selected, count, masks);
 	}
 }
 
@@ -135,6 +168,8 @@ static void select_slot(struct policy *policy, size_t slot)
 
 	for (size_t i = 0; matches && i < policy->rule->selector_count; i++)
 		matches = selector__matches(policy->rule->selectors[i], &view);
+	policy->chosen += matches;
+	policy->chosen -= policy->selected[slot];
 	policy->selected[slot] = matches;
 }
 
@@ -148,13 +183,14 @@ static int choose(struct policy *policy)
 		if (!selected)
 			return -ENOMEM;
 		policy->selected = selected;
-		memset(selected, 0, roster->capacity);
 	} else if (policy->fixed) {
 		for (size_t i = 0; i < roster->changed_count; i++)
 			select_slot(policy, roster->changed[i]);
 		return 0;
 	}
 	policy->selected_capacity = roster->capacity;
+	policy->chosen = 0;
+	memset(policy->selected, 0, roster->capacity);
 	for (size_t i = 0; i < roster->count; i++)
 		select_slot(policy, i);
 	return 0;
@@ -191,14 +227,10 @@ static void look_at(struct policies *policies, struct policy *policy, double now
 	if (choose(policy))
 		return;
 	work_out(policy, 0, count, mask, roster->capacity);
-	policy->chosen = 0;
-	for (size_t i = 0; i < count; i++) {
-		policy->chosen += policy->selected[i] && roster->slots[i].item;
-		mask[i] &= policy->selected[i];
-	}
+	keep_selected(policy->selected, count, mask);
 	HASH_ITER (hh, policy->instances, instance, next) {
 		const uint32_t slot = instance->slot;
-		const bool there = roster->slots[slot].item && policy->selected[slot];
+		const bool there = policy->selected[slot];
 		const bool on = there && mask[slot];
 
 		/* Looked at here; see_all() is for the others. */
@@ -238,6 +270,9 @@ void engine__evaluate(struct policies *policies, struct snapshot *snapshot, doub
 	policies->snapshot = snapshot__get(snapshot);
 	if (err || make_room(policies)) {
 		log_error("policies not looked at in an interval", "error=ENOMEM");
+		/* What changed in this one is not told again. */
+		for (size_t i = 0; i < policies->count; i++)
+			policies->list[i].selected_capacity = 0;
 		return;
 	}
 	for (size_t i = 0; i < policies->count; i++)

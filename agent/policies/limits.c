@@ -191,9 +191,14 @@ static struct io_limit strictest(const struct limits *limits, const struct limit
 /* Has what is claimed take effect. */
 static int apply(struct limits *limits, struct limit_entry *entry)
 {
-	const struct io_limit before = entry->set, wanted = strictest(limits, entry);
-	int err;
+	const struct io_limit before = entry->set;
+	struct io_limit wanted;
+	int err = read_limit(limits, entry->cgroup, entry->disk, &wanted);
 
+	/* What somebody else has set since is not loosened, and is what comes back at the end. */
+	if (!err && !is_same(&wanted, &entry->set))
+		entry->before = entry->set = wanted;
+	wanted = strictest(limits, entry);
 	if (is_same(&wanted, &entry->set))
 		return 0;
 	entry->set = wanted;

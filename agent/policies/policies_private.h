@@ -36,7 +36,7 @@ struct policy {
 	const struct rule *rule;
 	struct roster *roster;
 	struct roster_column *columns[RULE_CONDITIONS_MAX]; /* of its conditions that compare */
-	uint8_t *selected;	    /* by slot: 1 where its selectors match */
+	uint8_t *selected;	    /* by slot: 1 where its selectors match, and it is there */
 	size_t selected_capacity;   /* 0: all slots are to be looked at */
 	bool fixed;		    /* selectors change their mind only with the roster's facts */
 	struct instance *instances; /* uthash, by slot */

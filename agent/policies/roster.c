@@ -289,6 +289,8 @@ static void drop_gone(struct roster *roster)
 
 		if (!slot->used || slot->generation == roster->generation)
 			continue;
+		if (slot->item)
+			roster->changed[roster->changed_count++] = (uint32_t)i;
 		slot->item = NULL;
 		if (slot->users)
 			continue;

@@ -36,8 +36,8 @@ struct roster {
 	enum target_kind id;
 	const struct snapshot *snapshot; /* of the last update; borrowed until the next */
 	struct roster_slot *slots;
-	size_t count, capacity; /* slots ever used; room */
-	uint32_t *changed;	/* slots whose strings may have changed with the last update */
+	size_t count, capacity; /* slots ever used; room: 64, 128, ... */
+	uint32_t *changed;	/* slots that came, went, or whose strings may have changed */
 	size_t changed_count;
 	struct roster_column *columns;
 	uint32_t *index; /* open addressing, slot + 1; 0: free */

@@ -11,7 +11,7 @@
 
 #include "agent/text.h"
 
-#define NODES_MAX 4096 /* of a regular expression, about */
+#define NODES_MAX 512 /* of a regular expression, about */
 
 struct operation;
 

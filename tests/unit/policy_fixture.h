@@ -81,9 +81,9 @@ static inline struct process_identity *host__identity(uint32_t pid, uint64_t sta
 }
 
 /* Processes and devices are the caller's; references on identities are taken. */
-static inline void host__look(struct host *host, const struct snapshot_process *processes,
-			      size_t process_count, const struct snapshot_device *devices,
-			      size_t device_count, double now)
+static inline struct snapshot *
+host__snapshot(struct host *host, const struct snapshot_process *processes, size_t process_count,
+	       const struct snapshot_device *devices, size_t device_count)
 {
 	struct snapshot *snapshot = snapshot__new();
 
@@ -103,6 +103,16 @@ static inline void host__look(struct host *host, const struct snapshot_process *
 	snapshot->device_count = device_count;
 	for (unsigned i = 0; i < DS_SENSOR_COUNT; i++)
 		snapshot->sensors[i].id = i;
+	return snapshot;
+}
+
+static inline void host__look(struct host *host, const struct snapshot_process *processes,
+			      size_t process_count, const struct snapshot_device *devices,
+			      size_t device_count, double now)
+{
+	struct snapshot *snapshot =
+		host__snapshot(host, processes, process_count, devices, device_count);
+
 	pthread_mutex_lock(&host->policies->lock);
 	engine__evaluate(host->policies, snapshot, now);
 	pthread_mutex_unlock(&host->policies->lock);

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Tests in the guest of what policies do to a host: limits of I/O hold and go, memory that nobody writes leaves."""
+import contextlib
+
 from harness import eventually, equal, true
 
 MODE = "strict"
-PAGES = 2000  # per second, of the limit
-THRESHOLD, CLEAR = 3000, 300  # pages per second; what is limited must go on firing, where emulation stutters, too
-MEASURED = 4  # seconds
+PAGES = 1000  # per second, of the limit
+THRESHOLD, CLEAR = 1500, 100  # pages per second; what is limited must go on firing, where emulation stutters, too
+MEASURED = 3  # seconds
 BEFORE = "rbps=50000000 wbps=9000000 riops=max wiops=max"
 LIMITED = f"rbps={PAGES * 4096} wbps={{}} riops=max wiops=max"
 FIRST, SECOND = "policy-first", "policy-second"
@@ -54,6 +56,14 @@ class Guest:
     def reads(self, name, going):
         equal(self.call("tell", name, "1" if going else "0"), "done", name)
 
+    @contextlib.contextmanager
+    def reading(self, name):
+        self.reads(name, True)
+        try:
+            yield
+        finally:
+            self.reads(name, False)
+
     def io_max(self, name):
         return self.call("io_max", name)
 
@@ -85,42 +95,41 @@ def add_limits(suite, guest):
     def _():
         guest.begin()
         guest.reader(FIRST)
-        call("ruled_start", limit_rule(), "--policies.allow", "limit", "--policies.allow", "reclaim", seconds=160)
+        # Tracepoints are enough to see these, and load faster.
+        call("ruled_start", limit_rule(), "--sensors.tier", "base", "--policies.allow", "limit", "--policies.allow", "reclaim",
+             seconds=160)
 
     @suite.test("policies: a limit of pages holds, by the kernel's count, and goes when the reader calms down")
     def _():
-        guest.reads(FIRST, True)
-        guest.becomes(FIRST, LIMITED.format("max"))
-        call("read_rate", guest.disk, FIRST, 1)  # what was on its way
-        rates = call("read_rate", guest.disk, FIRST, MEASURED)
+        with guest.reading(FIRST):
+            guest.becomes(FIRST, LIMITED.format("max"))
+            call("read_rate", guest.disk, FIRST, 1)  # what was on its way
+            rates = call("read_rate", guest.disk, FIRST, MEASURED)
+            equal(call("ruled_state"), {"firing": 1}, "while it is limited")
         for rate, where in zip(rates, ("the disk's stat", "io.stat")):
             true(0.5 * PAGES <= rate <= 1.1 * PAGES, f"{where}: {rate:.0f} pages per second, limited to {PAGES}")
-        equal(call("ruled_state"), {"firing": 1}, "while it is limited")
-        guest.reads(FIRST, False)
         guest.becomes(FIRST, "")
-        guest.reads(FIRST, True)
-        free = call("read_rate", guest.disk, FIRST, 0.4)[0]  # before it fires again
-        guest.becomes(FIRST, LIMITED.format("max"))
-        guest.reads(FIRST, False)
+        with guest.reading(FIRST):
+            free = call("read_rate", guest.disk, FIRST, 0.4)[0]  # before it fires again
+            guest.becomes(FIRST, LIMITED.format("max"))
         guest.becomes(FIRST, "")
+        true(free > 1.5 * PAGES, f"{free:.0f} pages per second without a limit: the test shows nothing")
         guest.cell.results["limit"] = {"limit": PAGES, "disk": round(rates[0]), "cgroup": round(rates[1])}
-        return f"limited to {PAGES} pages per second: {rates[0]:.0f} by the disk's stat, {rates[1]:.0f} by io.stat; free: {free:.0f}"
+        return f"pages per second, limited to {PAGES}: {rates[0]:.0f} by the stat, {rates[1]:.0f} by io.stat; free: {free:.0f}"
 
     @suite.test("policies: a limit that was there before is back when the rule is resolved")
     def _():
         guest.set(FIRST, BEFORE)
-        guest.reads(FIRST, True)
-        guest.becomes(FIRST, LIMITED.format(9000000))
-        guest.reads(FIRST, False)
+        with guest.reading(FIRST):
+            guest.becomes(FIRST, LIMITED.format(9000000))
         guest.becomes(FIRST, BEFORE)
 
     @suite.test("policies: what somebody else has set meanwhile is left alone")
     def _():
         other = LIMITED.format(7000000)
-        guest.reads(FIRST, True)
-        guest.becomes(FIRST, LIMITED.format(9000000))
-        guest.set(FIRST, other)
-        guest.reads(FIRST, False)
+        with guest.reading(FIRST):
+            guest.becomes(FIRST, LIMITED.format(9000000))
+            guest.set(FIRST, other)
         said = eventually("it is said", lambda: guest.events("somebody else"))
         guest.becomes(FIRST, other)
         guest.set(FIRST, BEFORE)
@@ -202,7 +211,7 @@ def add_reclaim(suite, guest):
             found = call("swapped_by_epoch", keeper.pid, 3)
             over = [one for one in found if one[0] > MIB * (one[1] - EPOCHS + 1)]
             true(not over, f"more than {MIB} pages an epoch, of [pages, epoch] {found}")
-            true(found[-1][0] >= 3 * MIB, f"it goes on: {found}")
+            true(found[-1][0] >= 2 * MIB, f"it goes on: {found}")
         return f"[pages in swap, epoch]: {found[0]} to {found[-1]}"
 
     @suite.test("policies: reclaim by `how: cold` moves nothing out")
