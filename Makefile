@@ -58,7 +58,9 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(B)/%)
 # libFuzzer needs clang; its edges are counted in all that is fuzzed.
 FUZZ         := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FUZZ_OBJECTS := $(LIBRARY:%.c=$(B)/fuzz/%.o)
+FUZZED       := $(addprefix agent/,yaml_source yaml_tree members option_value text \
+                $(addprefix policies/,rule rule_set conditions selector expand kinds fields action action_limit action_track))
+FUZZ_OBJECTS := $(FUZZED:%=$(B)/fuzz/%.o) $(filter-out $(FUZZED:%=$(B)/%.o),$(LIBRARY:%.c=$(B)/%.o))
 SAN_OBJECTS  := $(LIBRARY:%.c=$(B)/san/%.o)
 PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
 
