@@ -108,8 +108,9 @@ def short_lives():
     true(counted >= truth, f"counted {counted} of {truth} pages")
     eventually("the table holds the living again", lambda: len(
         [p for p in agent.processes() if p["state"] != "exited"]) <= living + 10, 10)
-    true(len([p for p in agent.processes() if p["state"] == "exited"]) <= 1000,
-         "more than 1000 exited processes are listed")
+    # In one answer: pages of several snapshots have some twice.
+    listed = agent.json("/api/v1/processes?limit=100000")["processes"]
+    within(len([p for p in listed if p["state"] == "exited"]), 0, 1000, "exited processes listed")
     used = agent.json("/api/v1/summary")["limits"]["processes_used"]
     true(used <= living + 20, f"{used} slots in use, {living} processes live")
     end = rss_at_rest()
