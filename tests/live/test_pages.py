@@ -20,7 +20,7 @@ def frames():
             hidden = unseen.count()
         equal(done.returncode, 0, f"status; {done.stderr}")
         found = json.loads(done.stdout)
-        if not hidden:
+        if not hidden and found["extra"] <= OTHERS:  # else somebody else had the disk read a lot
             break
     true(not hidden, f"the kernel hid {hidden} completions from BPF in each run")
     equal(found["hits"], found["wanted"], f"page frames ({found})")
