@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* States of policies over snapshots made by hand, with a clock of the test's own. */
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "agent/files.h"
 #include "tests/unit/policy_fixture.h"
 
 #define RULE(name, when, more)                                \
@@ -309,6 +311,55 @@ static void test_reload(void **unused)
 	lone__free(&it);
 }
 
+static enum policy_state shipped_state(const struct host *host, const char *name)
+{
+	for (size_t i = 0; i < host->policies->count; i++) {
+		const struct policy *policy = &host->policies->list[i];
+
+		if (strcmp(policy->rule->name, name) == 0)
+			return policy->instances ? policy->instances->state : POLICY_INACTIVE;
+	}
+	fail_msg("there is no policy %s", name);
+	return POLICY_STATES;
+}
+
+/* The shipped policies on devices: memory that only grows, and refused accesses. */
+static void test_shipped_devices(void **unused)
+{
+	struct snapshot_device device = {.id = "pci/0000:00:04.0",
+					 .bus = "pci",
+					 .driver = "leaky",
+					 .exposed_known = true,
+					 .exposed_pages = 20000};
+	struct host host;
+	char *rules;
+	size_t length;
+	double now = 0;
+
+	assert_int_equal(files__read_all(AT_FDCWD, "agent/policies/shipped/30-devices.yaml", 65536,
+					 &rules, &length),
+			 0);
+	host__new(&host, rules);
+	free(rules);
+	/* Large, busy, and as large again after each minute: no leak. */
+	for (int second = 0; second < 1500; second++, now++) {
+		device.exposed_pages = 20000 + 500 * (uint64_t)(second % 60);
+		host__look(&host, NULL, 0, &device, 1, now);
+		assert_int_not_equal(shipped_state(&host, "mapping-leak"), POLICY_FIRING);
+	}
+	/* Two pages a second on top of that, for ten minutes and the minute of `for`. */
+	for (int second = 0; second < 800; second++, now++) {
+		device.exposed_pages += 2;
+		host__look(&host, NULL, 0, &device, 1, now);
+	}
+	assert_int_equal(shipped_state(&host, "mapping-leak"), POLICY_FIRING);
+	assert_int_equal(shipped_state(&host, "iommu-faults"), POLICY_INACTIVE);
+	device.stats.iommu_faults = 3;
+	host__look(&host, NULL, 0, &device, 1, now);
+	assert_int_equal(shipped_state(&host, "iommu-faults"), POLICY_FIRING);
+	host__free(&host);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,7 +368,7 @@ int main(void)
 		cmocka_unit_test(test_exit_and_reuse), cmocka_unit_test(test_rename),
 		cmocka_unit_test(test_rates),	       cmocka_unit_test(test_unknown_numbers),
 		cmocka_unit_test(test_all_any),	       cmocka_unit_test(test_many_come_and_go),
-		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_reload),	       cmocka_unit_test(test_shipped_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
