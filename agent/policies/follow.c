@@ -359,12 +359,6 @@ void follows__end(struct follows *follows, uint64_t id)
 	eventfd_write(follows->wake, 1);
 }
 
-static bool is_same(const struct target_key *left, const struct target_key *right)
-{
-	return left->first == right->first && left->second == right->second &&
-	       strcmp(left->name, right->name) == 0;
-}
-
 bool follows__facts(struct follows *follows, enum target_kind kind, const struct target_key *key,
 		    struct follow_facts *facts)
 {
@@ -374,7 +368,7 @@ bool follows__facts(struct follows *follows, enum target_kind kind, const struct
 	for (const struct follow *one = follows->list; one; one = one->next)
 		/* One with a forecast says more than one without. */
 		if (one->request.kind == kind && one->facts.track &&
-		    is_same(&one->request.key, key) && (!found || one->facts.forecast))
+		    target_key__equals(&one->request.key, key) && (!found || one->facts.forecast))
 			found = one;
 	if (found)
 		*facts = found->facts;

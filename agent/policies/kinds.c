@@ -217,6 +217,12 @@ const struct kind target_kinds[TARGET_KINDS] = {
 			   sensor_facts, sensor_fields, false},
 };
 
+bool target_key__equals(const struct target_key *left, const struct target_key *right)
+{
+	return left->first == right->first && left->second == right->second &&
+	       strcmp(left->name, right->name) == 0;
+}
+
 /* ---- fields ---- */
 
 static const struct field *find(const struct field *fields, const char *name)

@@ -62,6 +62,8 @@ struct target_key {
 	const char *name;	/* id or name; "" */
 };
 
+bool target_key__equals(const struct target_key *left, const struct target_key *right);
+
 struct kind {
 	const char *name;
 	size_t item_size;

@@ -192,18 +192,13 @@ static uint64_t hash_of(const struct target_key *key)
 	return hash * 0xbf58476d1ce4e5b9;
 }
 
-static bool is_same(const struct target_key *left, const struct target_key *right)
-{
-	return left->first == right->first && left->second == right->second &&
-	       strcmp(left->name, right->name) == 0;
-}
-
 /* Where it is in the index, or would be. */
 static uint32_t *place_of(const struct roster *roster, const struct target_key *key)
 {
 	size_t at = hash_of(key) & (roster->index_size - 1);
 
-	while (roster->index[at] && !is_same(&roster->slots[roster->index[at] - 1].key, key))
+	while (roster->index[at] &&
+	       !target_key__equals(&roster->slots[roster->index[at] - 1].key, key))
 		at = (at + 1) & (roster->index_size - 1);
 	return &roster->index[at];
 }
