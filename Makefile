@@ -277,13 +277,16 @@ uninstall:
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
+# How far the analyzer looks into a function; the tests look less far, in a fifth of the time.
+LINT_NODES ?= 225000
+
 lint: deps-test $(SKELETON) $(B)/twins.skel.h $(B)/revision.h $(B)/web_hash.h
 	$(say) FORMAT
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	$(say) TIDY
 	$(Q)printf '%s\n' $(filter-out %.bpf.c,$(filter %.c,$(C_FILES))) | \
 	  xargs -P $$(nproc) -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- $(STD) $(subst -I$(B),-isystem $(B),$(CPPFLAGS)) \
-	  2>$(B)/tidy.log
+	  -Xclang -analyzer-config -Xclang max-nodes=$(LINT_NODES) 2>$(B)/tidy.log
 
 format:
 	$(Q)clang-format -i $(C_FILES)

@@ -57,8 +57,14 @@ async function go(page, view) {
 	await page.evaluate((to) => {
 		location.hash = to;
 	}, view);
-	await until(page, (to) => document.querySelector("main").dataset.view === to && document.querySelector("main h1") &&
-		!document.querySelector("main").textContent.includes("Loading"), decodeURI(view), {timeout: 15000});
+	try {
+		await until(page, (to) => document.querySelector("main").dataset.view === to && document.querySelector("main h1") &&
+			!document.querySelector("main").textContent.includes("Loading"), view);
+	} catch {
+		const [shown, text, state] = await page.evaluate(() => [document.querySelector("main").dataset.view, document.querySelector("main").textContent, document.getElementById("state").textContent]);
+
+		throw new Error(`${view} is not shown within 15 s, but ${shown} (${state}): ${text.slice(0, 200)}; ${page.problems.join("; ")}`);
+	}
 }
 
 async function clean(page, allowed = /^$/) {
@@ -431,6 +437,19 @@ for (const scheme of ["light", "dark"]) {
 }
 
 // ---- an agent that goes and comes ----
+
+suite.test("a view whose script got lost on its way opens by itself, and a path that is none says so", async () => {
+	let lost = 0;
+	const page = await open("/", {before: (page) => page.route("**/events.js", (route) => lost++ ? route.continue() : route.abort())});
+
+	await go(page, "/events");
+	truth(lost > 1, "it was asked for again");
+	await page.evaluate(() => {
+		location.hash = "/devices/%";
+	});
+	await page.waitForSelector("main:has-text('There is no such view')");
+	await done(page, /ERR_FAILED/);
+});
 
 suite.test("the agent stops, and starts again at the same port: the page says so and goes on by itself", async () => {
 	const page = await open("/");
