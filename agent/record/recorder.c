@@ -60,7 +60,7 @@ int recorder__new(const struct recorder_options *options, struct recorder **out,
 static const char *reason_of(int err)
 {
 	switch (err) {
-	case -EFBIG:
+	case -EOVERFLOW:
 		return "the file is as long as --record-limit lets it be";
 	case -ENOSPC:
 		return "the disk is nearly full";

@@ -73,9 +73,9 @@ static int check_space(const struct writer *writer, size_t length)
 	struct statvfs disk;
 
 	if (length > writer->limit || writer->bytes > writer->limit - length)
-		return -EFBIG;
+		return -EOVERFLOW;
 	if (fstatvfs(writer->fd, &disk) == 0 && disk.f_blocks &&
-	    disk.f_bavail < disk.f_blocks / SPARE + length / disk.f_frsize)
+	    disk.f_bavail < disk.f_blocks / SPARE + 1 + length / disk.f_frsize + 1)
 		return -ENOSPC;
 	return 0;
 }

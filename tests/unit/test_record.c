@@ -654,9 +654,9 @@ static void ends_at_its_limit(void **state)
 		snapshot__put(snapshot);
 		count += !err;
 	}
-	assert_int_equal(err, -EFBIG);
+	assert_int_equal(err, -EOVERFLOW);
 	snapshot = sample_snapshot(1);
-	assert_int_equal(writer__snapshot(writer, snapshot), -EFBIG);
+	assert_int_equal(writer__snapshot(writer, snapshot), -EOVERFLOW);
 	snapshot__put(snapshot);
 	assert_int_equal(stat(place->path, &file), 0);
 	assert_int_equal(file.st_size, writer__bytes(writer));
