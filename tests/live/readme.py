@@ -2,10 +2,12 @@
 """Fills in the README's examples and references from a live run, or checks that they are there.
 
 readme.py BUILD         rewrites README.md
+readme.py BUILD record  the same for the example of a record alone
 readme.py BUILD bench   the same for the cost section, from tests/bench/run's table on stdin
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,12 +59,43 @@ def track_example(build, url, path):
     return "```\n" + "".join(steps) + "```"
 
 
+def agent_lines(build, directory, options, seconds, during=lambda: ""):
+    """What `dirtyscope agent` with these options says of its record in so many seconds, and what `during` shows after them."""
+    with subprocess.Popen([f"{os.path.abspath(build)}/dirtyscope", "agent", "--web.listen-address", "unix:socket", *options],
+                          cwd=directory, stderr=subprocess.PIPE, text=True) as agent:
+        time.sleep(seconds)
+        shown = during()
+        agent.send_signal(signal.SIGINT)
+        lines = [line for line in agent.stderr if "record" in line]
+    return f"$ dirtyscope agent {' '.join(options)}\n{''.join(lines)}{shown}"
+
+
+def record_example(build):
+    """20 s of a host whose disk reads a file again and again, and their replay."""
+    with tempfile.TemporaryDirectory(dir=build) as directory:
+        path = os.path.join(directory, "data")
+        with open(path, "wb") as data:
+            data.write(os.urandom(64 << 20))
+            data.flush()
+            os.fsync(data.fileno())
+        loop = f"while sleep 0.5; do dd if={path} of=/dev/null bs=1M iflag=direct 2>/dev/null; done"
+        with subprocess.Popen(["sh", "-c", loop]) as reads:
+            text = agent_lines(build, directory, ("--record", "host.record"), 20)
+            reads.kill()
+        url = f"unix:{directory}/socket"
+        text += agent_lines(build, directory, ("--replay", "host.record", "--replay-interval", "100ms"), 4,
+                            lambda: command(build, url, "top", "-b", "-n", "1", "-l", "3"))
+    return f"```\n{text}```"
+
+
 def main():
     build = sys.argv[1]
     with open(README, encoding="utf-8") as readme:
         text = readme.read()
     if sys.argv[2:] == ["bench"]:
         text = fill(text, "bench", sys.stdin.read())
+    elif sys.argv[2:] == ["record"]:
+        text = fill(text, "example: record", record_example(build))
     else:
         reference = subprocess.run([f"{build}/dirtyscope", "metrics"], capture_output=True, text=True, check=True)
         text = fill(text, "metrics", reference.stdout)
@@ -81,6 +114,7 @@ def main():
             text = fill(text, "example: flows", example(build, url, "flows", "--limit", "3"))
             text = fill(text, "example: sensors", example(build, url, "sensors"))
             text = fill(text, "example: track", track_example(build, url, data.name))
+        text = fill(text, "example: record", record_example(build))
     with open(README, "w", encoding="utf-8") as readme:
         readme.write(text)
 

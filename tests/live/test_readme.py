@@ -32,7 +32,7 @@ def commands():
 
 @suite.test("its examples are there")
 def examples():
-    for name in ("top", "devices", "flows", "sensors", "track"):
+    for name in ("top", "devices", "flows", "sensors", "track", "record"):
         true("$ dirtyscope " in (readme.section(text(), f"example: {name}") or ""), f"example {name}")
 
 
