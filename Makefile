@@ -40,7 +40,7 @@ BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_OBJECTS := $(BPF_SOURCES:%.c=$(B)/%.o)
 SKELETON    := $(B)/dirtyscope.skel.h
 
-SOURCES  := $(wildcard agent/*.c agent/tracks/*.c agent/policies/*.c api/*.c dashboards/terminal/*.c)
+SOURCES  := $(wildcard agent/*.c agent/tracks/*.c agent/policies/*.c agent/record/*.c api/*.c dashboards/terminal/*.c)
 LIBRARY  := $(filter-out agent/main.c,$(SOURCES))
 OBJECTS  := $(SOURCES:%.c=$(B)/%.o)
 ASSETS   := $(wildcard api/*.json)
