@@ -191,6 +191,13 @@ $(B)/dirtyscope: $(OBJECTS) $(ASSET_OBJECTS)
 
 # ---- tests ----
 
+# Read as BTF, not linked.
+$(B)/tests/unit/layouts.o: tests/unit/layouts.c Makefile
+	$(say) BTF $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(CPPFLAGS) -gbtf $(WARN) -MMD -MP -c $< -o $@
+$(B)/tests/unit/test_record $(B)/tests/plain/test_record: | $(B)/tests/unit/layouts.o
+
 $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(SAN_OBJECTS) $(ASSET_OBJECTS)
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
@@ -243,7 +250,7 @@ $(WEB)/tests/node_modules/playwright-core/package.json: tests/web/package-lock.j
 	$(Q)cd $(WEB)/tests && $(NPM_CI) >/dev/null
 	$(Q)touch $@
 
-tests-build: $(WEB)/tests/node_modules/playwright-core/package.json $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
+tests-build: $(B)/tests/unit/layouts.o $(WEB)/tests/node_modules/playwright-core/package.json $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
 
 test: deps-test
 	$(Q)$(MAKE) -j$$(nproc) tests-build

@@ -26,8 +26,9 @@ enum frame_type {
 
 struct frame_head {
 	uint32_t type, length, raw_length; /* bytes that follow; and once they are inflated */
-	uint32_t crc;			   /* CRC-32 of the three above and of the bytes */
+	uint32_t crc;			   /* CRC-32 of the bytes that follow */
+	uint32_t head_crc;		   /* and of the four above: a wrong length is told */
 };
-#define FRAME_HEAD_BYTES 16
+#define FRAME_HEAD_BYTES 20
 
 #endif

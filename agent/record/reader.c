@@ -64,15 +64,19 @@ static ssize_t read_at(int fd, void *buffer, size_t length, uint64_t offset)
 	return (ssize_t)done;
 }
 
-/* 1, 0 where the file ends before or within it, or a negative errno. */
+/* 1, 0 where the file ends before or within it, -EBADMSG, or another negative errno. */
 static int read_head(const struct reader *reader, uint64_t offset, struct frame_head *head)
 {
 	ssize_t got = read_at(reader->fd, head, sizeof(*head), offset);
+	uint32_t sum;
 
 	if (got < 0)
 		return (int)got;
 	if (got < (ssize_t)sizeof(*head))
 		return 0;
+	sum = (uint32_t)crc32(0, (const Bytef *)head, offsetof(struct frame_head, head_crc));
+	if (sum != le32toh(head->head_crc))
+		return -EBADMSG;
 	head->type = le32toh(head->type);
 	head->length = le32toh(head->length);
 	head->raw_length = le32toh(head->raw_length);
@@ -86,9 +90,7 @@ static int read_head(const struct reader *reader, uint64_t offset, struct frame_
 static int sum_frame(struct reader *reader, uint64_t offset, const struct frame_head *head,
 		     bool *whole, uint32_t *sum)
 {
-	const uint32_t words[] = {htole32(head->type), htole32(head->length),
-				  htole32(head->raw_length)};
-	uLong running = crc32(0, (const Bytef *)words, sizeof(words));
+	uLong running = crc32(0, NULL, 0);
 	uint64_t left = head->length;
 
 	offset += FRAME_HEAD_BYTES;
@@ -121,6 +123,9 @@ static int look_through(struct reader *reader, uint64_t bytes, char *message, si
 		uint32_t sum = 0;
 		int got = read_head(reader, offset, &head);
 
+		if (got == -EBADMSG)
+			return damaged(reader, offset, "the sum of its head is wrong", message,
+				       size);
 		if (got < 0)
 			return got;
 		whole = got;

@@ -94,11 +94,10 @@ static int append(struct writer *writer, enum frame_type type)
 	length = writer->packed.length;
 	head.length = htole32((uint32_t)(length - FRAME_HEAD_BYTES));
 	head.raw_length = htole32((uint32_t)writer->raw.length);
-	memcpy(writer->packed.data, &head, sizeof(head));
-	head.crc = htole32(
-		(uint32_t)crc32(crc32(0, (const Bytef *)&head, offsetof(struct frame_head, crc)),
-				(const Bytef *)writer->packed.data + FRAME_HEAD_BYTES,
-				(uInt)(length - FRAME_HEAD_BYTES)));
+	head.crc = htole32((uint32_t)crc32(0, (const Bytef *)writer->packed.data + FRAME_HEAD_BYTES,
+					   (uInt)(length - FRAME_HEAD_BYTES)));
+	head.head_crc = htole32(
+		(uint32_t)crc32(0, (const Bytef *)&head, offsetof(struct frame_head, head_crc)));
 	memcpy(writer->packed.data, &head, sizeof(head));
 	err = check_space(writer, length);
 	if (err)
