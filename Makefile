@@ -84,7 +84,7 @@ help:
 NODE_PACKAGES := $(if $(shell command -v npm),,nodejs npm)
 PACKAGES := $(NODE_PACKAGES) gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
-TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev libclang-rt-14-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema \
+TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev libclang-rt-14-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema python3-yaml \
             iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
             qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
 BENCH_PACKAGES := fio bpftrace wrk prometheus-node-exporter
@@ -278,6 +278,9 @@ install: $(B)/dirtyscope
 	install -d $(DESTDIR)$(prefix)/share/dirtyscope/policies.d
 	install -m 0644 agent/policies/shipped/*.yaml $(DESTDIR)$(prefix)/share/dirtyscope/policies.d
 	install -D -m 0644 LICENSE $(DESTDIR)$(prefix)/share/doc/dirtyscope/LICENSE
+	cd dashboards && for file in prometheus/*.yml prometheus/targets/*.yml grafana/*.json grafana/provisioning/*/*.yml; do \
+	  install -D -m 0644 $$file $(DESTDIR)$(prefix)/share/dirtyscope/$$file || exit 1; done
+	sed -i 's|path: /usr/local/share|path: $(prefix)/share|' $(DESTDIR)$(prefix)/share/dirtyscope/grafana/provisioning/dashboards/dirtyscope.yml
 
 uninstall:
 	rm -rf $(DESTDIR)$(prefix)/bin/dirtyscope $(DESTDIR)$(prefix)/share/doc/dirtyscope $(DESTDIR)$(prefix)/share/dirtyscope
