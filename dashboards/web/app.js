@@ -1,6 +1,6 @@
 // The page: which view is open, when it is asked for new numbers, and what is said when there are none.
 import {h, setText, setAttribute, replace} from "./dom.js";
-import {clock} from "./format.js";
+import {clock, when} from "./format.js";
 import {live, connect, Refusal} from "./data.js";
 import {setRange} from "./chart.js";
 import {overview} from "./overview.js";
@@ -116,16 +116,32 @@ async function refresh() {
 
 // ---- what is said about the agent ----
 
+// Said again only when it changes: a screen reader reads it out.
+let replayed = "";
+
+function showReplay() {
+	const {host, replay} = live.summary;
+	const text = `A replay of ${replay.file}: ${host}, recorded from ${when(replay.recorded)} on.${replay.truncated ? " It ends within a snapshot: its agent was killed." : ""}${
+		replay.ended ? " It has ended; this is its last snapshot." : ""}`;
+
+	if (text !== replayed || !banner.firstChild)
+		replace(banner, h("p", {class: "quiet"}, text));
+	replayed = text;
+}
+
 function showState() {
+	const replay = live.state === "live" && live.summary?.replay;
 	const words = {loading: "connecting", live: "live", poll: "polling", starting: "starting", gone: "no answer"};
 
 	setAttribute(stateLabel, "data-state", live.state);
-	setText(stateLabel, paused ? "paused" : words[live.state]);
+	setText(stateLabel, paused ? "paused" : replay ? "replay" : words[live.state]);
 	setAttribute(stateLabel, "title", {
 		live: "Each snapshot is pushed by the agent.",
 		poll: "This agent has no /api/v1/stream: it is asked once each interval.",
 	}[live.state]);
 	main.classList.toggle("stale", live.state === "gone");
+	if (!replay)
+		replayed = "";
 	if (live.state === "gone")
 		replace(banner, h("p", {class: "alert bad"}, h("b", null, `The agent at ${location.host} does not answer since ${clock(live.goneSince)}. `),
 			"What is below is from before. ", live.problem ? `It said: ${live.problem}. ` : "",
@@ -134,6 +150,8 @@ function showState() {
 		replace(banner, h("p", {class: "alert"}, "The agent is up and has no numbers yet; the first snapshot comes within its interval."));
 	else if (live.state === "poll")
 		replace(banner, h("p", {class: "quiet"}, "Polling each interval: this agent does not serve ", h("code", null, "/api/v1/stream"), "."));
+	else if (replay)
+		showReplay();
 	else
 		replace(banner);
 }
@@ -164,6 +182,8 @@ function setPaused(value) {
 live.addEventListener("state", showState);
 live.addEventListener("snapshot", () => {
 	showHost();
+	if (live.state === "live" && live.summary.replay)
+		showReplay();
 	if (!paused)
 		refresh();
 });

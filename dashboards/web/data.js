@@ -178,6 +178,9 @@ async function accept(summary) {
 // A stream that says nothing for long has died without telling.
 function watch() {
 	clearTimeout(watchdog);
+	// A replay stays at its last snapshot, and may take its time before.
+	if (live.summary?.replay)
+		return;
 	watchdog = setTimeout(() => lost(new Error("silent")), 5000 + 4000 * (live.summary?.interval ?? 1));
 }
 

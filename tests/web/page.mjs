@@ -21,8 +21,9 @@ if (process.getuid() !== 0 || !findBrowser()) {
 
 const directory = scratch();
 const token = path.join(directory, "token");
+const record = path.join(directory, "record");
 fs.writeFileSync(token, "of-the-tests-only-0123456789abcdef\n", {mode: 0o600});
-const agent = await new Agent({interval: INTERVAL, options: ["--web.token-file", token]}).start();
+const agent = await new Agent({interval: INTERVAL, options: ["--web.token-file", token, "--record", record]}).start();
 const loading = load(directory);
 const writer = await write(directory, HOSTILE, ARGUMENT);
 const browser = await browse();
@@ -35,7 +36,7 @@ function until(page, condition, argument, {timeout = 15000} = {}) {
 	return eventually(String(condition), () => page.evaluate(condition, argument), timeout / 1000);
 }
 
-async function open(view, {width = 1440, height = 900, scheme = "light", before} = {}) {
+async function open(view, {width = 1440, height = 900, scheme = "light", url = agent.url, before} = {}) {
 	const context = await browser.newContext({viewport: {width, height}, colorScheme: scheme});
 	const page = await context.newPage();
 
@@ -47,7 +48,7 @@ async function open(view, {width = 1440, height = 900, scheme = "light", before}
 		document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 	});
 	await before?.(page);
-	await page.goto(`${agent.url}/#${view}`);
+	await page.goto(`${url}/#${view}`);
 	await until(page, () => ["live", "poll"].includes(document.getElementById("state").dataset.state), null, {timeout: 20000});
 	return page;
 }
@@ -478,6 +479,30 @@ suite.test("a view whose script got lost on its way opens by itself, and a path 
 	});
 	await page.waitForSelector("main:has-text('There is no such view')");
 	await done(page, /ERR_FAILED/);
+});
+
+suite.test("a replay says so, and stays at its last snapshot without being taken for an agent that is gone", async () => {
+	const copy = path.join(directory, "copy");
+
+	fs.copyFileSync(record, copy);
+	const replay = await new Agent({options: ["--replay", copy, "--replay-interval", "50ms"]}).start();
+	const last = await eventually("its end", async () => {
+		const summary = await replay.json("/api/v1/summary");
+
+		return summary.replay.ended && summary;
+	}, 60);
+	const page = await open("/", {url: replay.url});
+
+	await until(page, () => document.getElementById("banner").textContent.includes("It has ended"));
+	truth((await page.textContent("#banner")).includes(copy), "it does not name the file");
+	// Longer than a stream of a living agent may be silent.
+	for (const until = Date.now() + 1000 * (5 + 4 * last.interval + 2); Date.now() < until; await sleep(0.5))
+		equal(await page.evaluate(() => document.getElementById("state").textContent), "replay", "what it says of itself");
+	truth((await page.textContent("main")).includes("pages"), "no numbers");
+	await go(page, "/processes");
+	truth((await column(page, 0)).length > 0, "no rows");
+	await done(page);
+	await replay.stop();
 });
 
 suite.test("the agent stops, and starts again at the same port: the page says so and goes on by itself", async () => {
