@@ -59,7 +59,8 @@ UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(B)/%)
 # libFuzzer needs clang; its edges are counted in all that is fuzzed.
 FUZZ         := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZED       := $(addprefix agent/,yaml_source yaml_tree members option_value text \
-                $(addprefix policies/,rule rule_set conditions selector expand kinds fields action action_limit action_track))
+                $(addprefix policies/,rule rule_set conditions selector expand kinds fields action action_limit action_track) \
+                $(addprefix record/,book decode encode fields))
 FUZZ_OBJECTS := $(FUZZED:%=$(B)/fuzz/%.o) $(filter-out $(FUZZED:%=$(B)/%.o),$(LIBRARY:%.c=$(B)/%.o))
 SAN_OBJECTS  := $(LIBRARY:%.c=$(B)/san/%.o)
 PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
@@ -67,7 +68,7 @@ PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
 BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
 
 VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring
-TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer \
+TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer \
                  $(B)/tests/live/pages $(B)/tests/live/inject_phases $(VM_PROGRAMS)
 
 .PHONY: FORCE all run test test-vm bench install uninstall clean lint format deps deps-test help
