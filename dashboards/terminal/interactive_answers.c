@@ -167,6 +167,8 @@ void view__take_answer(struct view *view, struct feed_answer *answer)
 		view->list_waits = false;
 		view->list_failed = answer->err != 0;
 	}
+	if (answer->tag == ASK_FIND)
+		view->find_waits = false;
 	if (answer->tag == ASK_SUMMARY) {
 		view->waits = false;
 		view->refreshes++;
@@ -177,6 +179,8 @@ void view__take_answer(struct view *view, struct feed_answer *answer)
 		requests[answer->tag].take(view, answer);
 	if (answer->tag == ASK_LIST && view->list_again)
 		view__ask_list(view);
+	if (answer->tag == ASK_FIND)
+		view__seek_on(view);
 	json_decref(answer->json);
 	view->dirty = true;
 }

@@ -253,7 +253,7 @@ static void draw_foot(struct view *view, unsigned y, unsigned columns)
 		put(view, y, 0, columns, false, view->message_warns ? TONE_WARNING : TONE_BOLD,
 		    view->message);
 	} else if (view->trouble[0]) {
-		text__printf(&line, "%s; trying again", view->trouble);
+		text__printf(&line, "trying again: %s", view->trouble);
 		if (!line.failed)
 			put(view, y, 0, columns, false, TONE_ERROR, line.data);
 	} else if (view->mode == MODE_SORT) {

@@ -199,24 +199,39 @@ static void seek(struct view *view, const char *which)
 {
 	struct text path = {0};
 
-	if (!view->search.length) {
-		view__say(view, true, "nothing was sought yet: / does");
-		return;
-	}
 	pane__find_path(view__pane(view), view__lines(view).rows, view->search.data, which, &path);
-	if (!path.failed)
+	if (!path.failed) {
+		view->find_waits = true;
 		view__ask(view, ASK_FIND, "GET", path.data, NULL);
+	}
 	text__free(&path);
+}
+
+void view__seek_on(struct view *view)
+{
+	if (!view->steps || view->find_waits || !view->search.length)
+		return;
+	seek(view, view->steps > 0 ? "next" : "previous");
+	view->steps -= view->steps > 0 ? 1 : -1;
+}
+
+/* From where the last one led to, which may not be known yet. */
+static void step(struct view *view, int by)
+{
+	if (!view->search.length)
+		view__say(view, true, "nothing was sought yet: / does");
+	view->steps = view->search.length ? view->steps + by : 0;
+	view__seek_on(view);
 }
 
 static void seek_next(struct view *view)
 {
-	seek(view, "next");
+	step(view, 1);
 }
 
 static void seek_previous(struct view *view)
 {
-	seek(view, "previous");
+	step(view, -1);
 }
 
 static void finish_prompt(struct view *view)
@@ -232,6 +247,7 @@ static void finish_prompt(struct view *view)
 		pane__restart(pane);
 		view__restart_list(view);
 	} else if (to->length) {
+		view->steps = 0;
 		seek(view, "here");
 	}
 }

@@ -54,6 +54,8 @@ struct view {
 	char trouble[512];	/* why the agent does not answer; "" when it does */
 	bool list_failed;	/* the last time */
 	bool waits, list_waits; /* for a summary, for a list */
+	bool find_waits;	/* for what was found */
+	int64_t steps;		/* to go on from there: next ones, or (below 0) previous ones */
 	bool list_again;	/* another list is wanted by then */
 	unsigned generation;	/* of what the list shows: an answer of another one is late */
 	uint32_t refreshes;
@@ -78,6 +80,7 @@ void view__open_help(struct view *view);
 /* interactive_keys.c */
 void view__key(struct view *view, int key);
 /* For the last line: of row i = 0, 1, ...; false behind the last. label: NULL when it has none. */
+void view__seek_on(struct view *view); /* when what was found is selected */
 bool keys__at(size_t index, const char **shown, const char **label);
 
 /* interactive_answers.c */
