@@ -17,8 +17,8 @@ int writer__new(const char *path, uint64_t limit, const struct record_start *sta
 		struct writer **out, char *message, size_t size);
 void writer__free(struct writer *writer);
 /*
- * Appends one. -EOVERFLOW: beyond the limit; -ENOSPC: the disk has less than a twentieth of its space
- * left, or none; or another negative errno. The file is then as it was, and takes no more.
+ * Appends one. -EOVERFLOW: beyond the limit; -ENOSPC: the disk has less than a twentieth of its
+ * space left, or none; or another negative errno. The file is then as it was, and takes no more.
  */
 int writer__snapshot(struct writer *writer, const struct snapshot *snapshot);
 int writer__beside(struct writer *writer, const struct record_beside *beside);
