@@ -32,7 +32,7 @@ WARN     := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -
 CFLAGS   ?= -O2 -g
 CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE -DDS_VERSION='"$(VERSION)"'
 STD      := -std=gnu11
-LIBS     := -lbpf -lelf -lz -lmicrohttpd -lgnutls -ljansson -lyaml -lcurl -lpthread -lm
+LIBS     := -lbpf -lelf -lz -lmicrohttpd -lgnutls -ljansson -lyaml -lcurl -lncursesw -ltinfo -lpthread -lm
 BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I. \
              -I/usr/include/$(shell $(CC) -print-multiarch) -Wall -Wextra -Werror -Wno-unused-parameter
 
@@ -87,8 +87,8 @@ PACKAGES := $(NODE_PACKAGES) gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g
             libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
 TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev libclang-rt-14-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema python3-yaml \
             iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
-            qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
-BENCH_PACKAGES := fio bpftrace wrk prometheus-node-exporter
+            tmux qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
+BENCH_PACKAGES := fio bpftrace wrk htop prometheus-node-exporter
 
 define install_missing
 	@missing=$$(for p in $(1); do \

@@ -45,8 +45,9 @@ struct processes {
 	uint32_t next_check;
 	uint64_t lives;		      /* exits and execs that the kernel side has told of */
 	uint64_t dropped[DS_WRITERS]; /* of processes no longer listed */
-	uint64_t nobody[COUNTERS];    /* slot 0 */
-	uint64_t previous_total[DS_WRITERS];
+	uint64_t dropped_cpu[CPU_KINDS];
+	uint64_t nobody[COUNTERS]; /* slot 0 */
+	uint64_t previous_total[DS_WRITERS], previous_cpu[CPU_KINDS];
 	struct series_pool pool;
 	struct groups *cgroups, *vms;
 };

@@ -26,6 +26,9 @@ static void drop(struct processes *processes, struct process_record *record,
 {
 	for (int writer = 0; writer < DS_WRITERS; writer++)
 		processes->dropped[writer] += record->series.written[writer];
+	processes->dropped_cpu[CPU_FIRST_TOUCH] += record->first_touch;
+	processes->dropped_cpu[CPU_REWRITE] += record->rewrite;
+	processes->dropped_cpu[CPU_KERNEL] += record->kernel;
 	series_pool__end(&processes->pool, &record->series);
 	if (forget && record->series.written[DS_WRITER_DMA])
 		forget(context, &record->key);
@@ -133,6 +136,28 @@ static void total(struct processes *processes, uint64_t unknown_dma, double seco
 	}
 }
 
+/* Once all that are listed are in the snapshot. */
+static void total_cpu(struct processes *processes, double seconds, struct snapshot *snapshot)
+{
+	uint64_t *totals = snapshot->cpu_totals;
+
+	memcpy(totals, processes->dropped_cpu, sizeof(snapshot->cpu_totals));
+	totals[CPU_FIRST_TOUCH] += processes->nobody[FIRST_TOUCH];
+	totals[CPU_REWRITE] += processes->nobody[REWRITE];
+	totals[CPU_KERNEL] += processes->nobody[KERNEL];
+	for (size_t i = 0; i < snapshot->process_count; i++) {
+		totals[CPU_FIRST_TOUCH] += snapshot->processes[i].first_touch;
+		totals[CPU_REWRITE] += snapshot->processes[i].rewrite;
+		totals[CPU_KERNEL] += snapshot->processes[i].kernel;
+	}
+	for (int kind = 0; kind < CPU_KINDS; kind++) {
+		uint64_t delta = totals[kind] - processes->previous_cpu[kind];
+
+		snapshot->cpu_rates[kind] = seconds > 0 ? delta / seconds : 0;
+		processes->previous_cpu[kind] = totals[kind];
+	}
+}
+
 int processes__publish(struct processes *processes, double now, double seconds,
 		       uint64_t unknown_dma, void (*forget)(void *, const struct ds_process_key *),
 		       void *context, struct snapshot *snapshot)
@@ -180,6 +205,7 @@ int processes__publish(struct processes *processes, double now, double seconds,
 	qsort(snapshot->processes, snapshot->process_count, sizeof(*snapshot->processes),
 	      by_pid_and_start);
 	total(processes, unknown_dma, seconds, listed, snapshot);
+	total_cpu(processes, seconds, snapshot);
 	series_pool__rest(&processes->pool, snapshot->totals, promoted, &snapshot->process_rest);
 	snapshot->limits.processes_used = processes->used;
 	err = groups__publish(processes->cgroups, seconds, snapshot->arena, &snapshot->cgroups,

@@ -275,6 +275,9 @@ struct snapshot_replay {
 	size_t track_count;
 	const char *policies; /* the answer of /api/v1/policies, JSON; "" when not recorded */
 };
+/* The parts of DS_WRITER_CPU. */
+enum cpu_kind { CPU_FIRST_TOUCH, CPU_REWRITE, CPU_KERNEL, CPU_KINDS };
+extern const char *const cpu_kind_names[CPU_KINDS];
 
 struct snapshot {
 	int references;		/* atomic */
@@ -289,6 +292,8 @@ struct snapshot {
 	/* Sums over all processes, those that have left the list included. */
 	uint64_t totals[DS_WRITERS];
 	double rates[DS_WRITERS];
+	uint64_t cpu_totals[CPU_KINDS];
+	double cpu_rates[CPU_KINDS];
 	/* Distinct pages that devices wrote, per interval added up, and in the last interval. */
 	uint64_t dirty_pages_total, dirty_pages;
 	uint64_t exposed_pages;

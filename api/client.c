@@ -30,6 +30,7 @@ struct client {
 	struct curl_slist *headers;
 	struct text body;
 	bool too_large;
+	int cancelled; /* atomic */
 };
 
 static __attribute__((format(printf, 3, 4))) int fail(struct client_error *error, int err,
@@ -124,6 +125,14 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 	return client->body.failed ? 0 : length;
 }
 
+static int is_cancelled(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total,
+			curl_off_t up_now)
+{
+	const struct client *client = context;
+
+	return __atomic_load_n(&client->cancelled, __ATOMIC_RELAXED);
+}
+
 static int set_options(struct client *client, const struct client_options *options)
 {
 	double connect = options->connect_timeout > 0 ? options->connect_timeout : 3;
@@ -139,6 +148,9 @@ static int set_options(struct client *client, const struct client_options *optio
 	bad |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(client->total_timeout * 1000));
 	bad |= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	bad |= curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
+	bad |= curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	bad |= curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_cancelled);
+	bad |= curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client);
 	bad |= curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->trouble);
 	bad |= curl_easy_setopt(curl, CURLOPT_USERAGENT, "dirtyscope/" DS_VERSION);
 	bad |= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
@@ -232,6 +244,8 @@ static int transfer_failed(struct client *client, CURLcode code, struct client_e
 	long os_error = 0, status = 0;
 	const char *reason;
 
+	if (code == CURLE_ABORTED_BY_CALLBACK)
+		return fail(error, -ECANCELED, "cancelled");
 	if (client->too_large)
 		return fail(error, -EFBIG, "the answer of the agent at %s is larger than %zu bytes",
 			    client->url, client->max_bytes);
@@ -347,6 +361,11 @@ int client__send(struct client *client, const char *method, const char *path, co
 		fail(error, err, "out of memory");
 	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, NULL);
 	return err;
+}
+
+void client__cancel(struct client *client)
+{
+	__atomic_store_n(&client->cancelled, 1, __ATOMIC_RELAXED);
 }
 
 const char *client__body(const struct client *client, size_t *length)

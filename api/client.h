@@ -44,6 +44,11 @@ int client__get(struct client *client, const char *path, json_t **out, struct cl
  */
 int client__send(struct client *client, const char *method, const char *path, const char *body,
 		 json_t **out, struct client_error *error);
+/*
+ * From any thread: the call that runs, and all later ones, end within about a second with
+ * -ECANCELED.
+ */
+void client__cancel(struct client *client);
 /* The last good answer as it came; valid until the next call. */
 const char *client__body(const struct client *client, size_t *length);
 

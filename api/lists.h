@@ -29,8 +29,12 @@ struct list {
 	const void *items;
 	size_t count, size; /* size: of one item */
 	const struct column *columns;
-	/* NULL: all match. */
+	/* By parameters of its own route; NULL: all match. */
 	bool (*match)(const void *item, const struct query *query);
+	/* Does one of its names hold this text? For "filter" and "find". */
+	bool (*holds)(const void *item, const char *text);
+	/* Is it the entry of this identity? For "around". */
+	bool (*is)(const void *item, const char *id);
 	void (*write)(struct json *json, const void *item, const struct snapshot *snapshot);
 };
 
@@ -63,16 +67,41 @@ struct list {
 		.name = "offset", .type = PARAM_INTEGER, .max = UINT32_MAX, .initial = "0", \
 		.help = "entries to leave out at the start",                                \
 	}
-#define FILTER_PARAM(over)                                                               \
-	{                                                                                \
-		.name = "filter", .type = PARAM_TEXT, .max = 256,                        \
-		.help = "only entries that hold this text, whatever its case, in " over, \
+/* over: what "filter" and "find" look at; identity: what "around" is. */
+#define FIND_PARAMS(over, identity)                                                              \
+	{                                                                                        \
+		.name = "filter",                                                                \
+		.type = PARAM_TEXT,                                                              \
+		.max = 256,                                                                      \
+		.help = "only entries that hold this text, whatever its case, in " over,         \
+	},                                                                                       \
+		{                                                                                \
+			.name = "around",                                                        \
+			.type = PARAM_TEXT,                                                      \
+			.max = 256,                                                              \
+			.help = "moves the page, no further than it must, so that it holds the " \
+				"entry " identity,                                               \
+		},                                                                               \
+		{                                                                                \
+			.name = "find",                                                          \
+			.type = PARAM_TEXT,                                                      \
+			.max = 256,                                                              \
+			.help = "moves the page likewise to an entry that holds this text",      \
+		},                                                                               \
+	{                                                                                        \
+		.name = "which", .type = PARAM_CHOICE, .choices = list_steps,                    \
+		.stride = sizeof(list_steps[0]), .initial = "next",                              \
+		.help = "of those that find tells: the next one behind around, the previous "    \
+			"one, or around itself if it is one; begins anew at the ends",           \
 	}
-extern const char *const list_orders[];
+extern const char *const list_orders[], *const list_steps[];
 
-/* Writes "total" (entries that match) and the array. -ENOMEM. */
+/*
+ * Writes "total" (entries that match), "offset" (of the first in the array), "found" (the index of
+ * what "find" found, null when nothing, absent when nothing was sought) and the array. -ENOMEM.
+ */
 int list__write(const struct list *list, const struct request *request, struct json *json);
-/* Does `text` (may be NULL) hold the query's filter? True when there is none. */
-bool list__holds(const struct query *query, const char *text);
+/* Does `name` (may be NULL) hold the text, whatever its case? */
+bool list__holds(const char *name, const char *text);
 
 #endif

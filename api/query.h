@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QUERY_MAX 8	    /* parameters a route may have */
+#define QUERY_MAX 12	    /* parameters a route may have */
 #define QUERY_ERROR_MAX 320 /* bytes that fit any of the sentences */
 
 enum param_type {

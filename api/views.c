@@ -2,6 +2,7 @@
 #include "api/views.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 void view__counts(struct json *json, const char *key, const uint64_t counts[DS_WRITERS])
 {
@@ -36,6 +37,29 @@ void view__limits(struct json *json, const char *key, const struct snapshot_limi
 	json__u64(json, "page_set_bytes_used", limits->page_set_bytes_used);
 	json__u64(json, "map_memory_bytes", limits->map_memory_bytes);
 	json__end_object(json);
+}
+
+/* Digits alone: no sign, no blank. */
+static bool is_number(const char **at, uint64_t wanted)
+{
+	char *end;
+
+	if (**at < '0' || **at > '9' || strtoull(*at, &end, 10) != wanted)
+		return false;
+	*at = end;
+	return true;
+}
+
+bool view__is_process(const struct process_identity *identity, const char **id)
+{
+	if (!identity)
+		return *(*id)++ == '-';
+	if (!is_number(id, identity->tgid))
+		return false;
+	if (**id != '-')
+		return true;
+	++*id;
+	return is_number(id, identity->start_boottime_ns);
 }
 
 struct json view__begin(const struct request *request, struct answer *answer)

@@ -33,6 +33,11 @@ void view__summary_fields(struct json *json, const struct snapshot *snapshot);
 void view__event(struct json *json, const struct event *event);
 /* An id is a string in the API: numbers above 2^53 do not survive every client. */
 void view__id(struct json *json, const char *key, uint64_t id);
+/*
+ * Does an identity, "PID" or "PID-START_NS", at *id name this process (NULL: none is known, "-")?
+ * *id then stands behind it.
+ */
+bool view__is_process(const struct process_identity *identity, const char **id);
 void view__flow(struct json *json, const void *item, const struct snapshot *snapshot);
 /* An object of one number per writer: written, rates, totals. */
 void view__counts(struct json *json, const char *key, const uint64_t counts[DS_WRITERS]);

@@ -3,6 +3,8 @@
 #include "api/views.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 COLUMN_GETTER(device, const char *, id, it->id)
@@ -50,7 +52,7 @@ static const struct column flow_columns[] = {
 
 const struct param_row view_devices_params[] = {
 	LIST_PARAMS(device_columns, "rate"),
-	FILTER_PARAM("id, names or driver"),
+	FIND_PARAMS("id, names or driver", "with this id"),
 	{},
 };
 
@@ -68,6 +70,8 @@ const struct param_row view_flows_params[] = {
 		.help = "only flows of the device with this id",
 	},
 	LIST_PARAMS(flow_columns, "rate"),
+	FIND_PARAMS("pid, comm or device",
+		    "PID-START_NS/DEVICE, or -/DEVICE when its process is not known"),
 	{},
 };
 
@@ -232,17 +236,22 @@ static void write_device_item(struct json *json, const void *item, const struct 
 	json__end_object(json);
 }
 
-static bool match_device(const void *item, const struct query *query)
+static bool device_holds(const void *item, const char *text)
 {
 	const struct snapshot_device *device = item;
 
-	if (list__holds(query, device->id) || list__holds(query, device->driver))
+	if (list__holds(device->id, text) || list__holds(device->driver, text))
 		return true;
 	for (size_t i = 0; i < device->name_count; i++) {
-		if (list__holds(query, device->names[i]))
+		if (list__holds(device->names[i], text))
 			return true;
 	}
 	return false;
+}
+
+static bool is_device(const void *item, const char *id)
+{
+	return strcmp(((const struct snapshot_device *)item)->id, id) == 0;
 }
 
 int view__devices(const struct request *request, struct answer *answer)
@@ -253,7 +262,8 @@ int view__devices(const struct request *request, struct answer *answer)
 		.count = request->snapshot->device_count,
 		.size = sizeof(struct snapshot_device),
 		.columns = device_columns,
-		.match = match_device,
+		.holds = device_holds,
+		.is = is_device,
 		.write = write_device_item,
 	};
 
@@ -313,6 +323,25 @@ static bool match_flow(const void *item, const struct query *query)
 	return !device || strcmp(flow->device, device->text) == 0;
 }
 
+static bool flow_holds(const void *item, const char *text)
+{
+	const struct snapshot_flow *flow = item;
+	char pid[12] = "";
+
+	if (flow->identity)
+		snprintf(pid, sizeof(pid), "%" PRIu32, flow->identity->tgid);
+	return list__holds(pid, text) || list__holds(flow->device, text) ||
+	       (flow->identity && list__holds(flow->identity->comm, text));
+}
+
+static bool is_flow(const void *item, const char *id)
+{
+	const struct snapshot_flow *flow = item;
+
+	return view__is_process(flow->identity, &id) && *id == '/' &&
+	       strcmp(id + 1, flow->device) == 0;
+}
+
 int view__flows(const struct request *request, struct answer *answer)
 {
 	const struct list list = {
@@ -322,6 +351,8 @@ int view__flows(const struct request *request, struct answer *answer)
 		.size = sizeof(struct snapshot_flow),
 		.columns = flow_columns,
 		.match = match_flow,
+		.holds = flow_holds,
+		.is = is_flow,
 		.write = view__flow,
 	};
 

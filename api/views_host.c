@@ -116,6 +116,14 @@ void view__summary_fields(struct json *json, const struct snapshot *snapshot)
 	json__u64(json, "memory_pages", snapshot->memory_pages);
 	view__counts(json, "totals", snapshot->totals);
 	view__rates(json, "rates", snapshot->rates);
+	json__object(json, "cpu_totals");
+	for (int kind = 0; kind < CPU_KINDS; kind++)
+		json__u64(json, cpu_kind_names[kind], snapshot->cpu_totals[kind]);
+	json__end_object(json);
+	json__object(json, "cpu_rates");
+	for (int kind = 0; kind < CPU_KINDS; kind++)
+		json__double(json, cpu_kind_names[kind], snapshot->cpu_rates[kind]);
+	json__end_object(json);
 	json__u64(json, "dirty_pages", snapshot->dirty_pages);
 	json__u64(json, "dirty_pages_total", snapshot->dirty_pages_total);
 	json__u64(json, "exposed_pages", snapshot->exposed_pages);

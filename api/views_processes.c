@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static double sum_of_rates(const double rates[DS_WRITERS])
 {
@@ -81,13 +82,19 @@ static const struct column group_columns[] = {
 
 const struct param_row view_processes_params[] = {
 	LIST_PARAMS(process_columns, "rate"),
-	FILTER_PARAM("pid, comm, cmdline, user, cgroup, container or vm"),
+	FIND_PARAMS("pid, comm, cmdline, user, cgroup, container or vm", "PID or PID-START_NS"),
+	{
+		.name = "pid",
+		.type = PARAM_INTEGER,
+		.max = UINT32_MAX,
+		.help = "only processes with this pid",
+	},
 	{},
 };
 
 const struct param_row view_groups_params[] = {
 	LIST_PARAMS(group_columns, "rate"),
-	FILTER_PARAM("the name"),
+	FIND_PARAMS("the name", "of this name"),
 	{},
 };
 
@@ -179,19 +186,36 @@ static void write_group(struct json *json, const void *item, const struct snapsh
 
 static bool match_process(const void *item, const struct query *query)
 {
+	const struct query_value *pid = query__get(query, "pid");
+
+	return !pid || ((const struct snapshot_process *)item)->identity->tgid == pid->number;
+}
+
+static bool process_holds(const void *item, const char *text)
+{
 	const struct process_identity *identity = ((const struct snapshot_process *)item)->identity;
 	char pid[12];
 
 	snprintf(pid, sizeof(pid), "%" PRIu32, identity->tgid);
-	return list__holds(query, identity->comm) || list__holds(query, pid) ||
-	       list__holds(query, identity->cmdline) || list__holds(query, identity->user) ||
-	       list__holds(query, identity->cgroup) || list__holds(query, identity->container) ||
-	       list__holds(query, identity->vm_name);
+	return list__holds(identity->comm, text) || list__holds(pid, text) ||
+	       list__holds(identity->cmdline, text) || list__holds(identity->user, text) ||
+	       list__holds(identity->cgroup, text) || list__holds(identity->container, text) ||
+	       list__holds(identity->vm_name, text);
 }
 
-static bool match_group(const void *item, const struct query *query)
+static bool is_process(const void *item, const char *id)
 {
-	return list__holds(query, ((const struct snapshot_group *)item)->name);
+	return view__is_process(((const struct snapshot_process *)item)->identity, &id) && !*id;
+}
+
+static bool group_holds(const void *item, const char *text)
+{
+	return list__holds(((const struct snapshot_group *)item)->name, text);
+}
+
+static bool is_group(const void *item, const char *id)
+{
+	return strcmp(((const struct snapshot_group *)item)->name, id) == 0;
 }
 
 int view__processes(const struct request *request, struct answer *answer)
@@ -203,6 +227,8 @@ int view__processes(const struct request *request, struct answer *answer)
 		.size = sizeof(struct snapshot_process),
 		.columns = process_columns,
 		.match = match_process,
+		.holds = process_holds,
+		.is = is_process,
 		.write = write_process_item,
 	};
 
@@ -218,7 +244,8 @@ static int view_groups(const char *key, const struct snapshot_group *groups, siz
 		.count = count,
 		.size = sizeof(*groups),
 		.columns = group_columns,
-		.match = match_group,
+		.holds = group_holds,
+		.is = is_group,
 		.write = write_group,
 	};
 

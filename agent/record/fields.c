@@ -286,6 +286,8 @@ static const struct field record_snapshot_fields[] = {
 	ROW(struct snapshot, kernel, FIELD_STRING),
 	ROW(struct snapshot, memory_pages, FIELD_U64),
 	ROW(struct snapshot, totals, FIELD_U64),
+	ROW(struct snapshot, cpu_totals, FIELD_U64),
+	ROW(struct snapshot, cpu_rates, FIELD_DOUBLE),
 	ROW(struct snapshot, rates, FIELD_DOUBLE),
 	ROW(struct snapshot, dirty_pages_total, FIELD_U64),
 	ROW(struct snapshot, dirty_pages, FIELD_U64),

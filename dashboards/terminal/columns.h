@@ -40,9 +40,10 @@ struct column {
 enum resource_query {
 	TAKES_SORT = 1, /* sort and order */
 	TAKES_LIMIT = 2,
-	TAKES_FILTER = 4,
-	TAKES_PROCESS = 8, /* pid, and device */
+	TAKES_FILTER = 4, /* and offset, around, find */
+	TAKES_PID = 8,
 	TAKES_AFTER = 16,
+	TAKES_DEVICE = 32,
 };
 
 struct resource {

@@ -2,6 +2,7 @@
 #include "dashboards/terminal/listing.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,7 @@ int listing__set_sort(struct listing *listing, const char *name, const char *ord
 	return 0;
 }
 
-static void put_encoded(const char *string, struct text *out)
+void listing__put_encoded(const char *string, struct text *out)
 {
 	static const char plain[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
@@ -85,15 +86,33 @@ static void put_parameter(const char *name, const char *value, char *separator, 
 	*separator = '&';
 	text__puts(out, name);
 	text__putc(out, '=');
-	put_encoded(value, out);
+	listing__put_encoded(value, out);
 }
 
-static void put_number(const char *name, uint32_t value, char *separator, struct text *out)
+static void put_number(const char *name, uint64_t value, char *separator, struct text *out)
 {
-	char digits[16];
+	char digits[24];
 
-	snprintf(digits, sizeof(digits), "%u", value);
+	snprintf(digits, sizeof(digits), "%" PRIu64, value);
 	put_parameter(name, digits, separator, out);
+}
+
+static void put_page(const struct listing *listing, char *separator, struct text *out)
+{
+	const struct {
+		const char *name, *value;
+	} texts[] = {
+		{"filter", listing->filter},
+		{"around", listing->around},
+		{"find", listing->find},
+		{"which", listing->which},
+	};
+
+	if (listing->offset)
+		put_number("offset", listing->offset, separator, out);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		if (texts[i].value && *texts[i].value)
+			put_parameter(texts[i].name, texts[i].value, separator, out);
 }
 
 void listing__path(const struct listing *listing, struct text *out)
@@ -108,11 +127,11 @@ void listing__path(const struct listing *listing, struct text *out)
 	}
 	if ((query & TAKES_LIMIT) && listing->limit)
 		put_number("limit", listing->limit, &separator, out);
-	if ((query & TAKES_FILTER) && listing->filter && *listing->filter)
-		put_parameter("filter", listing->filter, &separator, out);
-	if ((query & TAKES_PROCESS) && listing->pid)
+	if (query & TAKES_FILTER)
+		put_page(listing, &separator, out);
+	if ((query & TAKES_PID) && listing->pid)
 		put_number("pid", listing->pid, &separator, out);
-	if ((query & TAKES_PROCESS) && listing->device)
+	if ((query & TAKES_DEVICE) && listing->device)
 		put_parameter("device", listing->device, &separator, out);
 	if ((query & TAKES_AFTER) && listing->after)
 		put_number("after", listing->after, &separator, out);
@@ -183,19 +202,30 @@ static const char *option_or_environment(const char *option, const char *variabl
 	return value && (option || *value) ? value : NULL;
 }
 
-int listing__connect(const char *url, const char *token_file, const char *ca_file,
-		     struct client **client)
+struct client_options listing__client_options(const char *url, const char *token_file,
+					      const char *ca_file)
 {
-	struct client_options options = {
+	return (struct client_options){
 		.url = option_or_environment(url, "DIRTYSCOPE_URL"),
 		.token_file = token_file,
 		.ca_file = option_or_environment(ca_file, "DIRTYSCOPE_CA_FILE"),
 	};
-	struct client_error error;
-	int err;
+}
 
-	err = client__new(&options, client, &error);
+int listing__open(const struct client_options *options, struct client **client)
+{
+	struct client_error error;
+	int err = client__new(options, client, &error);
+
 	if (!err)
 		return STATUS_DONE;
 	return output__fail(err == -EINVAL ? STATUS_USAGE : STATUS_FAILED, "%s", error.message);
+}
+
+int listing__connect(const char *url, const char *token_file, const char *ca_file,
+		     struct client **client)
+{
+	const struct client_options options = listing__client_options(url, token_file, ca_file);
+
+	return listing__open(&options, client);
 }

@@ -20,9 +20,11 @@ struct listing {
 	const struct column *sort; /* NULL: the API's order */
 	bool descending;
 	uint32_t limit;	    /* rows at most */
-	const char *filter; /* these four: NULL or 0 when not asked for */
+	const char *filter; /* these: NULL or 0 when not asked for */
 	const char *device;
 	uint32_t pid, after;
+	size_t offset;
+	const char *around, *find, *which;
 };
 
 /* names: comma-separated. -EINVAL with *error, which names the unknown column and lists the valid
@@ -34,6 +36,8 @@ int listing__set_columns(struct listing *listing, const char *names, struct opti
  */
 int listing__set_sort(struct listing *listing, const char *name, const char *order, bool reverse,
 		      struct option_error *error);
+/* Percent-encoded, as a part of a path or a query. */
+void listing__put_encoded(const char *string, struct text *out);
 /* Path and query, percent-encoded. */
 void listing__path(const struct listing *listing, struct text *out);
 /* The rows of an answer; NULL when it has none. Borrowed. */
@@ -47,8 +51,12 @@ void listing__records(const struct listing *listing, json_t *answer,
 
 #define LISTING_CA_HELP "PEM of the CAs to trust with https (DIRTYSCOPE_CA_FILE, else the system's)"
 
-/* --url, else DIRTYSCOPE_URL, else the default; the same for --ca-file. 0, or the exit status after
- * a message. */
+/* --url, else DIRTYSCOPE_URL, else the default; the same for --ca-file. */
+struct client_options listing__client_options(const char *url, const char *token_file,
+					      const char *ca_file);
+/* 0, or the exit status after a message. */
+int listing__open(const struct client_options *options, struct client **client);
+/* Both. */
 int listing__connect(const char *url, const char *token_file, const char *ca_file,
 		     struct client **client);
 

@@ -51,6 +51,7 @@ static const struct column process_columns[] = {
 	{"cgroup", "CGROUP", COLUMN_TEXT, "cgroup", 40, false, "cgroup path"},
 	{"start_boottime_ns", "START_NS", COLUMN_COUNT, "start_boottime_ns", 0, true,
 	 "start, nanoseconds since boot; tells apart processes with the same pid"},
+	{"track", "TRACK", COLUMN_TEXT, "track", 0, false, "number of the track that follows it"},
 	{"comm", "COMMAND", COLUMN_TEXT, "comm", 0, true, "command name"},
 	{"cmdline", "CMDLINE", COLUMN_TEXT, "cmdline", 0, false, "command line"},
 	{0},
@@ -206,11 +207,10 @@ static const struct column policy_columns[] = {
 #define GROUP_SHOWN "name,processes,cpu,pagecache,blockdev,dma,written,rate"
 
 static const struct resource resources[] = {
-	{"processes", "/api/v1/processes", TAKES_SORT | TAKES_LIMIT | TAKES_FILTER, LISTS,
-	 process_columns, "pid,user,state,cpu,pagecache,blockdev,dma,written,rate,comm",
+	{"processes", "/api/v1/processes", TAKES_SORT | TAKES_LIMIT | TAKES_FILTER | TAKES_PID,
+	 LISTS, process_columns, "pid,user,state,cpu,pagecache,blockdev,dma,written,rate,comm",
 	 "pid,user,state,first_touch,rewrite,kernel,pagecache,blockdev,dma,written,rate,vm,"
-	 "container,"
-	 "comm,cmdline",
+	 "container,track,comm,cmdline",
 	 "rate", "pages written by each process",
 	 "Counters are pages of 4 KiB since the agent's start; rates are pages per second over\n"
 	 "the last interval.",
@@ -228,7 +228,8 @@ static const struct resource resources[] = {
 	 "are an upper bound: a live mapping lets the device write them. With -v: what sees its\n"
 	 "writes on this kernel, and what does not.",
 	 devices__details},
-	{"flows", "/api/v1/flows", TAKES_SORT | TAKES_LIMIT | TAKES_PROCESS, LISTS, flow_columns,
+	{"flows", "/api/v1/flows",
+	 TAKES_SORT | TAKES_LIMIT | TAKES_FILTER | TAKES_PID | TAKES_DEVICE, LISTS, flow_columns,
 	 "pid,comm,device,requests,pages,bytes,rate", NULL, "pages",
 	 "who had which device write how many pages",
 	 "A flow belongs to the process that submitted the request, not to the one that was\n"

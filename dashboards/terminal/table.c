@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "dashboards/terminal/table.h"
 
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wchar.h>
+
+#include "dashboards/terminal/cells.h"
 
 #define GAP 2
-#define CUT_MARK "…" /* one cell */
 
 struct cell {
 	size_t offset, length; /* of its text, made safe */
@@ -30,102 +29,22 @@ static const struct {
 	{"warning", "\033[33m"}, {"error", "\033[31m"},	      {"degraded", "\033[33m"},
 };
 
-/* A code point's cells; needs a UTF-8 locale in the thread. */
-static unsigned code_width(uint32_t code)
-{
-	int width;
-
-	if (code < 0x7f)
-		return 1;
-	width = wcwidth((wchar_t)code);
-	return width < 0 ? 1 : (unsigned)width;
-}
-
-/*
- * wcwidth follows the locale; this one is set for the thread only while widths are asked for, so
- * that the rest of the program stays in the C locale. Without it every code point is one cell.
- */
-static locale_t enter_utf8(locale_t *before)
-{
-	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-
-	*before = utf8 ? uselocale(utf8) : (locale_t)0;
-	return utf8;
-}
-
-static void leave_utf8(locale_t utf8, locale_t before)
-{
-	if (!utf8)
-		return;
-	uselocale(before);
-	freelocale(utf8);
-}
-
-static unsigned measure(const char *data, size_t length)
-{
-	unsigned width = 0;
-	uint32_t code;
-
-	for (size_t at = 0; at < length;) {
-		at += utf8__next(data + at, length - at, &code);
-		width += code_width(code);
-	}
-	return width;
-}
-
-/* Bytes of the text that fit into `width` cells; *used is what they take. */
-static size_t fit(const char *data, size_t length, unsigned width, unsigned *used)
-{
-	size_t at = 0, taken;
-	uint32_t code;
-
-	*used = 0;
-	while (at < length) {
-		unsigned cells;
-
-		taken = utf8__next(data + at, length - at, &code);
-		cells = code_width(code);
-		if (*used + cells > width)
-			break;
-		*used += cells;
-		at += taken;
-	}
-	return at;
-}
-
-/* Appends at most `width` cells; a mark stands in the last one when something is missing. */
-static unsigned put_cut(const char *data, size_t length, unsigned full, unsigned width,
-			struct text *out)
-{
-	unsigned used = full;
-
-	if (full <= width) {
-		text__append(out, data, length);
-		return full;
-	}
-	if (width == 0)
-		return 0;
-	length = fit(data, length, width - 1, &used);
-	text__append(out, data, length);
-	text__puts(out, CUT_MARK);
-	return used + 1;
-}
-
 unsigned table__put_safe(const char *string, unsigned width, struct text *out)
 {
 	struct text safe = {0};
-	locale_t before, utf8 = enter_utf8(&before);
+	struct cells_locale locale;
 	unsigned used = 0;
 
+	cells__enter(&locale);
 	text__terminal(&safe, string);
 	if (safe.length) {
-		unsigned full = measure(safe.data, safe.length);
+		unsigned full = cells__measure(safe.data, safe.length);
 
-		used = put_cut(safe.data, safe.length, full, width ? width : full, out);
+		used = cells__put(safe.data, safe.length, full, width ? width : full, out);
 	}
 	out->failed |= safe.failed;
 	text__free(&safe);
-	leave_utf8(utf8, before);
+	cells__leave(&locale);
 	return used;
 }
 
@@ -153,7 +72,8 @@ static void add_cell(struct table *table, const char *string)
 	table->cells[table->cell_count++] = (struct cell){
 		.offset = offset,
 		.length = table->content.length - offset,
-		.width = measure(table->content.data + offset, table->content.length - offset),
+		.width = cells__measure(table->content.data + offset,
+					table->content.length - offset),
 	};
 }
 
@@ -183,8 +103,9 @@ void table__free(struct table *table)
 void table__add(struct table *table, json_t *row)
 {
 	struct text value = {0};
-	locale_t before, utf8 = enter_utf8(&before);
+	struct cells_locale locale;
 
+	cells__enter(&locale);
 	for (size_t i = 0; i < table->column_count && !table->failed; i++) {
 		value.length = 0;
 		column__format(table->columns[i], row, &value);
@@ -194,7 +115,7 @@ void table__add(struct table *table, json_t *row)
 			add_cell(table, value.data);
 	}
 	text__free(&value);
-	leave_utf8(utf8, before);
+	cells__leave(&locale);
 }
 
 static void put_spaces(struct text *out, unsigned count)
@@ -239,7 +160,7 @@ static void put_row(const struct table *table, const struct table_style *style,
 		}
 		if (colour)
 			text__puts(out, colour);
-		shown = put_cut(data, cell->length, cell->width, room, out);
+		shown = cells__put(data, cell->length, cell->width, room, out);
 		if (colour)
 			text__puts(out, "\033[0m");
 		/* A wide character that does not fit leaves a cell empty. */
@@ -262,8 +183,9 @@ void table__render(const struct table *table, const struct table_style *style, s
 {
 	size_t rows = table->cell_count / (table->column_count ? table->column_count : 1);
 	unsigned widths[TABLE_COLUMNS_MAX] = {0};
-	locale_t before, utf8 = enter_utf8(&before);
+	struct cells_locale locale;
 
+	cells__enter(&locale);
 	out->failed |= table->failed;
 	for (size_t i = 0; i < rows * table->column_count; i++) {
 		size_t column = i % table->column_count;
@@ -277,5 +199,5 @@ void table__render(const struct table *table, const struct table_style *style, s
 	}
 	for (size_t row = 0; row < rows && !out->failed; row++)
 		put_row(table, style, widths, row, out);
-	leave_utf8(utf8, before);
+	cells__leave(&locale);
 }

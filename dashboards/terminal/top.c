@@ -5,17 +5,21 @@
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "dashboards/terminal/interactive.h"
 #include "dashboards/terminal/listing.h"
 #include "dashboards/terminal/output.h"
+#include "dashboards/terminal/units.h"
 
 #define SHOWN "pid,user,cpu_rate,pagecache_rate,blockdev_rate,dma_rate,rate,written,state,comm"
 #define DEFAULT_LIMIT 100
+#define LIVE_TIMEOUT 5
 #define PAGES_PER_MIB 256.0
 
 struct top {
-	bool help, batch, json, reverse;
-	uint32_t iterations, limit;
+	bool help, batch, json, reverse, plain;
+	uint32_t iterations, limit, pid;
 	double delay;
 	const char *sort, *order, *filter, *columns, *url, *token_file, *ca_file;
 };
@@ -25,23 +29,27 @@ struct top {
 static const struct option_row options[] = {
 	{"help", 'h', OPTION_FLAG, FIELD(help), 0, 0, NULL, "show this help", NULL},
 	{"batch", 'b', OPTION_FLAG, FIELD(batch), 0, 0, NULL,
-	 "plain text, one block after the other; so far a terminal gets the same", NULL},
+	 "plain text, one block after the other; also when this is no terminal", NULL},
 	{"iterations", 'n', OPTION_U32, FIELD(iterations), 1, UINT32_MAX, "N",
-	 "stop after N blocks (never)", NULL},
+	 "stop after N refreshes (never)", NULL},
 	{"delay", 'd', OPTION_SECONDS, FIELD(delay), 0.1, 3600, "SECONDS",
-	 "time between two blocks (1)", NULL},
+	 "time between two refreshes (1)", NULL},
 	{"sort", 's', OPTION_STRING, FIELD(sort), 0, 0, "COLUMN", "column to sort by (rate)", NULL},
 	{"order", 0, OPTION_STRING, FIELD(order), 0, 0, "asc|desc",
 	 "default: numbers fall, names rise", NULL},
 	{"reverse", 'r', OPTION_FLAG, FIELD(reverse), 0, 0, NULL, "turn the order around", NULL},
 	{"filter", 'F', OPTION_STRING, FIELD(filter), 0, 0, "TEXT",
 	 "only processes that hold this text in a name, whatever its case", NULL},
+	{"pid", 'p', OPTION_U32, FIELD(pid), 1, UINT32_MAX, "N", "only this process, and its flows",
+	 NULL},
 	{"limit", 'l', OPTION_U32, FIELD(limit), 1, 100000, "N",
-	 "show at most N processes (100; on a terminal as many as fit)", NULL},
+	 "in plain text: show at most N processes (100)", NULL},
 	{"columns", 'c', OPTION_STRING, FIELD(columns), 0, 0, "A,B,...",
 	 "columns to show, from the list below", NULL},
 	{"json", 'j', OPTION_FLAG, FIELD(json), 0, 0, NULL,
 	 "one line a block: {\"summary\":...,\"processes\":[...]}", NULL},
+	{"no-color", 'C', OPTION_FLAG, FIELD(plain), 0, 0, NULL,
+	 "no colours; NO_COLOR in the environment does the same", NULL},
 	{"url", 'u', OPTION_STRING, FIELD(url), 0, 0, "URL", LISTING_URL_HELP, NULL},
 	{"ca-file", 0, OPTION_STRING, FIELD(ca_file), 0, 0, "FILE", LISTING_CA_HELP, NULL},
 	{"token-file", 0, OPTION_STRING, FIELD(token_file), 0, 0, "FILE",
@@ -54,9 +62,15 @@ static int show_help(const struct resource *resource)
 	struct text out = {0};
 	int status;
 
-	text__puts(&out, "usage: dirtyscope top [options]\n\n"
-			 "Shows the host's rates and the processes that write the most pages.\n\n");
+	text__puts(
+		&out,
+		"usage: dirtyscope top [options]\n\n"
+		"Shows the host's rates, and who writes the most pages: processes, devices, and\n"
+		"which device writes for which process. On a terminal it is live and takes keys;\n"
+		"elsewhere, or with -b, the processes are printed again and again.\n\n");
 	options__help(options, &out);
+	text__puts(&out, "\nKeys:\n");
+	interactive__keys_help(&out);
 	text__puts(&out, "\nColumns:\n");
 	columns__help(resource->columns, &out);
 	text__puts(&out, "\nShown by default: " SHOWN "\n");
@@ -77,15 +91,6 @@ static void put_string(json_t *summary, const char *name, struct text *out)
 	table__put_safe(string ? string : "?", 0, out);
 }
 
-static void put_uptime(double seconds, struct text *out)
-{
-	unsigned long long whole = seconds > 0 && seconds < 1e15 ? (unsigned long long)seconds : 0;
-
-	if (whole >= 86400)
-		text__printf(out, "%llud ", whole / 86400);
-	text__printf(out, "%02llu:%02llu:%02llu", whole / 3600 % 24, whole / 60 % 60, whole % 60);
-}
-
 static void put_sensors(json_t *summary, struct text *out)
 {
 	static const char *const states[] = {"active", "partial", "unavailable"};
@@ -101,7 +106,6 @@ static void put_sensors(json_t *summary, struct text *out)
 }
 
 /* Always five lines, so that a reader finds the table. */
-#define HEAD_LINES 5
 static void put_head(json_t *summary, struct text *out)
 {
 	static const char *const writers[] = {"cpu", "pagecache", "blockdev", "dma"};
@@ -115,7 +119,7 @@ static void put_head(json_t *summary, struct text *out)
 	text__puts(out, ", kernel ");
 	put_string(summary, "kernel", out);
 	text__puts(out, ", up ");
-	put_uptime(member(summary, "uptime"), out);
+	units__put_uptime(member(summary, "uptime"), out);
 	text__puts(out, "\npages/s:");
 	for (size_t i = 0; i < sizeof(writers) / sizeof(*writers); i++)
 		text__printf(out, "%s %s %.1f", i ? "," : "", writers[i],
@@ -147,12 +151,13 @@ static void put_cut_lines(struct text *head, unsigned width, struct text *out)
 	}
 }
 
-static void put_block(const struct listing *listing, json_t *summary, json_t *answer,
-		      struct text *out)
+static void put_block(const struct top *top, const struct listing *listing, json_t *summary,
+		      json_t *answer, struct text *out)
 {
 	struct table_style style = output__style();
 	struct text head = {0};
 
+	style.colour &= !top->plain;
 	put_head(summary, &head);
 	out->failed |= head.failed;
 	if (!head.failed)
@@ -182,12 +187,8 @@ static int show(const struct top *top, struct listing *listing, struct client *c
 	struct text path = {0}, out = {0};
 	json_t *summary = NULL, *answer = NULL;
 	struct client_error error;
-	unsigned rows;
 	int err;
 
-	/* The terminal may have been resized. */
-	if (!top->limit && !top->batch && !top->json && output__is_terminal(&rows))
-		listing->limit = rows > HEAD_LINES + 3 ? rows - HEAD_LINES - 3 : 1;
 	listing__path(listing, &path);
 	err = path.failed ? -ENOMEM : 0;
 	if (err)
@@ -207,7 +208,7 @@ static int show(const struct top *top, struct listing *listing, struct client *c
 	if (top->json)
 		put_json(listing, summary, answer, &out);
 	else
-		put_block(listing, summary, answer, &out);
+		put_block(top, listing, summary, answer, &out);
 	err = output__write(&out);
 cleanup:
 	json_decref(summary);
@@ -253,9 +254,52 @@ static int run(const struct top *top, struct listing *listing, struct client *cl
 	return err < 0 ? output__status(err) : err;
 }
 
+static bool wants_colour(const struct top *top)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return !top->plain && !(no_color && *no_color);
+}
+
+/* The options are about the processes; what fits is for the other panes, too. */
+static int run_interactive(const struct top *top, struct client *client)
+{
+	const struct interactive_options live = {
+		.delay = top->delay,
+		.iterations = top->iterations,
+		.colour = wants_colour(top),
+	};
+	struct pane panes[PANES] = {0};
+	struct option_error error;
+	int status = STATUS_DONE;
+
+	for (size_t i = 0; i < PANES && status == STATUS_DONE; i++) {
+		bool first = i == 0;
+
+		if (pane__init(&panes[i], pane_kind__at(i), first ? top->columns : NULL,
+			       first ? top->sort : NULL, first ? top->order : NULL,
+			       first && top->reverse, &error))
+			status = output__fail(STATUS_USAGE, "%s", error.message);
+		panes[i].listing.pid = top->pid;
+		if (first && top->filter)
+			text__puts(&panes[i].filter, top->filter);
+	}
+	if (status == STATUS_DONE)
+		status = interactive__run(&live, client, panes);
+	for (size_t i = 0; i < PANES; i++)
+		pane__free(&panes[i]);
+	return status;
+}
+
+static bool is_interactive(const struct top *top)
+{
+	return !top->batch && !top->json && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO);
+}
+
 int top__main(int argc, char **argv)
 {
 	struct listing listing = {.resource = resource__find("processes")};
+	struct client_options connection;
 	struct top top = {.delay = 1};
 	struct client *client = NULL;
 	struct option_error error;
@@ -270,9 +314,15 @@ int top__main(int argc, char **argv)
 		return output__fail(STATUS_USAGE, "%s", error.message);
 	listing.limit = top.limit ? top.limit : DEFAULT_LIMIT;
 	listing.filter = top.filter;
-	status = listing__connect(top.url, top.token_file, top.ca_file, &client);
+	listing.pid = top.pid;
+	connection = listing__client_options(top.url, top.token_file, top.ca_file);
+	/* Whoever watches wants to be told soon, and it is asked again anyway. */
+	if (is_interactive(&top))
+		connection.total_timeout = LIVE_TIMEOUT;
+	status = listing__open(&connection, &client);
 	if (status == STATUS_DONE)
-		status = run(&top, &listing, client);
+		status = is_interactive(&top) ? run_interactive(&top, client)
+					      : run(&top, &listing, client);
 	client__free(client);
 	return status;
 }

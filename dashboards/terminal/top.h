@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* `dirtyscope top`: the busiest processes, again and again. */
+/* `dirtyscope top`: the live view on a terminal; elsewhere the busiest processes, again and again.
+ */
 #ifndef DIRTYSCOPE_DASHBOARDS_TERMINAL_TOP_H
 #define DIRTYSCOPE_DASHBOARDS_TERMINAL_TOP_H
 

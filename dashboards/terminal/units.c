@@ -40,3 +40,12 @@ int units__rate(const char *text, double *bytes)
 		return -EINVAL;
 	return *bytes >= 1 && *bytes <= MOST ? 0 : -EINVAL;
 }
+
+void units__put_uptime(double seconds, struct text *out)
+{
+	unsigned long long whole = seconds > 0 && seconds < 1e15 ? (unsigned long long)seconds : 0;
+
+	if (whole >= 86400)
+		text__printf(out, "%llud ", whole / 86400);
+	text__printf(out, "%02llu:%02llu:%02llu", whole / 3600 % 24, whole / 60 % 60, whole % 60);
+}

@@ -9,7 +9,7 @@ import socket
 from urllib.parse import quote
 
 from contract import Contract
-from harness import BINARY, Agent, Suite, Workload, equal, require_root, run, true
+from harness import BINARY, Agent, Suite, Workload, equal, require_root, run, true, within
 
 suite = Suite()
 # A client that says half a request and no more is cut at the deadline, before raw() gives up.
@@ -83,6 +83,10 @@ def promised():
         for entry in validated(path).json()[key][:20]:
             missing = set(names.split()) - set(entry)
             true(not missing, f"{path} lacks {missing}")
+    summary = agent.json("/api/v1/summary")
+    equal(sum(summary["cpu_totals"].values()), summary["totals"]["cpu"], "sum of cpu_totals")
+    within(sum(summary["cpu_rates"].values()), summary["rates"]["cpu"] * 0.999, summary["rates"]["cpu"] * 1.001 + 0.01,
+           "sum of cpu_rates")
     for entry in agent.json("/api/v1/processes")["processes"][:20]:
         equal({"cpu", "pagecache", "dma"} - set(entry["written"]), set(), "writers missing")
         equal(set(entry["written"]["cpu"]), {"first_touch", "rewrite", "kernel"}, "parts of cpu")
@@ -102,6 +106,11 @@ def queries():
     equal(falling, sorted(falling, reverse=True), "pids, falling")
     equal(pids("sort=pid&order=asc&limit=3&offset=2"), rising[2:5], "pids by limit and offset")
     equal(pids("offset=1000000"), [], "pids beyond the end")
+    equal(pids(f"pid={rising[3]}"), [rising[3]], "pids by pid")
+    page = validated(f"/api/v1/processes?sort=pid&order=asc&limit=3&around={rising[7]}").json()
+    equal((page["offset"], page["processes"][2]["pid"]), (5, rising[7]), "page around a process")
+    page = validated(f"/api/v1/processes?sort=pid&order=asc&limit=3&find={rising[9]}&around={rising[8]}").json()
+    true(str(rising[9]) in json.dumps(page["processes"][page["found"] - page["offset"]]), f"found: {page}")
     equal(pids("limit=0"), [], "pids with limit 0")
 
 

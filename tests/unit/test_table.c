@@ -226,14 +226,20 @@ static void test_paths(void **state)
 	struct listing listing = {.resource = resource__find("processes"),
 				  .limit = 5,
 				  .filter = "a b&c=\"\xc3\xa9%",
-				  .pid = 7};
+				  .pid = 7,
+				  .device = "not of processes",
+				  .offset = 20,
+				  .around = "7-9",
+				  .find = "x",
+				  .which = "here"};
 	struct option_error error;
 	struct text out = {0};
 
 	assert_int_equal(listing__set_sort(&listing, NULL, NULL, false, &error), 0);
 	listing__path(&listing, &out);
-	assert_string_equal(out.data, "/api/v1/processes?sort=rate&order=desc&limit=5"
-				      "&filter=a%20b%26c%3D%22%C3%A9%25");
+	assert_string_equal(out.data, "/api/v1/processes?sort=rate&order=desc&limit=5&offset=20"
+				      "&filter=a%20b%26c%3D%22%C3%A9%25&around=7-9&find=x"
+				      "&which=here&pid=7");
 	out.length = 0;
 	listing = (struct listing){.resource = resource__find("events"), .limit = 9, .after = 3};
 	listing__path(&listing, &out);

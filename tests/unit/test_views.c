@@ -162,6 +162,58 @@ static void lists(void **state)
 	}
 }
 
+/* The page moves just as far as it must; what is sought is found from there on, and around the end.
+ */
+static void pages_around(void **state)
+{
+	/* By pid they are 7, 12-100, 12-200, 12-300, 300, 4000. */
+	const struct {
+		const char *list, *query;
+		int offset, found; /* found: -1 null, -2 absent */
+	} cases[] = {
+		{"processes", "limit=2&around=12-200", 1, -2},
+		{"processes", "limit=2&offset=3&around=12-200", 2, -2},
+		{"processes", "limit=2&offset=2&around=12-200", 2, -2},
+		{"processes", "limit=2&around=4000", 4, -2},
+		{"processes", "limit=2&offset=1&around=40001", 1, -2},
+		{"processes", "limit=2&offset=1&around=", 1, -2},
+		{"processes", "limit=2&offset=1&around=12-", 1, -2},
+		{"processes", "limit=2&offset=1&around=%2012", 1, -2},
+		{"processes", "limit=2&find=again", 0, 1},
+		{"processes", "limit=2&find=AGAIN&around=12-100", 1, 2},
+		{"processes", "limit=2&find=again&around=12-300", 0, 1},
+		{"processes", "limit=2&find=again&around=12-300&which=here", 2, 3},
+		{"processes", "limit=2&find=again&around=12-100&which=previous", 2, 3},
+		{"processes", "limit=2&find=again&around=300&which=previous", 2, 3},
+		{"processes", "limit=2&find=again&which=previous", 2, 3},
+		{"processes", "limit=2&find=no-such&offset=1", 1, -1},
+		{"processes", "limit=0&find=again&offset=1", 1, 1},
+		{"processes", "filter=no-such&find=a", 0, -1},
+		{"processes", "pid=12&filter=again&limit=1&around=12-300", 2, -2},
+		{"processes", "pid=13&limit=1&find=a&around=12-300", 0, -1},
+		{"flows", "limit=1&around=-/virtio%2Fvirtio1", 0, -2},
+		{"flows", "limit=1&offset=1&filter=virtio1", 1, -2},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char uri[160];
+		json_t *json, *found;
+
+		snprintf(uri, sizeof(uri), "/api/v1/%s?sort=pid&order=asc&%s", cases[i].list,
+			 cases[i].query);
+		json = get(state, uri, 200);
+		found = json_object_get(json, "found");
+		if (number_at(json, "offset") != cases[i].offset)
+			fail_msg("%s: offset %lld", uri, (long long)number_at(json, "offset"));
+		if (cases[i].found == -2 ? found != NULL
+		    : cases[i].found < 0 ? !json_is_null(found)
+					 : json_integer_value(found) != cases[i].found)
+			fail_msg("%s: found %lld", uri, (long long)json_integer_value(found));
+		json_decref(json);
+	}
+	json_decref(get(state, "/api/v1/processes?which=sideways", 400));
+}
+
 static void one_process(void **state)
 {
 	json_t *json = get(state, "/api/v1/processes/12", 200);
@@ -243,6 +295,9 @@ static void flows(void **state)
 	json_decref(json);
 	json = get(state, "/api/v1/flows?device=virtio/virtio1&pid=7", 200);
 	assert_int_equal(number_at(json, "total"), 0);
+	json_decref(json);
+	json = get(state, "/api/v1/flows?filter=VIRTIO1", 200);
+	assert_int_equal(number_at(json, "total"), 2);
 	json_decref(json);
 	json = get(state, "/api/v1/flows?device=virtio%2Fvirtio1", 200);
 	assert_int_equal(number_at(json, "total"), 2);
@@ -416,6 +471,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(summary),
 		cmocka_unit_test(lists),
+		cmocka_unit_test(pages_around),
 		cmocka_unit_test(one_process),
 		cmocka_unit_test(devices),
 		cmocka_unit_test(flows),
