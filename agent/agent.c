@@ -17,6 +17,8 @@
 #include "agent/log.h"
 #include "agent/page_set.h"
 #include "agent/policies/policies.h"
+#include "agent/record/player.h"
+#include "agent/record/recorder.h"
 #include "agent/sampler.h"
 #include "agent/status.h"
 #include "agent/text.h"
@@ -33,7 +35,10 @@ struct agent {
 	struct events *events;
 	struct tracks *tracks;
 	struct policies *policies;
+	struct recorder *recorder; /* NULL: nothing is recorded */
 	struct sampler *sampler;
+	struct player *player; /* of a replay, which has none of kernel, tracks, policies, sampler
+				*/
 	struct api_server *server;
 };
 
@@ -95,94 +100,186 @@ static int prepare_policies(struct agent *agent, int *status)
 	return err;
 }
 
-static int start(struct agent *agent)
+static int fail_with(const char *message, int err)
 {
-	struct kernel_error error = {""};
-	char api_error[512] = "";
-	struct api_options api;
-	char token[TOKEN_MAX];
-	int err, status;
+	return fail(*message ? message : strerror(-err));
+}
 
-	if (agent->config.token_file &&
-	    token__read(agent->config.token_file, token, api_error, sizeof(api_error)))
-		return fail(api_error);
-	agent->board = board__new();
-	agent->history = history__new((size_t)(HISTORY_SECONDS / agent->config.interval) + 1);
-	agent->events = events__new();
-	agent->tracks = tracks__new(&agent->config, agent->events, agent->board);
-	if (!agent->board || !agent->history || !agent->events || !agent->tracks)
-		return fail("out of memory");
-	if (prepare_policies(agent, &status))
-		return status;
-	api = (struct api_options){
+/* Addresses first: a taken port is told at once, and nothing was loaded for nothing. */
+static int serve(struct agent *agent)
+{
+	const struct agent_config *config = &agent->config;
+	char token[TOKEN_MAX], error[512] = "";
+	struct api_options api = {
 		.board = agent->board,
 		.history = agent->history,
 		.events = agent->events,
 		.tracks = agent->tracks,
 		.policies = agent->policies,
-		.token = agent->config.token_file ? token : NULL,
-		.tls_cert_file = agent->config.tls_cert_file,
-		.tls_key_file = agent->config.tls_key_file,
-		.listen = agent->config.listen,
-		.max_connections = agent->config.max_connections,
-		.max_per_address = agent->config.max_per_address,
-		.deadline = agent->config.deadline,
+		.is_replay = config->replay != NULL,
+		.token = config->token_file ? token : NULL,
+		.tls_cert_file = config->tls_cert_file,
+		.tls_key_file = config->tls_key_file,
+		.listen = config->listen,
+		.max_connections = config->max_connections,
+		.max_per_address = config->max_per_address,
+		.deadline = config->deadline,
 	};
-	/* Addresses first: a taken port is told at once, and nothing was loaded for nothing. */
-	err = api_server__start(&api, &agent->server, api_error, sizeof(api_error));
-	explicit_bzero(token, sizeof(token));
-	if (err)
-		return fail(*api_error ? api_error : strerror(-err));
-	err = kernel_side__new(&agent->config, &agent->kernel, &error);
-	if (!err) {
-		struct sampler_options sampler = {
-			.config = &agent->config,
-			.kernel = agent->kernel,
-			.board = agent->board,
-			.history = agent->history,
-			.events = agent->events,
-			.tracks = agent->tracks,
-			.policies = agent->policies,
-		};
+	int err = 0;
 
-		log_info("starting", "version=%s revision=%s pid=%d", dirtyscope_version(),
-			 dirtyscope_revision(), (int)getpid());
-		log_limits(agent);
-		err = sampler__start(&sampler, &agent->sampler, &error);
-		if (!err)
-			err = tracks__serve(agent->tracks,
-					    kernel_side__tables(agent->kernel)->memory_pages,
-					    sampler__hand_over, agent->sampler);
-		if (!err)
-			err = policies__start(agent->policies);
+	if (config->token_file)
+		err = token__read(config->token_file, token, error, sizeof(error));
+	if (!err)
+		err = api_server__start(&api, &agent->server, error, sizeof(error));
+	explicit_bzero(token, sizeof(token));
+	return err ? fail_with(error, err) : STATUS_DONE;
+}
+
+/* What all that is published goes through. interval: of the snapshots, seconds. */
+static int prepare_boards(struct agent *agent, double interval)
+{
+	agent->board = board__new();
+	agent->history = history__new((size_t)(HISTORY_SECONDS / interval) + 1);
+	agent->events = events__new();
+	return agent->board && agent->history && agent->events ? STATUS_DONE
+							       : fail("out of memory");
+}
+
+static void log_addresses(const struct agent *agent)
+{
+	for (size_t i = 0; api_server__address(agent->server, i); i++)
+		log_info("listening", "address=%s%s", api_server__scheme(agent->server, i),
+			 api_server__address(agent->server, i));
+}
+
+static int prepare_recorder(struct agent *agent)
+{
+	const struct recorder_options options = {
+		.path = agent->config.record,
+		.limit = agent->config.record_limit,
+		.interval = agent->config.interval,
+		.board = agent->board,
+		.events = agent->events,
+		.tracks = agent->tracks,
+		.policies = agent->policies,
+	};
+	char message[512];
+	int err;
+
+	if (!options.path)
+		return STATUS_DONE;
+	err = recorder__new(&options, &agent->recorder, message, sizeof(message));
+	return err ? fail_with(message, err) : STATUS_DONE;
+}
+
+/* From here on it is counted. */
+static int start_sampling(struct agent *agent, struct kernel_error *error)
+{
+	const struct sampler_options sampler = {
+		.config = &agent->config,
+		.kernel = agent->kernel,
+		.board = agent->board,
+		.history = agent->history,
+		.events = agent->events,
+		.tracks = agent->tracks,
+		.recorder = agent->recorder,
+		.policies = agent->policies,
+	};
+	int err;
+
+	log_info("starting", "version=%s revision=%s pid=%d", dirtyscope_version(),
+		 dirtyscope_revision(), (int)getpid());
+	log_limits(agent);
+	if (agent->recorder) {
+		log_info("recording", "file=\"%s\" limit=%" PRIu64, agent->config.record,
+			 agent->config.record_limit);
+		err = recorder__start(agent->recorder);
+		if (err)
+			return err;
 	}
+	err = sampler__start(&sampler, &agent->sampler, error);
+	if (!err)
+		err = tracks__serve(agent->tracks, kernel_side__tables(agent->kernel)->memory_pages,
+				    sampler__hand_over, agent->sampler);
+	return err ? err : policies__start(agent->policies);
+}
+
+static int start(struct agent *agent)
+{
+	struct kernel_error error = {""};
+	int err, status = prepare_boards(agent, agent->config.interval);
+
+	if (status)
+		return status;
+	agent->tracks = tracks__new(&agent->config, agent->events, agent->board);
+	if (!agent->tracks)
+		return fail("out of memory");
+	if (prepare_policies(agent, &status))
+		return status;
+	status = serve(agent);
+	if (status)
+		return status;
+	err = kernel_side__new(&agent->config, &agent->kernel, &error);
+	/* Whoever cannot load anything replaces no record. */
+	status = err ? STATUS_DONE : prepare_recorder(agent);
+	if (status)
+		return status;
+	if (!err)
+		err = start_sampling(agent, &error);
 	if (err) {
-		fail(*error.message ? error.message : strerror(-err));
+		fail_with(error.message, err);
 		return err == -ENOSYS || err == -EPERM ? STATUS_UNABLE : STATUS_FAILED;
 	}
-	for (size_t i = 0; api_server__address(agent->server, i); i++) {
-		const char *address = api_server__address(agent->server, i);
-
-		log_info("listening", "address=%s%s", api_server__scheme(agent->server, i),
-			 address);
-	}
+	log_addresses(agent);
 	events__add(agent->events, "agent", "info", "agent", "started, version %s",
 		    dirtyscope_version());
+	return STATUS_DONE;
+}
+
+/* No kernel side, no tracks and no policies: a record says what they said. */
+static int start_replay(struct agent *agent)
+{
+	const struct agent_config *config = &agent->config;
+	struct player_options options = {
+		.interval = config->replay_interval,
+		.loop = config->replay_loop,
+	};
+	char message[1024];
+	int status, err = player__new(config->replay, &agent->player, message, sizeof(message));
+
+	if (err)
+		return fail_with(message, err);
+	status = prepare_boards(agent, player__interval(agent->player));
+	if (!status)
+		status = serve(agent);
+	if (status)
+		return status;
+	options.board = agent->board;
+	options.history = agent->history;
+	options.events = agent->events;
+	err = player__start(agent->player, &options, message, sizeof(message));
+	if (err)
+		return fail_with(message, err);
+	log_addresses(agent);
 	return STATUS_DONE;
 }
 
 static void stop(struct agent *agent)
 {
 	api_server__stop(agent->server);
+	player__stop(agent->player);
+	recorder__stop(agent->recorder);
 	policies__stop(agent->policies);
 	tracks__suspend(agent->tracks);
 	sampler__stop(agent->sampler);
+	recorder__free(agent->recorder);
 	policies__free(agent->policies);
 	tracks__free(agent->tracks);
 	kernel_side__free(agent->kernel);
 	events__free(agent->events);
 	history__free(agent->history);
 	board__free(agent->board);
+	player__free(agent->player);
 	agent_config__free(&agent->config);
 }
 
@@ -190,6 +287,10 @@ static void reload(struct agent *agent)
 {
 	char message[1024];
 
+	if (!agent->policies) {
+		log_info("a replay has no policies to reload", "");
+		return;
+	}
 	if (policies__reload(agent->policies, message, sizeof(message)))
 		log_error("policies not reloaded; those before stay", "reason=\"%s\"", message);
 	else
@@ -226,11 +327,13 @@ int agent__main(int argc, char **argv)
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* A record beyond the limit of its file's size is an error of write(2), too. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	/* Ignored, it would be inherited from whoever started the agent, and no exit status be
 	 * seen. */
 	(void)signal(SIGCHLD, SIG_DFL);
 
-	status = start(&agent);
+	status = agent.config.replay ? start_replay(&agent) : start(&agent);
 	if (status == STATUS_DONE) {
 		while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP)
 			reload(&agent);

@@ -195,6 +195,18 @@ const struct option_row agent_options[] = {
 	{"policies.state-file", 0, OPTION_STRING, FIELD(policies_state), 0, 0, "FILE",
 	 "where limits are written down until they are lifted (/run/dirtyscope/limits.json)",
 	 check_absolute},
+	{"record", 0, OPTION_STRING, FIELD(record), 0, 0, "FILE",
+	 "write each snapshot to this file, for --replay; a record that is there is replaced",
+	 check_not_empty},
+	{"record-limit", 0, OPTION_SIZE, FIELD(record_limit), 4096, TEBIBYTE, "BYTES",
+	 "recording ends where the file would become longer (1G), or the disk nearly full", NULL},
+	{"replay", 0, OPTION_STRING, FIELD(replay), 0, 0, "FILE",
+	 "serve what is recorded there in place of this host; needs no root, and no BPF",
+	 check_not_empty},
+	{"replay-interval", 0, OPTION_SECONDS, FIELD(replay_interval), 0.05, 86400, "SECONDS",
+	 "time between two snapshots of the record (as they were recorded)", NULL},
+	{"replay-loop", 0, OPTION_FLAG, FIELD(replay_loop), 0, 0, NULL,
+	 "begin again where the record ends; else its last snapshot stays", NULL},
 	{"log.level", 0, OPTION_STRING, FIELD(log_level), 0, 0, "LEVEL",
 	 "debug, info, warn or error (info)", check_level},
 	{0},
@@ -226,6 +238,7 @@ void agent_config__defaults(struct agent_config *config)
 		.policies_exec_timeout = 10,
 		.policies_webhook_timeout = 10,
 		.policies_state = "/run/dirtyscope/limits.json",
+		.record_limit = (uint64_t)(1024 * MEBIBYTE),
 		.tier = "auto",
 		.log_level = "info",
 	};
@@ -234,6 +247,16 @@ void agent_config__defaults(struct agent_config *config)
 /* Of a file alone this cannot be said: the other one may be on the command line. */
 static int check_together(const struct agent_config *config, struct option_error *error)
 {
+	if (config->record && config->replay) {
+		snprintf(error->message, sizeof(error->message),
+			 "--record and --replay exclude each other");
+		return -EINVAL;
+	}
+	if (!config->replay && (config->replay_loop || config->replay_interval > 0)) {
+		snprintf(error->message, sizeof(error->message), "--replay-%s needs --replay",
+			 config->replay_loop ? "loop" : "interval");
+		return -EINVAL;
+	}
 	if (!config->tls_cert_file == !config->tls_key_file)
 		return 0;
 	snprintf(error->message, sizeof(error->message),

@@ -38,6 +38,11 @@ struct agent_config {
 	double policies_exec_timeout;	     /* --policies.exec-timeout, default 10 */
 	double policies_webhook_timeout;     /* --policies.webhook-timeout, default 10 */
 	const char *policies_state; /* --policies.state-file, default /run/dirtyscope/limits.json */
+	const char *record;	    /* --record; NULL: none */
+	uint64_t record_limit;	    /* --record-limit: of the file, bytes, default 1G */
+	const char *replay;	    /* --replay; NULL: this host is looked at */
+	double replay_interval;	    /* --replay-interval, seconds; 0: as recorded */
+	bool replay_loop;	    /* --replay-loop */
 	const char *tier;	    /* --sensors.tier, enum sensors_tier, default "auto" */
 	const char *log_level;	    /* --log.level, default "info" */
 

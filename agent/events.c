@@ -11,6 +11,7 @@
 struct events {
 	pthread_mutex_t lock;
 	struct bell *bells;
+	uint64_t first;			/* none below this one is kept; 0: none yet */
 	uint64_t last;			/* id of the newest; 0: none yet */
 	struct event ring[EVENTS_KEPT]; /* id n is at n % EVENTS_KEPT */
 };
@@ -34,6 +35,18 @@ void events__free(struct events *events)
 	free(events);
 }
 
+/* Under the lock. */
+static void put(struct events *events, const struct event *event)
+{
+	if (!events->first || event->id != events->last + 1)
+		events->first = event->id;
+	events->last = event->id;
+	if (events->last - events->first >= EVENTS_KEPT)
+		events->first = events->last - EVENTS_KEPT + 1;
+	events->ring[event->id % EVENTS_KEPT] = *event;
+	bells__ring(events->bells);
+}
+
 void events__add(struct events *events, const char *type, const char *severity, const char *subject,
 		 const char *format, ...)
 {
@@ -50,25 +63,31 @@ void events__add(struct events *events, const char *type, const char *severity, 
 	pthread_mutex_lock(&events->lock);
 	/* Read under the lock, so that times rise with ids. */
 	clock_gettime(CLOCK_REALTIME, &event.time);
-	event.id = ++events->last;
-	events->ring[event.id % EVENTS_KEPT] = event;
-	bells__ring(events->bells);
+	event.id = events->last + 1;
+	put(events, &event);
+	pthread_mutex_unlock(&events->lock);
+}
+
+void events__put(struct events *events, const struct event *event)
+{
+	pthread_mutex_lock(&events->lock);
+	if (event->id > events->last && event->id <= INT64_MAX)
+		put(events, event);
 	pthread_mutex_unlock(&events->lock);
 }
 
 int events__read(struct events *events, uint64_t after, size_t limit, struct event **copy,
 		 uint64_t *oldest)
 {
-	uint64_t first, kept;
+	uint64_t first;
 	size_t count = 0;
 	int err = 0;
 
 	*copy = NULL;
 	pthread_mutex_lock(&events->lock);
-	kept = events->last < EVENTS_KEPT ? events->last : EVENTS_KEPT;
-	first = events->last - kept + 1;
+	first = events->first;
 	if (oldest)
-		*oldest = kept ? first : 0;
+		*oldest = first;
 	if (after >= first)
 		first = after < events->last ? after + 1 : events->last + 1;
 	count = (size_t)(events->last - first + 1);

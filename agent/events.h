@@ -25,6 +25,11 @@ void events__free(struct events *events);
 void events__add(struct events *events, const char *type, const char *severity, const char *subject,
 		 const char *format, ...) __attribute__((format(printf, 5, 6)));
 /*
+ * One of a record, with its own id and time. An id that is not above all before is left out; ids
+ * that were left out before it take the older ones with them, as where a ring has overflowed.
+ */
+void events__put(struct events *events, const struct event *event);
+/*
  * Copies up to `limit` events with an id above `after`, oldest first, into a newly allocated array
  * that the caller frees. Returns their number or -ENOMEM; `oldest` (may be NULL) is the
  * lowest id still kept, so that a reader sees whether it missed some.

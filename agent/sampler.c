@@ -82,6 +82,7 @@ static int sample(struct sampler *sampler)
 	snapshot->uptime = now - sampler->started;
 	snapshot->hostname = sampler->host.nodename;
 	snapshot->kernel = sampler->host.release;
+	recorder__publish(sampler->options.recorder, snapshot);
 	vmstat__read(sampler->options.config->procfs, &snapshot->writeback);
 
 	err = processes__sample(sampler->processes, now);

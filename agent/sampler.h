@@ -11,6 +11,7 @@
 #include "agent/history.h"
 #include "agent/kernel_side.h"
 #include "agent/policies/policies.h"
+#include "agent/record/recorder.h"
 #include "agent/snapshot.h"
 #include "agent/tracks/tracks.h"
 
@@ -21,6 +22,7 @@ struct sampler_options {
 	struct history *history;
 	struct events *events;
 	struct policies *policies; /* whose states are published; may be NULL */
+	struct recorder *recorder; /* whose state is published; NULL: nothing is recorded */
 	struct tracks *tracks;	   /* hears of devices' writes; served by sampler__hand_over */
 };
 

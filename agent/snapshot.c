@@ -37,6 +37,7 @@ const char *const ds_lost_names[DS_LOST_COUNT + 1] = {
 };
 
 const char *const policy_state_names[POLICY_STATES] = {"inactive", "pending", "firing", "resolved"};
+const char *const record_state_names[RECORD_STATES] = {"off", "writing", "stopped"};
 const char *const cpu_kind_names[CPU_KINDS] = {"first_touch", "rewrite", "kernel"};
 const char *const ds_track_writer_names[DS_TRACK_WRITERS] = {
 	[DS_TRACK_CPU] = "cpu",

@@ -244,6 +244,37 @@ struct snapshot_writeback {
 	uint64_t waiting, under_writeback, throttle_at;
 };
 
+enum record_state {
+	RECORD_OFF,
+	RECORD_WRITING,
+	RECORD_STOPPED, /* before the agent's end: see reason */
+	RECORD_STATES
+};
+extern const char *const record_state_names[RECORD_STATES];
+
+/* What --record has written, as of the snapshot before; agent/record/recorder.h. */
+struct snapshot_record {
+	enum record_state state;
+	char reason[200];      /* why it stopped; "" */
+	uint64_t bytes, limit; /* of the file; the most that it may become */
+	uint64_t snapshots;    /* written */
+	uint64_t missed;       /* not written, because the disk was slower than the interval */
+};
+
+/* Where a snapshot of a replay comes from, and what the record holds beside it. */
+struct track_info;
+struct snapshot_replay {
+	const char *file;		/* as it was given */
+	const char *version, *revision; /* of the dirtyscope that recorded it */
+	struct timespec recorded;	/* realtime, when it began */
+	uint64_t position, snapshots;	/* this is the position-th of so many; the first is 1 */
+	uint64_t rounds;		/* how often it has begun again: --replay-loop */
+	bool truncated;			/* the file ends within a record: its agent was killed */
+	bool ended;			/* no other one follows */
+	const struct track_info *tracks;
+	size_t track_count;
+	const char *policies; /* the answer of /api/v1/policies, JSON; "" when not recorded */
+};
 /* The parts of DS_WRITER_CPU. */
 enum cpu_kind { CPU_FIRST_TOUCH, CPU_REWRITE, CPU_KERNEL, CPU_KINDS };
 extern const char *const cpu_kind_names[CPU_KINDS];
@@ -255,7 +286,7 @@ struct snapshot {
 	double interval;	/* seconds since the one before; the configured one at first */
 	double uptime;		/* of the agent, seconds */
 	double sample_duration; /* seconds that it took to build */
-	const char *hostname, *kernel; /* live as long as the agent */
+	const char *hostname, *kernel; /* live as long as the snapshot */
 	uint64_t memory_pages;	       /* of the host */
 
 	/* Sums over all processes, those that have left the list included. */
@@ -292,6 +323,8 @@ struct snapshot {
 	uint64_t net_virtual_packets; /* received by netdevs that do no DMA */
 	uint64_t iommu_mapped_bytes;
 	uint64_t reported_pages; /* that hardware reported: dirty bits of an IOMMU or a device */
+	struct snapshot_record record;
+	struct snapshot_replay *replay; /* NULL: this is no replay */
 
 	struct arena *arena; /* owns every array and device string of this snapshot */
 };

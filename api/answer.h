@@ -31,8 +31,9 @@ struct api_context {
 	struct board *board;
 	struct history *history;
 	struct events *events;
-	struct tracks *tracks;
+	struct tracks *tracks;	   /* NULL in a replay */
 	struct policies *policies; /* NULL: there are none */
+	bool is_replay;		   /* what is told of tracks and policies is in the snapshots */
 	struct scrape *scrape;
 	const char *token; /* that allows changes; NULL: none is set */
 };

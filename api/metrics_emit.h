@@ -31,6 +31,11 @@ metric_emit metric__track_pages;
 /* offset: of a uint64_t in struct snapshot_track. */
 metric_emit metric__track;
 metric_emit metric__tracks;
+/* metrics_record.c */
+metric_emit metric__record_up;
+/* offset: of a uint64_t in struct snapshot. */
+metric_emit metric__record;
+metric_emit metric__replay;
 /* metrics_policies.c */
 metric_emit metric__policies;
 metric_emit metric__policy_actions;

@@ -52,51 +52,56 @@ static int answer_openapi(const struct request *request, struct answer *answer)
 static int answer_index(const struct request *request, struct answer *answer);
 
 const struct route api_routes[] = {
-	{"GET", "/", answer_index, NULL, false,
+	{"GET", "/", answer_index, NULL, NEEDS_NOTHING,
 	 "this list of routes; the web page for who prefers HTML"},
-	{"GET", PATH_HEALTHY, answer_healthy, NULL, false, "200 while the agent is alive"},
-	{"GET", "/-/ready", answer_ready, NULL, true, "200 once there are numbers, 503 before"},
-	{"GET", "/metrics", view__metrics, NULL, true,
+	{"GET", PATH_HEALTHY, answer_healthy, NULL, NEEDS_NOTHING, "200 while the agent is alive"},
+	{"GET", "/-/ready", answer_ready, NULL, NEEDS_SNAPSHOT,
+	 "200 once there are numbers, 503 before"},
+	{"GET", "/metrics", view__metrics, NULL, NEEDS_SNAPSHOT,
 	 "metrics as Prometheus text, or OpenMetrics when asked by Accept"},
-	{"GET", "/api/v1/summary", view__summary, NULL, true, "the host: totals, rates, limits"},
-	{"GET", "/api/v1/processes", view__processes, view_processes_params, true,
+	{"GET", "/api/v1/summary", view__summary, NULL, NEEDS_SNAPSHOT,
+	 "the host: totals, rates, limits"},
+	{"GET", "/api/v1/processes", view__processes, view_processes_params, NEEDS_SNAPSHOT,
 	 "processes and what was written for them"},
-	{"GET", "/api/v1/processes/{pid}", view__process, view_process_params, true,
+	{"GET", "/api/v1/processes/{pid}", view__process, view_process_params, NEEDS_SNAPSHOT,
 	 "one process with its flows"},
-	{"GET", "/api/v1/cgroups", view__cgroups, view_groups_params, true, "sums per cgroup"},
-	{"GET", "/api/v1/vms", view__vms, view_groups_params, true, "sums per virtual machine"},
-	{"GET", "/api/v1/devices", view__devices, view_devices_params, true,
+	{"GET", "/api/v1/cgroups", view__cgroups, view_groups_params, NEEDS_SNAPSHOT,
+	 "sums per cgroup"},
+	{"GET", "/api/v1/vms", view__vms, view_groups_params, NEEDS_SNAPSHOT,
+	 "sums per virtual machine"},
+	{"GET", "/api/v1/devices", view__devices, view_devices_params, NEEDS_SNAPSHOT,
 	 "devices and what they wrote"},
-	{"GET", "/api/v1/devices/{id}", view__device, NULL, true, "one device"},
-	{"GET", "/api/v1/flows", view__flows, view_flows_params, true,
+	{"GET", "/api/v1/devices/{id}", view__device, NULL, NEEDS_SNAPSHOT, "one device"},
+	{"GET", "/api/v1/flows", view__flows, view_flows_params, NEEDS_SNAPSHOT,
 	 "who had which device write how many pages"},
-	{"GET", "/api/v1/sensors", view__sensors, NULL, true,
+	{"GET", "/api/v1/sensors", view__sensors, NULL, NEEDS_SNAPSHOT,
 	 "what is counted, what is lost, what cannot run and why"},
-	{"GET", "/api/v1/history", view__history, view_history_params, false,
+	{"GET", "/api/v1/history", view__history, view_history_params, NEEDS_NOTHING,
 	 "the last minutes, as columns"},
-	{"GET", "/api/v1/events", view__events, view_events_params, false, "what happened"},
-	{"GET", "/api/v1/stream", view__stream, view_stream_params, false,
+	{"GET", "/api/v1/events", view__events, view_events_params, NEEDS_NOTHING, "what happened"},
+	{"GET", "/api/v1/stream", view__stream, view_stream_params, NEEDS_NOTHING,
 	 "snapshots and events as they come, as server-sent events"},
-	{"GET", "/api/v1/tracks", view__tracks, NULL, false, "the tracks"},
-	{"POST", "/api/v1/tracks", view__track_start, NULL, false,
+	{"GET", "/api/v1/tracks", view__tracks, NULL, NEEDS_NOTHING, "the tracks"},
+	{"POST", "/api/v1/tracks", view__track_start, NULL, NEEDS_HOST,
 	 "starts a track of {\"target\": {\"pid\": N}}, or of a \"cgroup\" or a \"device\""},
-	{"GET", "/api/v1/tracks/{id}", view__track, NULL, false, "one track"},
-	{"DELETE", "/api/v1/tracks/{id}", view__track_stop, NULL, false, "ends a track"},
-	{"GET", "/api/v1/tracks/{id}/pages", view__track_pages, view_track_params, false,
+	{"GET", "/api/v1/tracks/{id}", view__track, NULL, NEEDS_NOTHING, "one track"},
+	{"DELETE", "/api/v1/tracks/{id}", view__track_stop, NULL, NEEDS_HOST, "ends a track"},
+	{"GET", "/api/v1/tracks/{id}/pages", view__track_pages, view_track_params, NEEDS_HOST,
 	 "what is owed to its consumer, again"},
-	{"POST", "/api/v1/tracks/{id}/collect", view__track_collect, NULL, false,
+	{"POST", "/api/v1/tracks/{id}/collect", view__track_collect, NULL, NEEDS_HOST,
 	 "ends an epoch, and gives all that is owed"},
-	{"POST", "/api/v1/tracks/{id}/ack", view__track_acknowledge, NULL, false,
+	{"POST", "/api/v1/tracks/{id}/ack", view__track_acknowledge, NULL, NEEDS_HOST,
 	 "forgets what was delivered up to {\"cursor\": N}"},
-	{"GET", "/api/v1/tracks/{id}/forecast", view__track_forecast, view_forecast_params, false,
-	 "what a pre-copy of its target would do"},
-	{"GET", "/api/v1/policies", view__policies, NULL, false,
+	{"GET", "/api/v1/tracks/{id}/forecast", view__track_forecast, view_forecast_params,
+	 NEEDS_HOST, "what a pre-copy of its target would do"},
+	{"GET", "/api/v1/policies", view__policies, NULL, NEEDS_NOTHING,
 	 "policies, for what they are pending or firing, and what came of it"},
-	{"PUT", "/api/v1/policies", view__policies_put, NULL, false,
+	{"PUT", "/api/v1/policies", view__policies_put, NULL, NEEDS_HOST,
 	 "{\"policies\": [...]} in place of those that were put before, beside the directory's"},
-	{"POST", "/-/reload", view__reload, NULL, false,
+	{"POST", "/-/reload", view__reload, NULL, NEEDS_HOST,
 	 "reads the directory of policies again, all of it or nothing"},
-	{"GET", "/api/v1/openapi.json", answer_openapi, NULL, false, "this API, machine-readable"},
+	{"GET", "/api/v1/openapi.json", answer_openapi, NULL, NEEDS_NOTHING,
+	 "this API, machine-readable"},
 	{},
 };
 
@@ -277,6 +282,12 @@ void routes__answer(const struct api_context *context, const struct route_call *
 	if (!request.route)
 		return;
 	request.argument = take_argument(request.route, path);
+	if (request.route->needs == NEEDS_HOST && context->is_replay) {
+		answer__error(answer, 409, "replay",
+			      "this agent replays a record: there is nothing here to be followed "
+			      "or changed");
+		return;
+	}
 	if (strcmp(request.route->method, "GET") != 0 && !may_change(context, call, answer))
 		return;
 	if (call->body_length && !takes_body(request.route->method)) {
@@ -287,7 +298,7 @@ void routes__answer(const struct api_context *context, const struct route_call *
 		answer__error(answer, 400, "invalid_parameter", "%s", error);
 		return;
 	}
-	if (request.route->needs_snapshot) {
+	if (request.route->needs == NEEDS_SNAPSHOT) {
 		request.snapshot = board__latest(context->board);
 		if (!request.snapshot) {
 			answer__error(answer, 503, "not_ready",

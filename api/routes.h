@@ -5,6 +5,12 @@
 
 #include "api/answer.h"
 
+enum route_needs {
+	NEEDS_NOTHING,
+	NEEDS_SNAPSHOT, /* 503 before the first one */
+	NEEDS_HOST,	/* 409 in a replay */
+};
+
 struct route {
 	/*
 	 * "GET" takes HEAD as well; NULL ends the table. All others change state, and need the
@@ -19,7 +25,7 @@ struct route {
 	/* 0, with the answer filled in; -ENOENT: 404; any other -errno: 503. */
 	int (*handler)(const struct request *request, struct answer *answer);
 	const struct param_row *params; /* NULL: takes none */
-	bool needs_snapshot;		/* 503 before the first one */
+	enum route_needs needs;
 	const char *help;
 };
 extern const struct route api_routes[];

@@ -196,6 +196,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 			    .events = options->events,
 			    .tracks = options->tracks,
 			    .policies = options->policies,
+			    .is_replay = options->is_replay,
 			    .token = server->token,
 			    .scrape = scrape__new(&server->counters)},
 		.connections = server->connections,

@@ -19,8 +19,9 @@ struct api_options {
 	struct board *board;
 	struct history *history;
 	struct events *events;
-	struct tracks *tracks;
+	struct tracks *tracks;	   /* NULL in a replay */
 	struct policies *policies; /* NULL: there are none */
+	bool is_replay;		   /* snapshots have their `replay` */
 	/* What must be presented for a change of state; NULL: only root on a Unix socket may.
 	 * Copied. */
 	const char *token;

@@ -64,6 +64,43 @@ static void write_writeback(struct json *json, const struct snapshot_writeback *
 	json__end_object(json);
 }
 
+/* null where nothing is recorded. */
+static void write_record(struct json *json, const struct snapshot_record *record)
+{
+	if (record->state == RECORD_OFF) {
+		json__null(json, "record");
+		return;
+	}
+	json__object(json, "record");
+	json__string(json, "state", record_state_names[record->state]);
+	json__string(json, "reason", record->reason);
+	json__u64(json, "bytes", record->bytes);
+	json__u64(json, "limit", record->limit);
+	json__u64(json, "snapshots", record->snapshots);
+	json__u64(json, "missed", record->missed);
+	json__end_object(json);
+}
+
+/* null where it is this host that is looked at. */
+static void write_replay(struct json *json, const struct snapshot_replay *replay)
+{
+	if (!replay) {
+		json__null(json, "replay");
+		return;
+	}
+	json__object(json, "replay");
+	json__string(json, "file", replay->file);
+	json__time(json, "recorded", &replay->recorded);
+	json__string(json, "version", replay->version);
+	json__string(json, "revision", replay->revision);
+	json__u64(json, "position", replay->position);
+	json__u64(json, "snapshots", replay->snapshots);
+	json__u64(json, "rounds", replay->rounds);
+	json__bool(json, "truncated", replay->truncated);
+	json__bool(json, "ended", replay->ended);
+	json__end_object(json);
+}
+
 void view__summary_fields(struct json *json, const struct snapshot *snapshot)
 {
 	uint64_t states[SENSOR_UNAVAILABLE + 1] = {};
@@ -105,6 +142,8 @@ void view__summary_fields(struct json *json, const struct snapshot *snapshot)
 	json__end_object(json);
 	json__bool(json, "degraded", is_degraded(snapshot));
 	view__limits(json, "limits", &snapshot->limits);
+	write_record(json, &snapshot->record);
+	write_replay(json, snapshot->replay);
 }
 
 int view__summary(const struct request *request, struct answer *answer)

@@ -8,6 +8,27 @@
 #include "agent/policies/policies.h"
 #include "api/posted.h"
 
+/* What the record holds. */
+static int write_recorded(const struct request *request, struct answer *answer)
+{
+	struct snapshot *snapshot = board__latest(request->context->board);
+	const char *text = snapshot && snapshot->replay ? snapshot->replay->policies : "";
+	json_t *none = *text ? NULL : policies__describe(NULL);
+	char *empty = none ? json_dumps(none, JSON_COMPACT) : NULL;
+
+	answer->status = 200;
+	answer->type = TYPE_JSON;
+	if (*text || empty)
+		text__puts(&answer->text, *text ? text : empty);
+	else
+		answer->text.failed = true;
+	text__putc(&answer->text, '\n');
+	json_decref(none);
+	free(empty);
+	snapshot__put(snapshot);
+	return answer->text.failed ? -ENOMEM : 0;
+}
+
 static int write_all(const struct request *request, struct answer *answer)
 {
 	json_t *all = policies__describe(request->context->policies);
@@ -26,7 +47,8 @@ static int write_all(const struct request *request, struct answer *answer)
 
 int view__policies(const struct request *request, struct answer *answer)
 {
-	return write_all(request, answer);
+	return request->context->is_replay ? write_recorded(request, answer)
+					   : write_all(request, answer);
 }
 
 int view__policies_put(const struct request *request, struct answer *answer)

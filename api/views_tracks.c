@@ -115,42 +115,80 @@ static bool take_id(const struct request *request, struct answer *answer, uint64
 
 /* ---- a track ---- */
 
+/* Those there are; in a replay those there were, which live as long as *snapshot. */
+struct track_list {
+	struct track_info *own;
+	const struct track_info *infos;
+	size_t count;
+	struct snapshot *snapshot;
+};
+
+static int track_list__take(const struct api_context *context, struct track_list *list)
+{
+	int err;
+
+	*list = (struct track_list){0};
+	if (!context->is_replay) {
+		err = tracks__list(context->tracks, &list->own, &list->count);
+		list->infos = list->own;
+		return err;
+	}
+	list->snapshot = board__latest(context->board);
+	if (list->snapshot && list->snapshot->replay) {
+		list->infos = list->snapshot->replay->tracks;
+		list->count = list->snapshot->replay->track_count;
+	}
+	return 0;
+}
+
+static void track_list__drop(struct track_list *list)
+{
+	free(list->own);
+	snapshot__put(list->snapshot);
+}
+
 int view__tracks(const struct request *request, struct answer *answer)
 {
 	struct json json = {.out = &answer->text};
-	struct track_info *infos;
-	size_t count;
-	int err = tracks__list(request->context->tracks, &infos, &count);
+	struct track_list list;
+	int err = track_list__take(request->context, &list);
 
 	if (err)
 		return err;
 	answer->status = 200;
 	answer->type = TYPE_JSON;
 	json__object(&json, NULL);
-	json__u64(&json, "total", count);
+	json__u64(&json, "total", list.count);
 	json__array(&json, "tracks");
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < list.count; i++) {
 		json__object(&json, NULL);
-		track_json__put(&json, &infos[i]);
+		track_json__put(&json, &list.infos[i]);
 		json__end_object(&json);
 	}
 	json__end_array(&json);
 	json__end_object(&json);
 	text__putc(&answer->text, '\n');
-	free(infos);
+	track_list__drop(&list);
 	return answer->text.failed ? -ENOMEM : 0;
 }
 
 int view__track(const struct request *request, struct answer *answer)
 {
-	struct track_info info;
+	struct track_list list;
 	uint64_t id;
+	int err;
 
 	if (!take_id(request, answer, &id))
 		return 0;
-	if (tracks__get(request->context->tracks, id, &info))
-		return -ENOENT;
-	return track_json__answer(&info, 200, answer);
+	err = track_list__take(request->context, &list);
+	if (err)
+		return err;
+	err = -ENOENT;
+	for (size_t i = 0; i < list.count && err; i++)
+		if (list.infos[i].id == id)
+			err = track_json__answer(&list.infos[i], 200, answer);
+	track_list__drop(&list);
+	return err;
 }
 
 /* ---- what changes state ---- */

@@ -53,6 +53,19 @@ struct track_error {
 	char message[320];
 };
 
+/* Memory of a member that is not followed, and why. */
+struct track_gap {
+	uint64_t start, pages;
+	char name[64];
+	const char *reason; /* static */
+};
+
+/* Another process that maps members' memory for writing. */
+struct track_sharer {
+	uint32_t pid;
+	bool followed;
+};
+
 struct track_member {
 	uint32_t pid;
 	const char *backend;		       /* static */
@@ -62,11 +75,7 @@ struct track_member {
 	uint64_t start_stopped_ns, stopped_ns; /* that it stood still */
 	uint64_t lost_pages;		       /* of devices, for want of memory */
 	uint64_t moved;			       /* told because their frame had changed meanwhile */
-	struct {
-		uint64_t start, pages;
-		char name[64];
-		const char *reason; /* static */
-	} not_covered[16];
+	struct track_gap not_covered[16];
 	size_t not_covered_count, not_covered_more;
 };
 
@@ -88,10 +97,7 @@ struct track_info {
 	double rate;		 /* pages per second, of the last epoch */
 	struct track_member members[8];
 	size_t member_count, member_more;
-	struct {
-		uint32_t pid;
-		bool followed;
-	} sharers[16]; /* other processes that map the members' memory for writing */
+	struct track_sharer sharers[16];
 	size_t sharer_count, sharer_more;
 };
 

@@ -30,10 +30,19 @@ let opening = 0, paused = false, unseen = 0;
 
 // ---- which view ----
 
+// What a path names, as its view takes it; nothing when it is no text.
+function names(path, found) {
+	try {
+		return path.match(found.path).slice(1).map(decodeURIComponent);
+	} catch {
+		return null;
+	}
+}
+
 async function route() {
 	const turn = ++opening;
-	const path = decodeURI(location.hash.slice(1)) || "/";
-	const found = VIEWS.find((one) => one.path.test(path));
+	const path = location.hash.slice(1) || "/";
+	const found = VIEWS.find((one) => one.path.test(path) && names(path, one));
 
 	view?.destroy();
 	view = null;
@@ -50,10 +59,12 @@ async function route() {
 
 		if (turn !== opening)
 			return;
-		view = open(path.match(found.path).slice(1).map(decodeURIComponent));
+		view = open(names(path, found));
 	} catch (error) {
-		if (turn === opening)
+		if (turn === opening) {
 			replace(main, h("p", {class: "note"}, "This view could not be fetched from the agent; it opens when the agent is back."));
+			setTimeout(() => turn === opening && route(), 2000);
+		}
 		return;
 	}
 	replace(main, view.element);
@@ -79,18 +90,22 @@ async function refresh() {
 	}
 	const shown = view;
 
+	let failed = false;
+
 	refreshing = true;
 	lastRefresh = now;
 	try {
 		await shown.refresh();
 		main.classList.toggle("stale", false);
 	} catch (error) {
+		failed = true;
 		if (shown === view)
 			shown.refuse?.(error);
 		if (!(error instanceof Refusal))
 			console.debug("not answered", error.message);
 	}
-	cost = performance.now() - now;
+	// A failure costs as much as the agent was late, and says nothing of the next time.
+	cost = failed ? 0 : performance.now() - now;
 	refreshing = false;
 	// What another view cost tells nothing of this one.
 	if (shown !== view) {

@@ -3,10 +3,12 @@
 
 readme.py BUILD         rewrites README.md
 readme.py BUILD live    only the live view's screen and its keys
+readme.py BUILD record  the same for the example of a record alone
 readme.py BUILD bench   the same for the cost section, from tests/bench/run's table on stdin
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -84,6 +86,35 @@ def fill_live(text, build, directory, data):
         return fill(fill(text, "keys", keys()), "example: live", live_example(build, agent.url, directory, data))
 
 
+def agent_lines(build, directory, options, seconds, during=lambda: ""):
+    """What `dirtyscope agent` with these options says of its record in so many seconds, and what `during` shows after them."""
+    with subprocess.Popen([f"{os.path.abspath(build)}/dirtyscope", "agent", "--web.listen-address", "unix:socket", *options],
+                          cwd=directory, stderr=subprocess.PIPE, text=True) as agent:
+        time.sleep(seconds)
+        shown = during()
+        agent.send_signal(signal.SIGINT)
+        lines = [line for line in agent.stderr if "record" in line]
+    return f"$ dirtyscope agent {' '.join(options)}\n{''.join(lines)}{shown}"
+
+
+def record_example(build):
+    """20 s of a host whose disk reads a file again and again, and their replay."""
+    with tempfile.TemporaryDirectory(dir=build) as directory:
+        path = os.path.join(directory, "data")
+        with open(path, "wb") as data:
+            data.write(os.urandom(64 << 20))
+            data.flush()
+            os.fsync(data.fileno())
+        loop = f"while sleep 0.5; do dd if={path} of=/dev/null bs=1M iflag=direct 2>/dev/null; done"
+        with subprocess.Popen(["sh", "-c", loop]) as reads:
+            text = agent_lines(build, directory, ("--record", "host.record"), 20)
+            reads.kill()
+        url = f"unix:{directory}/socket"
+        text += agent_lines(build, directory, ("--replay", "host.record", "--replay-interval", "100ms"), 4,
+                            lambda: command(build, url, "top", "-b", "-n", "1", "-l", "3"))
+    return f"```\n{text}```"
+
+
 def main():
     build = sys.argv[1]
     with open(README, encoding="utf-8") as readme:
@@ -96,6 +127,8 @@ def main():
             data.flush()
             os.fsync(data.fileno())
             text = fill_live(text, build, directory, data.name)
+    elif sys.argv[2:] == ["record"]:
+        text = fill(text, "example: record", record_example(build))
     else:
         reference = subprocess.run([f"{build}/dirtyscope", "metrics"], capture_output=True, text=True, check=True)
         text = fill(text, "metrics", reference.stdout)
@@ -115,6 +148,7 @@ def main():
             text = fill(text, "example: sensors", example(build, url, "sensors"))
             text = fill(text, "example: track", track_example(build, url, data.name))
             text = fill_live(text, build, directory, data.name)
+        text = fill(text, "example: record", record_example(build))
     with open(README, "w", encoding="utf-8") as readme:
         readme.write(text)
 

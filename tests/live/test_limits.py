@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Full tables: counted as lost by reason, said aloud, and no page missing from the totals."""
-from harness import (Agent, Suite, Workload, equal, eventually, require_root, true)
+from harness import (Agent, Suite, Workload, equal, eventually, require_root, true,
+                     within)
 
 suite = Suite()
 agent = Agent("--max-processes", "16")
@@ -21,7 +22,9 @@ def full():
         counted = agent.total("cpu") - before
         true(counted >= written, f"{counted} of {written} pages in the totals")
         limits = agent.json("/api/v1/summary")["limits"]
-        equal((limits["processes"], limits["processes_used"]), (16, 16), "slots, and slots in use")
+        equal(limits["processes"], 16, "slots")
+        # Those of other processes that ended since are free again; the sleepers don't ask twice.
+        within(limits["processes_used"], 8, 16, "slots in use")
         fault = agent.sensors()["fault"]
         true(fault["lost"]["processes_full"] >= 180 * 50, f"lost: {fault['lost']}")
         return f"lost: {fault['lost']}"

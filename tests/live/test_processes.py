@@ -101,7 +101,7 @@ def short_lives():
     # And as many processes meet in one interval as this machine can make.
     truth += storm(20000)
     warm = rss_at_rest()
-    for _ in range(5):
+    for _ in range(3):
         truth += storm(20000)
     agent.settle()
     counted = agent.total("cpu") - before

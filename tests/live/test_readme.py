@@ -37,7 +37,7 @@ def keys():
 
 @suite.test("its examples are there")
 def examples():
-    for name in ("top", "live", "devices", "flows", "sensors", "track"):
+    for name in ("top", "live", "devices", "flows", "sensors", "track", "record"):
         true("$ dirtyscope " in (readme.section(text(), f"example: {name}") or ""), f"example {name}")
 
 

@@ -95,15 +95,34 @@ static void look(const unsigned char *memory, size_t pages)
 		(void)*(const volatile unsigned char *)(memory + i * PAGE);
 }
 
-/* After a fork the stack is copy-on-write again: take it back before "ready". */
-static void __attribute__((noinline)) settle(void)
+/*
+ * After a fork all is copy-on-write again: what is not of the test is taken back before "ready".
+ * All of it, since the kernel writes there too: the restartable sequence of a thread that moved.
+ */
+static void settle(const struct work *work)
 {
-	unsigned char stack[96 * 1024];
-	char text[64];
+	static char text[65536];
+	const unsigned char *end = work->region + work->pages * PAGE;
+	int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	ssize_t length = 0, got;
 
-	touch(stack, sizeof(stack) / PAGE, 1);
-	(void)snprintf(text, sizeof(text), "%d %llu", getpid(), 1ULL);
-	errno = 0;
+	while (file >= 0 && (got = read(file, text + length, sizeof(text) - 1 - length)) > 0)
+		length += got;
+	if (file < 0 || close(file) || got)
+		die("/proc/self/maps");
+	text[length] = '\0';
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		unsigned long first, last;
+		char mode[5];
+
+		if (sscanf(line, "%lx-%lx %4s", &first, &last, mode) != 3 ||
+		    strcmp(mode, "rw-p") != 0)
+			continue;
+		for (volatile unsigned char *at = (unsigned char *)first;
+		     at < (unsigned char *)last; at += PAGE)
+			if (at < work->region || at >= end)
+				*at = *at;
+	}
 }
 
 /* A process that has written its pages, is stopped, and dies with us; set_tid: its pid, or 0. */
@@ -195,7 +214,7 @@ static void ready_child(struct work *work)
 		waitpid(child, NULL, 0);
 		_exit(0);
 	}
-	settle();
+	settle(work);
 }
 
 static void ready_parent(struct work *work)
@@ -208,14 +227,14 @@ static void ready_parent(struct work *work)
 		_exit(0);
 	if (child < 0 || waitpid(child, NULL, 0) != child)
 		die("fork");
-	settle();
+	settle(work);
 }
 
 static void ready_remote(struct work *work)
 {
 	ready_fresh(work);
 	work->other = stopped_child(0, 0); /* with the same addresses, all fresh */
-	settle();
+	settle(work);
 }
 
 static void ready_huge(struct work *work)

@@ -249,6 +249,21 @@ static inline void sample_add_tracks(struct snapshot *snapshot)
 	snapshot->track_count = 2;
 }
 
+/* Of a file with a hostile name; nothing that was recorded is written again. */
+static inline void sample_add_replay(struct snapshot *snapshot)
+{
+	snapshot->replay = arena__alloc(snapshot->arena, sizeof(*snapshot->replay));
+	*snapshot->replay = (struct snapshot_replay){
+		.file = SAMPLE_HOSTILE,
+		.version = "0.0.9",
+		.revision = "unknown",
+		.recorded = {.tv_sec = SAMPLE_TIME - 62},
+		.position = 3,
+		.snapshots = 60,
+		.policies = "",
+	};
+}
+
 static inline struct snapshot *sample_snapshot(uint64_t sequence)
 {
 	struct snapshot *snapshot = snapshot__new();
@@ -271,6 +286,11 @@ static inline struct snapshot *sample_snapshot(uint64_t sequence)
 	snapshot->limits.mapping_bytes_used = 384;
 	snapshot->limits.map_memory_bytes = 1 << 24;
 	snapshot->iommu_mapped_bytes = 8192;
+	snapshot->record = (struct snapshot_record){.state = RECORD_WRITING,
+						    .bytes = 4711,
+						    .limit = 1 << 30,
+						    .snapshots = 9,
+						    .missed = 1};
 	sample_add_processes(snapshot);
 	sample_add_groups(snapshot);
 	sample_add_devices(snapshot);
@@ -278,6 +298,7 @@ static inline struct snapshot *sample_snapshot(uint64_t sequence)
 	sample_add_sensors(snapshot);
 	sample_add_tracks(snapshot);
 	sample_add_policies(snapshot);
+	sample_add_replay(snapshot);
 	return snapshot;
 }
 

@@ -57,8 +57,14 @@ async function go(page, view) {
 	await page.evaluate((to) => {
 		location.hash = to;
 	}, view);
-	await until(page, (to) => document.querySelector("main").dataset.view === to && document.querySelector("main h1") &&
-		!document.querySelector("main").textContent.includes("Loading"), decodeURI(view), {timeout: 15000});
+	try {
+		await until(page, (to) => document.querySelector("main").dataset.view === to && document.querySelector("main h1") &&
+			!document.querySelector("main").textContent.includes("Loading"), view);
+	} catch {
+		const [shown, text, state] = await page.evaluate(() => [document.querySelector("main").dataset.view, document.querySelector("main").textContent, document.getElementById("state").textContent]);
+
+		throw new Error(`${view} is not shown within 15 s, but ${shown} (${state}): ${text.slice(0, 200)}; ${page.problems.join("; ")}`);
+	}
 }
 
 async function clean(page, allowed = /^$/) {
@@ -328,6 +334,35 @@ suite.test("an agent without the stream is asked each interval, and the page say
 	await done(page);
 });
 
+suite.test("a policy that fires is shown as the agent tells it, and goes when it is taken back", async () => {
+	const name = "of-the-page";
+
+	await ask("PUT", "/api/v1/policies", {policies: [{name, for_each: "process", where: [`pid = ${writer.pid}`], summary: "{comm} wrote",
+		when: {metric: "written", threshold: 1}, then: ["log"]}]});
+	try {
+		const page = await open("/policies");
+		const fired = await eventually("it fires", async () => {
+			const one = (await agent.json("/api/v1/policies")).policies.find((row) => row.name === name);
+
+			return one?.states.firing === 1 && one;
+		});
+		const panel = page.locator("section", {hasText: name});
+
+		for (const text of ["firing 1", fired.instances[0].target, `${HOSTILE} wrote`, "log ", "History: "])
+			await panel.locator(`:text(${JSON.stringify(text)})`).first().waitFor();
+		const events = (await agent.json("/api/v1/events?limit=1024")).events.filter((event) => event.type.startsWith("policy") && event.message.includes("firing"));
+
+		truth(events.length > 0, "the agent told it as an event");
+		for (const {message} of events.filter((event) => event.subject.startsWith(name)))
+			truth((await panel.textContent()).includes(message), `the history has: ${message}`);
+		await ask("PUT", "/api/v1/policies", {policies: []});
+		await until(page, (gone) => !document.querySelector("main").textContent.includes(gone), name);
+		await done(page);
+	} finally {
+		await ask("PUT", "/api/v1/policies", {policies: []});
+	}
+});
+
 suite.test("policies: their states, instances and actions; and an agent that has none", async () => {
 	const page = await open("/policies", {before: async (one) => {
 		await one.route((url) => url.pathname === "/" , async (route) => {
@@ -415,7 +450,7 @@ for (const scheme of ["light", "dark"]) {
 				await go(page, view);
 				if (view.startsWith("/processes/"))
 					await ask("POST", `/api/v1/tracks/${track.id}/collect`, {});
-				await sleep(1.5);
+				await sleep(0.5);
 				await page.screenshot({path: path.join(BUILD, "web", `${nameOf(view)}-${scheme}-${width}.png`), fullPage: true});
 				equal(await page.evaluate(() => document.documentElement.scrollWidth), width, `width of ${view}`);
 				await page.evaluate(AXE);
@@ -431,6 +466,19 @@ for (const scheme of ["light", "dark"]) {
 }
 
 // ---- an agent that goes and comes ----
+
+suite.test("a view whose script got lost on its way opens by itself, and a path that is none says so", async () => {
+	let lost = 0;
+	const page = await open("/", {before: (page) => page.route("**/events.js", (route) => lost++ ? route.continue() : route.abort())});
+
+	await go(page, "/events");
+	truth(lost > 1, "it was asked for again");
+	await page.evaluate(() => {
+		location.hash = "/devices/%";
+	});
+	await page.waitForSelector("main:has-text('There is no such view')");
+	await done(page, /ERR_FAILED/);
+});
 
 suite.test("the agent stops, and starts again at the same port: the page says so and goes on by itself", async () => {
 	const page = await open("/");
