@@ -2,6 +2,7 @@
 """Fills in the README's examples and references from a live run, or checks that they are there.
 
 readme.py BUILD         rewrites README.md
+readme.py BUILD live    only the live view's screen and its keys
 readme.py BUILD record  the same for the example of a record alone
 readme.py BUILD bench   the same for the cost section, from tests/bench/run's table on stdin
 """
@@ -14,6 +15,7 @@ import tempfile
 import time
 
 import harness
+import tmux
 import tracking
 
 README = os.path.join(os.path.dirname(__file__), "..", "..", "README.md")
@@ -59,6 +61,31 @@ def track_example(build, url, path):
     return "```\n" + "".join(steps) + "```"
 
 
+def live_example(build, url, directory, data):
+    """The screen of the live view, while a disk is read past the page cache."""
+    read = ["dd", f"if={data}", "of=/dev/null", "bs=256K", "iflag=direct"]
+    with tmux.Terminal(directory, tmux.quoted(f"{build}/dirtyscope", "top", "-s", "dma", "--url", url), 110, 16) as terminal:
+        for _ in range(6):
+            subprocess.run(read, check=True, stderr=subprocess.DEVNULL)
+            time.sleep(0.9)
+        terminal.sees("rows", lambda lines: any("dd" in line.split() for line in lines))
+        return "```\n$ dirtyscope top -s dma\n" + "\n".join(terminal.screen()) + "\n```"
+
+
+def keys():
+    """A table of the keys, as --help lists them."""
+    listed = subprocess.run([harness.BINARY, "top", "--help"], capture_output=True, text=True, check=True).stdout
+    rows = re.findall(r"^  (.{10})  (.+)$", listed.split("\nKeys:\n")[1].split("\n\n")[0], re.M)
+    return "| key | does |\n|---|---|\n" + "".join(
+        "| " + " ".join(f"`{key}`" for key in names.split()) + f" | {what} |\n" for names, what in rows)
+
+
+def fill_live(text, build, directory, data):
+    """The example's agent has the interval that it has by default."""
+    with harness.Agent(interval=1, listen=f"unix:{directory}/live") as agent:
+        return fill(fill(text, "keys", keys()), "example: live", live_example(build, agent.url, directory, data))
+
+
 def agent_lines(build, directory, options, seconds, during=lambda: ""):
     """What `dirtyscope agent` with these options says of its record in so many seconds, and what `during` shows after them."""
     with subprocess.Popen([f"{os.path.abspath(build)}/dirtyscope", "agent", "--web.listen-address", "unix:socket", *options],
@@ -94,6 +121,12 @@ def main():
         text = readme.read()
     if sys.argv[2:] == ["bench"]:
         text = fill(text, "bench", sys.stdin.read())
+    elif sys.argv[2:] == ["live"]:
+        with tempfile.NamedTemporaryFile(dir=build) as data, tempfile.TemporaryDirectory() as directory:
+            data.write(os.urandom(64 << 20))
+            data.flush()
+            os.fsync(data.fileno())
+            text = fill_live(text, build, directory, data.name)
     elif sys.argv[2:] == ["record"]:
         text = fill(text, "example: record", record_example(build))
     else:
@@ -114,6 +147,7 @@ def main():
             text = fill(text, "example: flows", example(build, url, "flows", "--limit", "3"))
             text = fill(text, "example: sensors", example(build, url, "sensors"))
             text = fill(text, "example: track", track_example(build, url, data.name))
+            text = fill_live(text, build, directory, data.name)
         text = fill(text, "example: record", record_example(build))
     with open(README, "w", encoding="utf-8") as readme:
         readme.write(text)

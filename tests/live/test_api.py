@@ -106,12 +106,29 @@ def queries():
     equal(falling, sorted(falling, reverse=True), "pids, falling")
     equal(pids("sort=pid&order=asc&limit=3&offset=2"), rising[2:5], "pids by limit and offset")
     equal(pids("offset=1000000"), [], "pids beyond the end")
-    equal(pids(f"pid={rising[3]}"), [rising[3]], "pids by pid")
-    page = validated(f"/api/v1/processes?sort=pid&order=asc&limit=3&around={rising[7]}").json()
-    equal((page["offset"], page["processes"][2]["pid"]), (5, rising[7]), "page around a process")
-    page = validated(f"/api/v1/processes?sort=pid&order=asc&limit=3&find={rising[9]}&around={rising[8]}").json()
-    true(str(rising[9]) in json.dumps(page["processes"][page["found"] - page["offset"]]), f"found: {page}")
     equal(pids("limit=0"), [], "pids with limit 0")
+
+
+@suite.test("around, find, which, pid: the page that holds an entry")
+def pages():
+    with Workload("sleepers", 1, 12) as workload:
+        workload.go()
+        agent.settle()
+        query = f"/api/v1/processes?filter={quote('sleepers 1 12')}&sort=pid&order=asc&limit=3"
+        everyone = [one["pid"] for one in validated(query.replace("limit=3", "limit=100")).json()["processes"]]
+        equal(len(everyone), 13, "sleepers and their parent")
+        for more, offset, found in ((f"around={everyone[7]}", 5, None), (f"around={everyone[7]}&offset=6", 6, None),
+                                    (f"around={everyone[7]}&offset=9", 7, None),
+                                    (f"find={everyone[9]}&around={everyone[8]}", 7, 9),
+                                    (f"find=workload&around={everyone[12]}", 0, 0),
+                                    (f"find=workload&around={everyone[0]}&which=previous", 10, 12),
+                                    (f"find=workload&around={everyone[4]}&which=here", 2, 4)):
+            page = validated(f"{query}&{more}").json()
+            equal((page["offset"], page.get("found")), (offset, found), f"offset and found with {more}")
+            equal([one["pid"] for one in page["processes"]], everyone[offset:offset + 3], f"pids with {more}")
+        equal(validated(f"{query}&find=no-such-name").json()["found"], None, "found in vain")
+        equal([one["pid"] for one in validated(f"/api/v1/processes?pid={everyone[3]}").json()["processes"]],
+              [everyone[3]], "pids by pid")
 
 
 @suite.test("a value that does not fit: 400, and the message names the parameter")

@@ -30,9 +30,14 @@ def commands():
         true(option in options, f"README.md names {option}, --help does not")
 
 
+@suite.test("the keys of the live view are those of --help")
+def keys():
+    equal(readme.section(text(), "keys"), readme.keys(), "section keys")
+
+
 @suite.test("its examples are there")
 def examples():
-    for name in ("top", "devices", "flows", "sensors", "track", "record"):
+    for name in ("top", "live", "devices", "flows", "sensors", "track", "record"):
         true("$ dirtyscope " in (readme.section(text(), f"example: {name}") or ""), f"example {name}")
 
 

@@ -8,11 +8,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -272,6 +274,40 @@ static void test_slow(void **state)
 	client__free(client);
 }
 
+static void *cancel_soon(void *client)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+	client__cancel(client);
+	return NULL;
+}
+
+/* A call to who never answers ends long before its time, and no other is made. */
+static void test_cancelled(void **state)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t length = sizeof(in);
+	struct timespec begin, end;
+	struct client *client;
+	pthread_t thread;
+	char url[64];
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &length), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(in.sin_port));
+	client = open_client(url, NULL, 60, 0);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, client), 0);
+	assert_fails(client, "/x", -ECANCELED, "cancelled");
+	assert_fails(client, "/x", -ECANCELED, "cancelled");
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_true(end.tv_sec - begin.tv_sec < 20);
+	pthread_join(thread, NULL);
+	client__free(client);
+	close(fd);
+}
+
 static void test_refused_connection(void **state)
 {
 	struct server *server = *state;
@@ -426,6 +462,7 @@ int main(void)
 		TEST(test_invalid_json),
 		TEST(test_too_large),
 		TEST(test_slow),
+		TEST(test_cancelled),
 		TEST(test_refused_connection),
 		TEST(test_unix_socket),
 		TEST(test_token),
