@@ -43,6 +43,9 @@ def true(got, what):
         raise AssertionError(what)
 
 
+SLOW = 5  # seconds from which a test says how long it took
+
+
 class Suite:
     """Tests in the order of their definition; one failing does not stop the others."""
 
@@ -61,7 +64,7 @@ class Suite:
         print(f"1..{len(tests)}", flush=True)
         failed = 0
         for number, (name, function, args) in enumerate(tests, 1):
-            notes, result, skip = [], "ok", ""
+            notes, result, skip, begin = [], "ok", "", time.monotonic()
             try:
                 notes = function(*args) or []
             except Skip as missing:
@@ -77,6 +80,8 @@ class Suite:
             print(f"{result} {number} - {name}{skip}")
             for note in [notes] if isinstance(notes, str) else notes:
                 print("# " + str(note).replace("\n", "\n# "))
+            if time.monotonic() - begin >= SLOW:
+                print(f"# {time.monotonic() - begin:.0f} s")
             sys.stdout.flush()
         sys.exit(1 if failed else 0)
 

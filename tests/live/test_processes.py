@@ -34,6 +34,63 @@ def reuse():
               "start of the process that the pid names now")
 
 
+def storm(count):
+    """That many short processes of 4 pages, on two CPUs; their truth in pages."""
+    with Workload("spawn", 4, count // 2) as one, Workload("spawn", 4, count // 2) as two:
+        one.start()
+        two.start()
+        return one.finish()["written"] + two.finish()["written"]
+
+
+def rss_at_rest(ended):
+    """KiB, once those that exited by then have left the list, and the agent has given their memory back."""
+    time.sleep(max(0, ended + 70 - time.monotonic()))
+    return agent.rss()
+
+
+def identity(sensor):
+    return sensor["offered"] == sensor["counted"] + sum(sensor["lost"].values())
+
+
+@suite.test("each short process has its own pages, and no other's")
+def own_pages():
+    with Workload("spawn", 7, 900) as spawner:
+        spawner.go()
+        agent.settle()
+        begin = agent.process(spawner.pid)["start_boottime_ns"]
+        short = [process for process in agent.processes("&filter=workload")
+                 if process["start_boottime_ns"] > begin]
+    equal({process["state"] for process in short}, {"exited"}, "states of the short processes")
+    equal({cpu(process) for process in short}, {7}, "pages of the short processes")
+    within(len(short), 800, 900, "short processes listed")
+
+
+storms = {}
+
+
+@suite.test("40,000 short processes: every page in the totals, every slot given back")
+def short_lives():
+    agent.settle()
+    storms["before"] = agent.total("cpu")
+    storms["living"] = len([p for p in agent.processes() if p["state"] != "exited"])
+    # Every slot is used once: what is allocated at most, in the tables too, is allocated now.
+    agent.child.send_signal(signal.SIGSTOP)
+    storms["truth"] = storm(20000)
+    agent.child.send_signal(signal.SIGCONT)
+    # And as many processes meet in one interval as this machine can make.
+    storms["truth"] += storm(20000)
+    storms["ended"] = time.monotonic()
+    all_counted()
+
+
+def all_counted():
+    agent.settle()
+    counted = agent.total("cpu") - storms["before"]
+    true(counted >= storms["truth"], f"counted {counted} of {storms['truth']} pages")
+    eventually("the table holds the living again", lambda: len(
+        [p for p in agent.processes() if p["state"] != "exited"]) <= storms["living"] + 10, 10)
+
+
 @suite.test("an exited process stays listed, then its pages stay in the total")
 def exited():
     with Workload("anonymous", 3000) as workload:
@@ -58,62 +115,20 @@ def exited():
     return f"listed for {gone:.0f} s"
 
 
-def storm(count):
-    """That many short processes of 4 pages, on two CPUs; their truth in pages."""
-    with Workload("spawn", 4, count // 2) as one, Workload("spawn", 4, count // 2) as two:
-        one.start()
-        two.start()
-        return one.finish()["written"] + two.finish()["written"]
-
-
-def rss_at_rest():
-    """KiB, once those that exited have left the list, and the agent has given their memory back."""
-    time.sleep(70)
-    return agent.rss()
-
-
-def identity(sensor):
-    return sensor["offered"] == sensor["counted"] + sum(sensor["lost"].values())
-
-
-@suite.test("each short process has its own pages, and no other's")
-def own_pages():
-    with Workload("spawn", 7, 900) as spawner:
-        spawner.go()
-        agent.settle()
-        begin = agent.process(spawner.pid)["start_boottime_ns"]
-        short = [process for process in agent.processes("&filter=workload")
-                 if process["start_boottime_ns"] > begin]
-    equal({process["state"] for process in short}, {"exited"}, "states of the short processes")
-    equal({cpu(process) for process in short}, {7}, "pages of the short processes")
-    within(len(short), 800, 900, "short processes listed")
-
-
-@suite.test("100,000 short processes: every page in the totals, every slot given back")
-def short_lives():
-    agent.settle()
-    before = agent.total("cpu")
-    living = len([p for p in agent.processes() if p["state"] != "exited"])
-    # Every slot is used once: what is allocated at most, in the tables too, is allocated now.
-    agent.child.send_signal(signal.SIGSTOP)
-    truth = storm(20000)
-    agent.child.send_signal(signal.SIGCONT)
-    # And as many processes meet in one interval as this machine can make.
-    truth += storm(20000)
-    warm = rss_at_rest()
+@suite.test("60,000 more: the same, and no more memory")
+def more_short_lives():
+    living = storms["living"]
+    warm = rss_at_rest(storms["ended"])
     for _ in range(3):
-        truth += storm(20000)
-    agent.settle()
-    counted = agent.total("cpu") - before
-    true(counted >= truth, f"counted {counted} of {truth} pages")
-    eventually("the table holds the living again", lambda: len(
-        [p for p in agent.processes() if p["state"] != "exited"]) <= living + 10, 10)
+        storms["truth"] += storm(20000)
+    ended = time.monotonic()
+    all_counted()
     # In one answer: pages of several snapshots have some twice.
     listed = agent.json("/api/v1/processes?limit=100000")["processes"]
     within(len([p for p in listed if p["state"] == "exited"]), 0, 1000, "exited processes listed")
     used = agent.json("/api/v1/summary")["limits"]["processes_used"]
     true(used <= living + 20, f"{used} slots in use, {living} processes live")
-    end = rss_at_rest()
+    end = rss_at_rest(ended)
     within(end, 0, warm * 1.05, "KiB of RSS after")
     return f"RSS {warm} KiB before, {end} after; slots used {used}"
 
