@@ -84,6 +84,15 @@ static int read_head(const struct reader *reader, uint64_t offset, struct frame_
 	return 1;
 }
 
+/* Of so many bytes left from there, those that fit into reader->block; 0: the file ends before. */
+static ssize_t next_block(struct reader *reader, uint64_t offset, uint64_t left)
+{
+	size_t part = left < BLOCK_BYTES ? left : BLOCK_BYTES;
+	ssize_t got = read_at(reader->fd, reader->block, part, offset);
+
+	return got < 0 || got == (ssize_t)part ? got : 0;
+}
+
 /* ---- the first look ---- */
 
 /* Its sum, over its bytes as far as they are there; *whole: they all are. */
@@ -95,12 +104,11 @@ static int sum_frame(struct reader *reader, uint64_t offset, const struct frame_
 
 	offset += FRAME_HEAD_BYTES;
 	while (left) {
-		size_t part = left < BLOCK_BYTES ? left : BLOCK_BYTES;
-		ssize_t got = read_at(reader->fd, reader->block, part, offset);
+		ssize_t part = next_block(reader, offset, left);
 
-		if (got < 0)
-			return (int)got;
-		if (got < (ssize_t)part)
+		if (part < 0)
+			return (int)part;
+		if (!part)
 			break;
 		running = crc32(running, reader->block, (uInt)part);
 		offset += part;
@@ -167,12 +175,11 @@ static int inflate_frame(struct reader *reader, uint64_t offset, const struct fr
 	reader->raw.length = 0;
 	offset += FRAME_HEAD_BYTES;
 	while (left) {
-		size_t part = left < BLOCK_BYTES ? left : BLOCK_BYTES;
-		ssize_t got = read_at(reader->fd, reader->block, part, offset);
+		ssize_t part = next_block(reader, offset, left);
 
-		if (got < 0)
-			return (int)got;
-		if (got < (ssize_t)part)
+		if (part < 0)
+			return (int)part;
+		if (!part)
 			return damaged(reader, offset, "the file was cut meanwhile", message, size);
 		stream->next_in = reader->block;
 		stream->avail_in = (uInt)part;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dashboards/terminal/cells.h"
+#include "dashboards/terminal/sensors.h"
 #include "dashboards/terminal/table.h"
 #include "dashboards/terminal/units.h"
 
@@ -109,13 +110,7 @@ static void put_rates(const struct header *header, unsigned line, unsigned width
 
 static void put_sensors(json_t *summary, struct text *out)
 {
-	static const char *const states[] = {"active", "partial", "unavailable"};
-	json_t *sensors = json_object_get(summary, "sensors");
-
-	text__puts(out, "sensors: ");
-	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
-		text__printf(out, "%s%.0f %s", i ? ", " : "", member(sensors, states[i]),
-			     states[i]);
+	sensors__put_counts(summary, out);
 	text__puts(out, json_is_true(json_object_get(summary, "degraded"))
 				? "; degraded: events were lost"
 				: "; no event lost");

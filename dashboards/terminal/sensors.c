@@ -173,3 +173,14 @@ void sensors__details(json_t *answer, bool verbose, const struct table_style *st
 	if (json_object_size(json_object_get(answer, "limits")))
 		put_limits(json_object_get(answer, "limits"), style, out);
 }
+
+void sensors__put_counts(json_t *summary, struct text *out)
+{
+	static const char *const states[] = {"active", "partial", "unavailable"};
+	json_t *sensors = json_object_get(summary, "sensors");
+
+	text__puts(out, "sensors: ");
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
+		text__printf(out, "%s%.0f %s", i ? ", " : "",
+			     json_number_value(json_object_get(sensors, states[i])), states[i]);
+}

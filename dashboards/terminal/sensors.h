@@ -15,4 +15,7 @@
 void sensors__details(json_t *answer, bool verbose, const struct table_style *style,
 		      struct text *out);
 
+/* "sensors: N active, N partial, N unavailable". summary: of /api/v1/summary. */
+void sensors__put_counts(json_t *summary, struct text *out);
+
 #endif

@@ -10,6 +10,7 @@
 #include "dashboards/terminal/interactive.h"
 #include "dashboards/terminal/listing.h"
 #include "dashboards/terminal/output.h"
+#include "dashboards/terminal/sensors.h"
 #include "dashboards/terminal/units.h"
 
 #define SHOWN "pid,user,cpu_rate,pagecache_rate,blockdev_rate,dma_rate,rate,written,state,comm"
@@ -93,13 +94,7 @@ static void put_string(json_t *summary, const char *name, struct text *out)
 
 static void put_sensors(json_t *summary, struct text *out)
 {
-	static const char *const states[] = {"active", "partial", "unavailable"};
-	json_t *sensors = json_object_get(summary, "sensors");
-
-	text__puts(out, "sensors: ");
-	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
-		text__printf(out, "%s%.0f %s", i ? ", " : "", member(sensors, states[i]),
-			     states[i]);
+	sensors__put_counts(summary, out);
 	text__puts(out, json_is_true(json_object_get(summary, "degraded"))
 				? "; degraded: events were lost\n"
 				: "; healthy: no event lost\n");
