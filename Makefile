@@ -40,8 +40,9 @@ BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_OBJECTS := $(BPF_SOURCES:%.c=$(B)/%.o)
 SKELETON    := $(B)/dirtyscope.skel.h
 
-SOURCES  := $(wildcard agent/*.c agent/tracks/*.c agent/policies/*.c agent/record/*.c api/*.c dashboards/terminal/*.c)
-LIBRARY  := $(filter-out agent/main.c,$(SOURCES))
+SOURCES  := $(sort $(shell find agent api dashboards/terminal -name '*.c'))
+MAIN     := $(filter %/main.c,$(SOURCES))
+LIBRARY  := $(filter-out $(MAIN),$(SOURCES))
 OBJECTS  := $(SOURCES:%.c=$(B)/%.o)
 ASSETS   := $(wildcard api/*.json)
 
@@ -58,9 +59,10 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(B)/%)
 # libFuzzer needs clang; its edges are counted in all that is fuzzed.
 FUZZ         := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FUZZED       := $(addprefix agent/,yaml_source yaml_tree members option_value text \
-                $(addprefix policies/,rule rule_set conditions selector expand kinds fields action action_limit action_track) \
-                $(addprefix record/,book decode encode fields))
+FUZZED_NAMES := yaml_source yaml_tree members option_value text \
+                rule rule_set conditions selector expand kinds fields action action_limit action_track \
+                book decode encode
+FUZZED       := $(foreach f,$(LIBRARY:.c=),$(if $(filter $(FUZZED_NAMES),$(notdir $f)),$f))
 FUZZ_OBJECTS := $(FUZZED:%=$(B)/fuzz/%.o) $(filter-out $(FUZZED:%=$(B)/%.o),$(LIBRARY:%.c=$(B)/%.o))
 SAN_OBJECTS  := $(LIBRARY:%.c=$(B)/san/%.o)
 PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
@@ -139,12 +141,13 @@ $(B)/san/%.o: %.c Makefile
 	$(Q)$(CC) $(STD) $(CPPFLAGS) -O1 -g $(SANITIZE) $(WARN) -MMD -MP -c $< -o $@
 
 # Only these include what is generated.
-$(foreach o,calibrate kernel_load kernel_side ledger,$(B)/agent/$(o).o $(B)/san/agent/$(o).o $(B)/fuzz/agent/$(o).o): $(SKELETON)
+uses = $(foreach d,$(B) $(B)/san $(B)/fuzz,$(patsubst %.c,$d/%.o,$(shell grep -l '"$(1)"' $(SOURCES))))
+$(call uses,dirtyscope.skel.h): $(SKELETON)
 
 # The revision changes with every commit: one small file is rebuilt, and only then.
 $(B)/revision.h: FORCE | $(B)
 	$(Q)echo '#define DS_REVISION "$(REVISION)"' | cmp -s - $@ || echo '#define DS_REVISION "$(REVISION)"' > $@
-$(B)/agent/version.o $(B)/san/agent/version.o $(B)/fuzz/agent/version.o: $(B)/revision.h
+$(call uses,revision.h): $(B)/revision.h
 FORCE:
 
 # An asset becomes symbols _binary_api_openapi_json_start and _end.
@@ -184,7 +187,7 @@ $(WEB)/assets/%.o: $(WEB)/assets/%
 
 $(B)/web_hash.h: $(WEB_ASSETS)
 	$(Q)echo "#define DS_WEB_HASH \"$$(cat $^ | sha256sum | cut -c1-16)\"" > $@
-$(B)/api/assets.o $(B)/san/api/assets.o: $(B)/web_hash.h
+$(call uses,web_hash.h): $(B)/web_hash.h
 
 $(B)/dirtyscope: $(OBJECTS) $(ASSET_OBJECTS)
 	$(say) LINK $@
@@ -213,7 +216,7 @@ $(B)/tests/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJECTS) $(ASSET_OBJECTS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ) -o $@ $^ $(LIBS)
 
-$(B)/tests/plain/%: $(B)/tests/unit/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
+$(B)/tests/plain/%: $(B)/tests/unit/%.o $(LIBRARY:%.c=$(B)/%.o) $(ASSET_OBJECTS)
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ -lcmocka $(LIBS)
@@ -235,7 +238,7 @@ $(B)/tests/live/workload $(B)/tests/live/writer: %: %.o
 	$(Q)$(CC) -o $@ $^ -lpthread
 
 # These need the agent's parts, without its main.
-$(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/vm/recorder $(B)/tests/bench/policies: $(B)/tests/%: $(B)/tests/%.o $(filter-out $(B)/agent/main.o,$(OBJECTS)) $(ASSET_OBJECTS)
+$(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/vm/recorder $(B)/tests/bench/policies: $(B)/tests/%: $(B)/tests/%.o $(LIBRARY:%.c=$(B)/%.o) $(ASSET_OBJECTS)
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ $(LIBS)
 
