@@ -59,7 +59,7 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(B)/%)
 # libFuzzer needs clang; its edges are counted in all that is fuzzed.
 FUZZ         := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FUZZED_NAMES := yaml_source yaml_tree members option_value text \
+FUZZED_NAMES := yaml_source yaml_tree members option_value text json_members \
                 rule rule_set conditions selector expand kinds fields action action_limit action_track \
                 book decode encode
 FUZZED       := $(foreach f,$(LIBRARY:.c=),$(if $(filter $(FUZZED_NAMES),$(notdir $f)),$f))

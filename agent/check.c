@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 #include "agent/config.h"
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/policies/rule.h"
-#include "agent/status.h"
+#include "agent/base/exit_status.h"
 #include "agent/yaml_source.h"
 #include "agent/yaml_tree.h"
 #include "dashboards/terminal/output.h"

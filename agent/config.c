@@ -8,7 +8,7 @@
 #include <sys/un.h>
 
 #include "agent/choice.h"
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/policies/action.h"
 
 #define COMMAND_LINE_ONLY 2 /* the first rows: a file cannot name another file */

@@ -7,7 +7,7 @@
 #ifndef DIRTYSCOPE_AGENT_COVERAGE_H
 #define DIRTYSCOPE_AGENT_COVERAGE_H
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 #include "agent/snapshot.h"
 
 /* All that the rules look at. Strings are never NULL. */

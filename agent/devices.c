@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/page_set.h"
 
 static const void *device_of_slot(void *context, uint32_t slot)

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/arena.h"
-#include "agent/files.h"
+#include "agent/base/arena.h"
+#include "agent/base/files.h"
 #include "agent/ledger.h"
-#include "agent/log.h"
+#include "agent/base/log.h"
 
 #define OWNERS_SHOWN 8
 #define READS_ENOUGH 32 /* completed and not unmapped, to tell that a driver leaves them */

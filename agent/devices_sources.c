@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/page_set.h"
 
 int devices__set_page_set(struct devices *devices, uint32_t slot,

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "agent/bell.h"
+#include "agent/base/listener.h"
 
 #define EVENTS_KEPT 1024
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 
 #define BATCH 1024
 

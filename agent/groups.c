@@ -6,7 +6,7 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 #include "agent/series.h"
 
 struct group {

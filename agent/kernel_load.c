@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/kernel_side_private.h"
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/page_set.h"
 #include "dirtyscope.skel.h"
 

@@ -13,8 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "agent/arena.h"
-#include "agent/log.h"
+#include "agent/base/arena.h"
+#include "agent/base/log.h"
 #include "agent/page_set.h"
 #include "agent/procfs.h"
 #include "agent/programs.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "agent/option_value.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 int member_error__set(struct member_error *error, const char *path, const char *format, ...)
 {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "agent/option_value.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 struct parser {
 	const struct option_row *table;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 #include "agent/procfs.h"
 
 static int busiest_last(const void *a, const void *b)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "agent/cgroup.h"
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/hypervisor.h"
 
 #define STAT_SIZE 2048		      /* 52 numbers and a name of at most 64 bytes */

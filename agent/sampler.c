@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "agent/devices.h"
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/processes.h"
 #include "agent/vmstat.h"
 

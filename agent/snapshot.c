@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 
 #define ARENA_FIRST (64 << 10)
 

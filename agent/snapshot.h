@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "agent/bell.h"
+#include "agent/base/listener.h"
 #include "bpf/dirtyscope.h"
 
 /* Who wrote. The order is that of the label values "cpu", "pagecache", "blockdev", "dma". */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/sysfs_walk.h"
 
 /* ---- ids ---- */

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/sysfs_walk.h"
 
 #define VIRTIO_F_ACCESS_PLATFORM 33 /* include/uapi/linux/virtio_config.h */

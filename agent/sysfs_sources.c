@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/sysfs_walk.h"
 
 #define PCI_CLASS_BRIDGE 0x06 /* the upper byte of three; include/linux/pci_ids.h */

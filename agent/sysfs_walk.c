@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 
 #define FOLLOW_DEPTH 8	 /* stacked disks over stacked disks */
 #define FOLLOW_LINKS 256 /* looked at in one search */

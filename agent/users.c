@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 
 #define PASSWD_LIMIT (16UL << 20)
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 
 /* False: there is no such line, or no number on it. */
 static bool find(const char *text, const char *name, uint64_t *value)

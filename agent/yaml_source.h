@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <yaml.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 #define YAML_FILE_MAX (1024 * 1024) /* bytes */
 

@@ -8,7 +8,7 @@
 #include "agent/events.h"
 #include "agent/history.h"
 #include "agent/snapshot.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 #include "api/query.h"
 
 #define TYPE_JSON "application/json; charset=utf-8"

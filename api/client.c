@@ -12,8 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/text.h"
-#include "agent/token.h"
+#include "agent/base/text.h"
+#include "agent/base/token.h"
 
 #define MAX_BYTES (64UL * 1024 * 1024)
 

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 /* Initialise with {.out = &text}. */
 struct json {

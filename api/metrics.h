@@ -7,7 +7,7 @@
 #define DIRTYSCOPE_API_METRICS_H
 
 #include "agent/snapshot.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 #include "api/counters.h"
 
 enum metrics_format {

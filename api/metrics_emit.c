@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "agent/version.h"
+#include "agent/base/version.h"
 
 #define PUTS(text, literal) text__append(text, literal, sizeof(literal) - 1)
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 static int hex_digit(char c)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agent/version.h"
+#include "agent/base/version.h"
 #include "api/assets.h"
 #include "api/json.h"
 #include "api/scrape.h"

@@ -8,7 +8,7 @@
 
 #include "agent/events.h"
 #include "agent/snapshot.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 /* How long a browser waits before it connects again. */
 void stream_text__retry(struct text *out);

@@ -10,7 +10,7 @@
 #include <sys/queue.h>
 #include <time.h>
 
-#include "agent/bell.h"
+#include "agent/base/listener.h"
 #include "api/stream_text.h"
 
 #define BEAT_SECONDS 10

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/version.h"
+#include "agent/base/version.h"
 
 const struct param_row view_events_params[] = {
 	{

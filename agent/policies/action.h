@@ -14,7 +14,7 @@
 #include "agent/policies/expand.h"
 #include "agent/policies/report.h"
 #include "agent/policies/rule.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 struct follows;
 struct limits;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/policies/actions.h"
 #include "agent/policies/limits.h"
 

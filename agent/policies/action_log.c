@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* "log": a line in the agent's log when the policy fires, and one when it is resolved. */
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/policies/actions.h"
 
 struct log_settings {

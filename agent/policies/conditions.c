@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/policies/rule_private.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 #define DAY_MS 86400000
 #define DEPTH_MAX 4

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/policies/policies_private.h"
 
 #define MASKS_MAX (RULE_CONDITIONS_MAX + 1)

@@ -9,7 +9,7 @@
 
 #include "agent/members.h"
 #include "agent/policies/kinds.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 struct expand_facts {
 	const char *rule, *target, *state, *severity, *host;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "agent/policies/kinds_private.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 /* ---- the fields of a track that a policy keeps ---- */
 

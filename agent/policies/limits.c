@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "agent/cgroup.h"
-#include "agent/files.h"
-#include "agent/log.h"
+#include "agent/base/files.h"
+#include "agent/base/log.h"
 #include "agent/policies/limits_state.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 const char *const io_key_names[IO_KEYS] = {"rbps", "wbps", "riops", "wiops"};
 

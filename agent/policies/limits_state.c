@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "agent/cgroup.h"
-#include "agent/files.h"
+#include "agent/base/files.h"
 
 #define STATE_MAX (1024 * 1024)
 

@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/files.h"
-#include "agent/log.h"
+#include "agent/base/files.h"
+#include "agent/base/log.h"
 #include "agent/policies/courier.h"
 #include "agent/policies/follow.h"
 #include "agent/policies/limits.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 #include "agent/policies/policies_private.h"
 
 #define INSTANCES_SHOWN 1000 /* of one policy */

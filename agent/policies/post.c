@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agent/text.h"
-#include "agent/version.h"
+#include "agent/base/text.h"
+#include "agent/base/version.h"
 
 #define ANSWER_MAX 65536
 #define HEADERS_MAX 65536

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 #define LINE_BYTES 200
 #define TERM_SECONDS 2.0

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 #define NODES_MAX 512 /* of a regular expression, about */
 

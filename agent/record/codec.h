@@ -9,10 +9,10 @@
 
 #include <stddef.h>
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 #include "agent/record/book.h"
 #include "agent/record/fields.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 #define YEAR_10000 253402300800 /* seconds since 1970; no RFC 3339 from then on */
 

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/record/writer.h"
-#include "agent/version.h"
+#include "agent/base/version.h"
 
 #define WAIT_SECONDS 1.0 /* for a snapshot, before a look at whether to stop */
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "agent/cgroup.h"
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/tracks/tracks_private.h"
 
 #define PROCS_MAX (1UL << 20) /* bytes of a cgroup.procs */

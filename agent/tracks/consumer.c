@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/tracks/pagemap.h"
 #include "agent/tracks/tracks_private.h"
 

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/tracks/maps.h"
 #include "agent/tracks/tracee.h"
 

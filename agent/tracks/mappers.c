@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/log.h"
+#include "agent/base/log.h"
 #include "agent/tracks/sharing_private.h"
 
 #define MAPPERS_MAX 256 /* processes that are followed for one track */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 #include "agent/tracks/forecast.h"
 #include "agent/tracks/tracks_private.h"
 

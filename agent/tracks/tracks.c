@@ -11,8 +11,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "agent/arena.h"
-#include "agent/log.h"
+#include "agent/base/arena.h"
+#include "agent/base/log.h"
 #include "agent/tracks/forecast.h"
 #include "agent/tracks/tracks_private.h"
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 /*
  * Widths follow the thread's locale. This one is set while they are asked for, so that the rest of

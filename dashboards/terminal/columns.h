@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 enum column_format {
 	COLUMN_TEXT,  /* as it is; a list as its items joined by commas */

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 /*
  * row: a device of the API. One line for each thing: why its exposure is not known, who exposed

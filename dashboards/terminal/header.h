@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 #include "dashboards/terminal/spark.h"
 
 #define HEADER_RATES 6

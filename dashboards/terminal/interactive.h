@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 #include "api/client.h"
 #include "dashboards/terminal/pane.h"
 

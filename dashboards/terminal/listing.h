@@ -4,7 +4,7 @@
 #define DIRTYSCOPE_DASHBOARDS_TERMINAL_LISTING_H
 
 #include "agent/options.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 #include "api/client.h"
 #include "dashboards/terminal/columns.h"
 #include "dashboards/terminal/table.h"

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "agent/status.h"
-#include "agent/text.h"
+#include "agent/base/exit_status.h"
+#include "agent/base/text.h"
 #include "dashboards/terminal/table.h"
 
 /* Is standard output a terminal? Then `rows` (may be NULL) is its height. */

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 #include "dashboards/terminal/screen.h"
 
 /* Zero-initialise. The text: lines that text__terminal has made safe. */

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 #include "dashboards/terminal/table.h"
 
 /*

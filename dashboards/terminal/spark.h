@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 #define SPARK_KEPT 256
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 #include "dashboards/terminal/columns.h"
 
 #define TABLE_COLUMNS_MAX 32

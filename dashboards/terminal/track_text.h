@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 /* A track; the answer to collect or pages; a line of watch; a forecast. */
 void track_text__track(json_t *track, struct text *out);

@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_DASHBOARDS_TERMINAL_UNITS_H
 #define DIRTYSCOPE_DASHBOARDS_TERMINAL_UNITS_H
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 /*
  * Bytes per second: a number, and bit or B with k, M, G, T (powers of 1000) or Ki, Mi, Gi, Ti

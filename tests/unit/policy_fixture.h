@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_TESTS_UNIT_POLICY_FIXTURE_H
 #define DIRTYSCOPE_TESTS_UNIT_POLICY_FIXTURE_H
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 #include "agent/policies/policies_private.h"
 #include "tests/unit/tree.h"
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 #include "agent/snapshot.h"
 
 /* Newline, quote, backslash, ESC, a cut UTF-8 sequence. */

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "agent/arena.h"
-#include "agent/log.h"
+#include "agent/base/arena.h"
+#include "agent/base/log.h"
 #include "agent/snapshot.h"
 
 /* ---- log ---- */

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/policies/courier.h"
-#include "agent/version.h"
+#include "agent/base/version.h"
 #include "tests/unit/http_stub.h"
 
 #define TARGETS 8

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "agent/version.h"
+#include "agent/base/version.h"
 #include "api/metrics.h"
 #include "tests/unit/sample_snapshot.h"
 

@@ -11,7 +11,7 @@
 
 #include "agent/config.h"
 #include "agent/options.h"
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 struct sample {
 	bool flag, other;

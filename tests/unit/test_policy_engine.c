@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "tests/unit/policy_fixture.h"
 
 #define RULE(name, when, more)                                \

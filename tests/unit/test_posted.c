@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "agent/token.h"
+#include "agent/base/token.h"
 #include "agent/tracks/pagemap.h"
 #include "api/page_answer.h"
 #include "api/posted.h"

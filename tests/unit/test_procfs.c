@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/procfs.h"
 
 static void test_stat(void **state)

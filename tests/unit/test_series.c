@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 #include "agent/groups.h"
 #include "agent/page_set.h"
 #include "agent/series.h"

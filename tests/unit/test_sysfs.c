@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "agent/files.h"
+#include "agent/base/files.h"
 #include "agent/sysfs.h"
 
 static void test_disks(void **state)

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 static void integers(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/arena.h"
+#include "agent/base/arena.h"
 
 #include <stdalign.h>
 #include <stdint.h>

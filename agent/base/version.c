@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/version.h"
+#include "agent/base/version.h"
 
 #include "revision.h"
 

@@ -5,8 +5,8 @@
  *
  * `directory` is a descriptor, or AT_FDCWD. Errors are negative errno values.
  */
-#ifndef DIRTYSCOPE_AGENT_FILES_H
-#define DIRTYSCOPE_AGENT_FILES_H
+#ifndef DIRTYSCOPE_AGENT_BASE_FILES_H
+#define DIRTYSCOPE_AGENT_BASE_FILES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 #include <math.h>
 #include <stdarg.h>

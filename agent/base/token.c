@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/token.h"
+#include "agent/base/token.h"
 
 #include <errno.h>
 #include <fcntl.h>

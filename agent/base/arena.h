@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory that is freed all at once: what a snapshot is made of. */
-#ifndef DIRTYSCOPE_AGENT_ARENA_H
-#define DIRTYSCOPE_AGENT_ARENA_H
+#ifndef DIRTYSCOPE_AGENT_BASE_ARENA_H
+#define DIRTYSCOPE_AGENT_BASE_ARENA_H
 
 #include <stddef.h>
 

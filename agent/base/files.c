@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/files.h"
+#include "agent/base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

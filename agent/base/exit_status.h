@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What every subcommand ends with. */
-#ifndef DIRTYSCOPE_AGENT_STATUS_H
-#define DIRTYSCOPE_AGENT_STATUS_H
+#ifndef DIRTYSCOPE_AGENT_BASE_EXIT_STATUS_H
+#define DIRTYSCOPE_AGENT_BASE_EXIT_STATUS_H
 
 enum exit_status {
 	STATUS_DONE = 0,

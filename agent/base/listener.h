@@ -4,8 +4,8 @@
  * thread that has the news and under the lock of what it hangs on: it may only note that and wake
  * somebody, and never call back.
  */
-#ifndef DIRTYSCOPE_AGENT_BELL_H
-#define DIRTYSCOPE_AGENT_BELL_H
+#ifndef DIRTYSCOPE_AGENT_BASE_LISTENER_H
+#define DIRTYSCOPE_AGENT_BASE_LISTENER_H
 
 /* Owned by whoever hangs it up, and alive until it is taken off. */
 struct bell {

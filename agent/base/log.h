@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Structured log lines on stderr: time=... level=... msg="..." key=value. Thread-safe. */
-#ifndef DIRTYSCOPE_AGENT_LOG_H
-#define DIRTYSCOPE_AGENT_LOG_H
+#ifndef DIRTYSCOPE_AGENT_BASE_LOG_H
+#define DIRTYSCOPE_AGENT_BASE_LOG_H
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 

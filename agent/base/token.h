@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A bearer token in a file: one line of printable ASCII, blanks around it do not count. */
-#ifndef DIRTYSCOPE_AGENT_TOKEN_H
-#define DIRTYSCOPE_AGENT_TOKEN_H
+#ifndef DIRTYSCOPE_AGENT_BASE_TOKEN_H
+#define DIRTYSCOPE_AGENT_BASE_TOKEN_H
 
 #include <stddef.h>
 

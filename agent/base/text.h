@@ -3,8 +3,8 @@
  * A growable byte buffer, and the ways that names of the host (any bytes at all) become valid
  * text: UTF-8 with U+FFFD for what is not.
  */
-#ifndef DIRTYSCOPE_AGENT_TEXT_H
-#define DIRTYSCOPE_AGENT_TEXT_H
+#ifndef DIRTYSCOPE_AGENT_BASE_TEXT_H
+#define DIRTYSCOPE_AGENT_BASE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/log.h"
+#include "agent/base/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/text.h"
+#include "agent/base/text.h"
 
 static const char *const level_names[] = {
 	[LOG_DEBUG] = "debug",
