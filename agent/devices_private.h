@@ -12,8 +12,8 @@
 
 #include "agent/devices.h"
 #include "agent/flows.h"
-#include "agent/sysfs.h"
-#include "agent/uevents.h"
+#include "agent/host/sysfs.h"
+#include "agent/host/uevents.h"
 
 #define UNATTRIBUTED "unattributed"
 

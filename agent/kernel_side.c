@@ -16,7 +16,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
 #include "agent/page_set.h"
-#include "agent/procfs.h"
+#include "agent/host/procfs.h"
 #include "agent/programs.h"
 #include "agent/sensors.h"
 #include "dirtyscope.skel.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/procfs.h"
+#include "agent/host/procfs.h"
 
 /* Reads of /proc per interval: new processes first, then renames, VMs and missed exits. */
 #define NEW_PER_SAMPLE 512

@@ -8,7 +8,7 @@
 #include "agent/groups.h"
 #include "agent/processes.h"
 #include "agent/series.h"
-#include "agent/users.h"
+#include "agent/host/users.h"
 
 struct process_record {
 	struct ds_process_key key;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
-#include "agent/procfs.h"
+#include "agent/host/procfs.h"
 
 static int busiest_last(const void *a, const void *b)
 {

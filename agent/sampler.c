@@ -15,7 +15,7 @@
 #include "agent/devices.h"
 #include "agent/base/log.h"
 #include "agent/processes.h"
-#include "agent/vmstat.h"
+#include "agent/host/vmstat.h"
 
 #define TRIM_SECONDS 5	    /* between two times that unused memory is given back */
 #define DRAIN_SECONDS 0.1   /* between two looks at processes that ended */

@@ -11,7 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "agent/cgroup.h"
+#include "agent/host/cgroups.h"
 #include "agent/base/files.h"
 #include "agent/base/log.h"
 #include "agent/policies/limits_state.h"

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/cgroup.h"
+#include "agent/host/cgroups.h"
 #include "agent/base/files.h"
 
 #define STATE_MAX (1024 * 1024)

@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "agent/procfs.h"
+#include "agent/host/procfs.h"
 #include "agent/tracks/maps.h"
 #include "agent/tracks/pagemap.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/cgroup.h"
+#include "agent/host/cgroups.h"
 #include "agent/base/files.h"
 #include "agent/tracks/tracks_private.h"
 

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "agent/procfs.h"
+#include "agent/host/procfs.h"
 #include "agent/tracks/tracks_private.h"
 
 /* ---- targets, shared ---- */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "agent/base/files.h"
-#include "agent/procfs.h"
+#include "agent/host/procfs.h"
 #include "agent/tracks/pfn_index.h"
 
 #define GAP_PAGES 16 /* of the page table: cheaper to read than another call */

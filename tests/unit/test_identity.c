@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "agent/cgroup.h"
-#include "agent/hypervisor.h"
-#include "agent/procfs.h"
+#include "agent/host/cgroups.h"
+#include "agent/host/hypervisor.h"
+#include "agent/host/procfs.h"
 
 #define ID_A "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define ID_B "ffff456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "agent/base/files.h"
-#include "agent/procfs.h"
+#include "agent/host/procfs.h"
 
 static void test_stat(void **state)
 {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "agent/base/files.h"
-#include "agent/sysfs.h"
+#include "agent/host/sysfs.h"
 
 static void test_disks(void **state)
 {

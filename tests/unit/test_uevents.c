@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/uevents.h"
+#include "agent/host/uevents.h"
 
 #define MESSAGE(text) text, sizeof(text) /* with its last NUL */
 

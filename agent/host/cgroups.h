@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the text of /proc/PID/cgroup says: the cgroup that a process is accounted in, and its
  * container. */
-#ifndef DIRTYSCOPE_AGENT_CGROUP_H
-#define DIRTYSCOPE_AGENT_CGROUP_H
+#ifndef DIRTYSCOPE_AGENT_HOST_CGROUPS_H
+#define DIRTYSCOPE_AGENT_HOST_CGROUPS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What /proc/vmstat says of the page cache that waits to be written back. */
-#ifndef DIRTYSCOPE_AGENT_VMSTAT_H
-#define DIRTYSCOPE_AGENT_VMSTAT_H
+#ifndef DIRTYSCOPE_AGENT_HOST_VMSTAT_H
+#define DIRTYSCOPE_AGENT_HOST_VMSTAT_H
 
 #include "agent/snapshot.h"
 

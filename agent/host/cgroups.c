@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/cgroup.h"
+#include "agent/host/cgroups.h"
 
 #include <limits.h>
 #include <stdio.h>

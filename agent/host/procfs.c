@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/procfs.h"
+#include "agent/host/procfs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/cgroup.h"
+#include "agent/host/cgroups.h"
 #include "agent/base/files.h"
-#include "agent/hypervisor.h"
+#include "agent/host/hypervisor.h"
 
 #define STAT_SIZE 2048		      /* 52 numbers and a name of at most 64 bytes */
 #define CGROUP_SIZE (16 << 10)	      /* 13 hierarchies; a cut line is dropped */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "agent/base/files.h"
-#include "agent/sysfs_walk.h"
+#include "agent/host/sysfs_walk.h"
 
 #define PCI_CLASS_BRIDGE 0x06 /* the upper byte of three; include/linux/pci_ids.h */
 #define PCI_VENDOR_VIRTIO 0x1af4

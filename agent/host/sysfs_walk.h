@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From a link in sysfs to the device that does the DMA; see agent/sysfs.h for what the errors mean.
+/* From a link in sysfs to the device that does the DMA; see agent/host/sysfs.h for what the errors mean.
  */
-#ifndef DIRTYSCOPE_AGENT_SYSFS_WALK_H
-#define DIRTYSCOPE_AGENT_SYSFS_WALK_H
+#ifndef DIRTYSCOPE_AGENT_HOST_SYSFS_WALK_H
+#define DIRTYSCOPE_AGENT_HOST_SYSFS_WALK_H
 
 #include <limits.h>
 
-#include "agent/sysfs.h"
+#include "agent/host/sysfs.h"
 
 #define CLASS_BLOCK "class/block"
 #define CLASS_NET "class/net"

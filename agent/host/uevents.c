@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/uevents.h"
+#include "agent/host/uevents.h"
 
 #include <errno.h>
 #include <linux/netlink.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/users.h"
+#include "agent/host/users.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

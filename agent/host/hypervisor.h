@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which processes run a virtual machine, by which hypervisor, and what the machine is called. */
-#ifndef DIRTYSCOPE_AGENT_HYPERVISOR_H
-#define DIRTYSCOPE_AGENT_HYPERVISOR_H
+#ifndef DIRTYSCOPE_AGENT_HOST_HYPERVISOR_H
+#define DIRTYSCOPE_AGENT_HOST_HYPERVISOR_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/sysfs.h"
+#include "agent/host/sysfs.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/base/files.h"
-#include "agent/sysfs_walk.h"
+#include "agent/host/sysfs_walk.h"
 
 /* ---- ids ---- */
 

@@ -7,8 +7,8 @@
  * -ENOENT what is not there or has just vanished, -ENODEV what has no DMA device (loop, zram, dm,
  * lo, veth: virtual), -EINVAL a name that can be none.
  */
-#ifndef DIRTYSCOPE_AGENT_SYSFS_H
-#define DIRTYSCOPE_AGENT_SYSFS_H
+#ifndef DIRTYSCOPE_AGENT_HOST_SYSFS_H
+#define DIRTYSCOPE_AGENT_HOST_SYSFS_H
 
 #include <stdbool.h>
 #include <stddef.h>

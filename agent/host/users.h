@@ -4,8 +4,8 @@
  * a directory server for seconds, in the middle of a sample; users of such servers have no name
  * here.
  */
-#ifndef DIRTYSCOPE_AGENT_USERS_H
-#define DIRTYSCOPE_AGENT_USERS_H
+#ifndef DIRTYSCOPE_AGENT_HOST_USERS_H
+#define DIRTYSCOPE_AGENT_HOST_USERS_H
 
 #include <stdint.h>
 

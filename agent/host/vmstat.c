@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/vmstat.h"
+#include "agent/host/vmstat.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* struct sysfs_device: one device with all that is known of it. */
-#include "agent/sysfs.h"
+#include "agent/host/sysfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "agent/base/files.h"
-#include "agent/sysfs_walk.h"
+#include "agent/host/sysfs_walk.h"
 
 #define VIRTIO_F_ACCESS_PLATFORM 33 /* include/uapi/linux/virtio_config.h */
 

@@ -3,15 +3,15 @@
  * What procfs says. `root` is where it is mounted, "/proc". Errors are negative errno values:
  * -ENOENT or -ESRCH for what is gone. Content is hostile: processes choose their names.
  */
-#ifndef DIRTYSCOPE_AGENT_PROCFS_H
-#define DIRTYSCOPE_AGENT_PROCFS_H
+#ifndef DIRTYSCOPE_AGENT_HOST_PROCFS_H
+#define DIRTYSCOPE_AGENT_HOST_PROCFS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "agent/snapshot.h"
-#include "agent/users.h"
+#include "agent/host/users.h"
 
 #define PROCFS_CMDLINE_MAX 4096 /* bytes of a command line that are kept */
 #define PROCFS_FDS_MAX 4096	/* descriptors of a process that are looked at */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/hypervisor.h"
+#include "agent/host/hypervisor.h"
 
 #include <string.h>
 

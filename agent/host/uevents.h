@@ -6,8 +6,8 @@
  *
  * For one thread. Errors are negative errno values.
  */
-#ifndef DIRTYSCOPE_AGENT_UEVENTS_H
-#define DIRTYSCOPE_AGENT_UEVENTS_H
+#ifndef DIRTYSCOPE_AGENT_HOST_UEVENTS_H
+#define DIRTYSCOPE_AGENT_HOST_UEVENTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

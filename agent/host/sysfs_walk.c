@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/sysfs_walk.h"
+#include "agent/host/sysfs_walk.h"
 
 #include <dirent.h>
 #include <errno.h>
