@@ -12,8 +12,8 @@
 #include "agent/base/files.h"
 #include "agent/policies/rule.h"
 #include "agent/base/exit_status.h"
-#include "agent/yaml_source.h"
-#include "agent/yaml_tree.h"
+#include "agent/input/yaml_source.h"
+#include "agent/input/yaml_tree.h"
 #include "dashboards/terminal/output.h"
 
 #define FILES_MAX 64

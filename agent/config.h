@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_AGENT_CONFIG_H
 #define DIRTYSCOPE_AGENT_CONFIG_H
 
-#include "agent/options.h"
+#include "agent/input/options.h"
 
 struct agent_config {
 	bool help;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A request's body: a JSON object whose members are named in a table, agent/members.h. */
+/* A request's body: a JSON object whose members are named in a table, agent/input/json_members.h. */
 #ifndef DIRTYSCOPE_API_POSTED_H
 #define DIRTYSCOPE_API_POSTED_H
 
-#include "agent/members.h"
+#include "agent/input/json_members.h"
 #include "api/answer.h"
 
 /* NULL, with the answer filled in; otherwise a new reference. An empty body is an empty object. */

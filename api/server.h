@@ -11,7 +11,7 @@
 
 #include "agent/events.h"
 #include "agent/history.h"
-#include "agent/options.h"
+#include "agent/input/options.h"
 #include "agent/snapshot.h"
 
 struct api_options {

@@ -7,7 +7,7 @@
 #ifndef DIRTYSCOPE_AGENT_POLICIES_EXPAND_H
 #define DIRTYSCOPE_AGENT_POLICIES_EXPAND_H
 
-#include "agent/members.h"
+#include "agent/input/json_members.h"
 #include "agent/policies/kinds.h"
 #include "agent/base/text.h"
 

@@ -14,7 +14,7 @@
 
 #include "agent/config.h"
 #include "agent/events.h"
-#include "agent/members.h"
+#include "agent/input/json_members.h"
 #include "agent/snapshot.h"
 #include "agent/tracks/tracks.h"
 

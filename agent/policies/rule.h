@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "agent/config.h"
-#include "agent/members.h"
+#include "agent/input/json_members.h"
 #include "agent/policies/kinds.h"
 #include "agent/policies/selector.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "agent/policies/rule.h"
-#include "agent/yaml_tree.h"
+#include "agent/input/yaml_tree.h"
 
 struct rule_set *rule_set__new(void)
 {

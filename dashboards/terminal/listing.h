@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_DASHBOARDS_TERMINAL_LISTING_H
 #define DIRTYSCOPE_DASHBOARDS_TERMINAL_LISTING_H
 
-#include "agent/options.h"
+#include "agent/input/options.h"
 #include "agent/base/text.h"
 #include "api/client.h"
 #include "dashboards/terminal/columns.h"

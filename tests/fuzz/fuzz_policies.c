@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "agent/policies/rule.h"
-#include "agent/yaml_tree.h"
+#include "agent/input/yaml_tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

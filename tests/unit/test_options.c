@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "agent/config.h"
-#include "agent/options.h"
+#include "agent/input/options.h"
 #include "agent/base/text.h"
 
 struct sample {

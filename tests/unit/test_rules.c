@@ -13,7 +13,7 @@
 #include "agent/policies/action.h"
 #include "agent/policies/expand.h"
 #include "agent/policies/rule.h"
-#include "agent/yaml_tree.h"
+#include "agent/input/yaml_tree.h"
 #include "tests/unit/sample_snapshot.h"
 
 static char message[1024];

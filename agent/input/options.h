@@ -3,8 +3,8 @@
  * Typed option tables: a command describes its options once; parsing, --help and the
  * configuration file follow from the table.
  */
-#ifndef DIRTYSCOPE_AGENT_OPTIONS_H
-#define DIRTYSCOPE_AGENT_OPTIONS_H
+#ifndef DIRTYSCOPE_AGENT_INPUT_OPTIONS_H
+#define DIRTYSCOPE_AGENT_INPUT_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>

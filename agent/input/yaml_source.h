@@ -4,8 +4,8 @@
  * takes without a word, or refuses without a place, is refused here: bytes that are not UTF-8, NUL
  * and control characters, anchors, aliases and tags.
  */
-#ifndef DIRTYSCOPE_AGENT_YAML_SOURCE_H
-#define DIRTYSCOPE_AGENT_YAML_SOURCE_H
+#ifndef DIRTYSCOPE_AGENT_INPUT_YAML_SOURCE_H
+#define DIRTYSCOPE_AGENT_INPUT_YAML_SOURCE_H
 
 #include <stddef.h>
 #include <yaml.h>

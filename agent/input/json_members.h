@@ -2,10 +2,10 @@
 /*
  * The members of a JSON object, described in a table. What is not in the table, is missing, or has
  * the wrong type is refused with a sentence that names it. The same holds for YAML, which is read
- * into such objects: agent/yaml_tree.h.
+ * into such objects: agent/input/yaml_tree.h.
  */
-#ifndef DIRTYSCOPE_AGENT_MEMBERS_H
-#define DIRTYSCOPE_AGENT_MEMBERS_H
+#ifndef DIRTYSCOPE_AGENT_INPUT_JSON_MEMBERS_H
+#define DIRTYSCOPE_AGENT_INPUT_JSON_MEMBERS_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/members.h"
+#include "agent/input/json_members.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/option_value.h"
+#include "agent/input/option_value.h"
 #include "agent/base/text.h"
 
 int member_error__set(struct member_error *error, const char *path, const char *format, ...)

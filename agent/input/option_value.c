@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/option_value.h"
+#include "agent/input/option_value.h"
 
 #include <errno.h>
 #include <math.h>

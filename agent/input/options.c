@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/options.h"
+#include "agent/input/options.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/option_value.h"
+#include "agent/input/option_value.h"
 #include "agent/base/text.h"
 
 struct parser {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One value of one option: what the command line and the configuration file have in common. */
-#ifndef DIRTYSCOPE_AGENT_OPTION_VALUE_H
-#define DIRTYSCOPE_AGENT_OPTION_VALUE_H
+#ifndef DIRTYSCOPE_AGENT_INPUT_OPTION_VALUE_H
+#define DIRTYSCOPE_AGENT_INPUT_OPTION_VALUE_H
 
-#include "agent/options.h"
+#include "agent/input/options.h"
 
 struct option_value {
 	bool set;

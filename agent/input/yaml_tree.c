@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/yaml_tree.h"
+#include "agent/input/yaml_tree.h"
 
 #include <errno.h>
 #include <math.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agent/yaml_source.h"
+#include "agent/input/yaml_source.h"
 
 struct place {
 	char *node;

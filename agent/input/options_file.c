@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* options__read_file: YAML, read event by event so that each error has its place. */
-#include "agent/options.h"
+#include "agent/input/options.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "agent/option_value.h"
-#include "agent/yaml_source.h"
+#include "agent/input/option_value.h"
+#include "agent/input/yaml_source.h"
 
 struct reader {
 	const struct option_row *table;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/yaml_source.h"
+#include "agent/input/yaml_source.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
  * and false, decimal numbers; all else, and what is quoted, is a string. Keys given twice, and
  * nesting or files beyond the limits are refused.
  */
-#ifndef DIRTYSCOPE_AGENT_YAML_TREE_H
-#define DIRTYSCOPE_AGENT_YAML_TREE_H
+#ifndef DIRTYSCOPE_AGENT_INPUT_YAML_TREE_H
+#define DIRTYSCOPE_AGENT_INPUT_YAML_TREE_H
 
 #include <jansson.h>
 #include <stddef.h>
