@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "agent/choice.h"
+#include "agent/kernel/choice.h"
 #include "agent/base/log.h"
 #include "agent/policies/action.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
-#include "agent/page_set.h"
+#include "agent/kernel/page_set.h"
 
 static const void *device_of_slot(void *context, uint32_t slot)
 {

@@ -10,7 +10,7 @@
 
 #include "agent/config.h"
 #include "agent/events.h"
-#include "agent/kernel_side.h"
+#include "agent/kernel/kernel_side.h"
 #include "agent/processes.h"
 #include "agent/snapshot.h"
 

@@ -11,7 +11,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/base/files.h"
-#include "agent/ledger.h"
+#include "agent/kernel/ledger.h"
 #include "agent/base/log.h"
 
 #define OWNERS_SHOWN 8

@@ -8,7 +8,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/coverage.h"
-#include "agent/ledger.h"
+#include "agent/kernel/ledger.h"
 
 /* Sensors that have seen it: one row each. */
 static const struct {

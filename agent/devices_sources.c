@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
-#include "agent/page_set.h"
+#include "agent/kernel/page_set.h"
 
 int devices__set_page_set(struct devices *devices, uint32_t slot,
 			  const struct device_record *device)

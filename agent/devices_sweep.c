@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "agent/ledger.h"
-#include "agent/page_set.h"
+#include "agent/kernel/ledger.h"
+#include "agent/kernel/page_set.h"
 
 struct sweep {
 	struct devices *devices;

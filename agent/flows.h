@@ -6,7 +6,7 @@
 #ifndef DIRTYSCOPE_AGENT_FLOWS_H
 #define DIRTYSCOPE_AGENT_FLOWS_H
 
-#include "agent/kernel_side.h"
+#include "agent/kernel/kernel_side.h"
 #include "agent/processes.h"
 #include "agent/snapshot.h"
 

@@ -9,7 +9,7 @@
 #define DIRTYSCOPE_AGENT_PROCESSES_H
 
 #include "agent/config.h"
-#include "agent/kernel_side.h"
+#include "agent/kernel/kernel_side.h"
 #include "agent/snapshot.h"
 
 #define PROCESSES_EXITED_KEPT 1000  /* the busiest of them */

@@ -9,7 +9,7 @@
 #include "agent/config.h"
 #include "agent/events.h"
 #include "agent/history.h"
-#include "agent/kernel_side.h"
+#include "agent/kernel/kernel_side.h"
 #include "agent/policies/policies.h"
 #include "agent/record/recorder.h"
 #include "agent/snapshot.h"

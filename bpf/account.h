@@ -13,7 +13,7 @@
 
 #include "bpf/compat.h"
 
-/* Set by the agent before the load; agent/sensors.c. The maps are sized there, too. */
+/* Set by the agent before the load; agent/kernel/sensors.c. The maps are sized there, too. */
 const volatile __u32 ds_nr_cpus __weak = 1;
 const volatile __u32 ds_ledger __weak = 1;
 

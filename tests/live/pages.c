@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "agent/config.h"
-#include "agent/kernel_side.h"
-#include "agent/page_set.h"
+#include "agent/kernel/kernel_side.h"
+#include "agent/kernel/page_set.h"
 
 #define PAGES 4096
 #define SIZE (PAGES * DS_PAGE_SIZE)

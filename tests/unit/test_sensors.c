@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/programs.h"
-#include "agent/sensors.h"
+#include "agent/kernel/programs.h"
+#include "agent/kernel/sensors.h"
 
 static void rows_of_all_cpus_are_summed(void **state)
 {

@@ -13,7 +13,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/groups.h"
-#include "agent/page_set.h"
+#include "agent/kernel/page_set.h"
 #include "agent/series.h"
 
 #define OWNERS 50

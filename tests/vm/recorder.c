@@ -19,9 +19,9 @@
 #include <unistd.h>
 
 #include "agent/config.h"
-#include "agent/kernel_side.h"
-#include "agent/ledger.h"
-#include "agent/page_set.h"
+#include "agent/kernel/kernel_side.h"
+#include "agent/kernel/ledger.h"
+#include "agent/kernel/page_set.h"
 
 struct recorder {
 	struct kernel_side *kernel;

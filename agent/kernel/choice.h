@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which rows of the program table run on this kernel, and why the others do not. */
-#ifndef DIRTYSCOPE_AGENT_CHOICE_H
-#define DIRTYSCOPE_AGENT_CHOICE_H
+#ifndef DIRTYSCOPE_AGENT_KERNEL_CHOICE_H
+#define DIRTYSCOPE_AGENT_KERNEL_CHOICE_H
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "agent/programs.h"
+#include "agent/kernel/programs.h"
 #include "agent/snapshot.h"
 
 #define MAX_PROGRAMS 96

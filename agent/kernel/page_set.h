@@ -6,8 +6,8 @@
  * Nothing is lost: bits are taken with an atomic exchange, word by word, and the hooks that set
  * them run after the device's write has ended, so the data of a page that was swept is in memory.
  */
-#ifndef DIRTYSCOPE_AGENT_PAGE_SET_H
-#define DIRTYSCOPE_AGENT_PAGE_SET_H
+#ifndef DIRTYSCOPE_AGENT_KERNEL_PAGE_SET_H
+#define DIRTYSCOPE_AGENT_KERNEL_PAGE_SET_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/sensors.h"
+#include "agent/kernel/sensors.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "agent/programs.h"
+#include "agent/kernel/programs.h"
 
 /*
  * Sums one sensor's rows. "offered" rises before the event is accounted for, so a row may show

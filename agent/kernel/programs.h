@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of BPF programs: what each needs, and what takes its place. */
-#ifndef DIRTYSCOPE_AGENT_PROGRAMS_H
-#define DIRTYSCOPE_AGENT_PROGRAMS_H
+#ifndef DIRTYSCOPE_AGENT_KERNEL_PROGRAMS_H
+#define DIRTYSCOPE_AGENT_KERNEL_PROGRAMS_H
 
 #include <stdbool.h>
 

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/kernel_side_private.h"
+#include "agent/kernel/kernel_side_private.h"
 #include "agent/base/log.h"
-#include "agent/page_set.h"
+#include "agent/kernel/page_set.h"
 #include "dirtyscope.skel.h"
 
 /* ---- probing ---- */

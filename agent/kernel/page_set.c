@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/page_set.h"
+#include "agent/kernel/page_set.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The inside of struct kernel_side: for kernel_side.c, kernel_load.c and ledger.c alone. */
-#ifndef DIRTYSCOPE_AGENT_KERNEL_SIDE_PRIVATE_H
-#define DIRTYSCOPE_AGENT_KERNEL_SIDE_PRIVATE_H
+#ifndef DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_PRIVATE_H
+#define DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_PRIVATE_H
 
-#include "agent/choice.h"
-#include "agent/kernel_side.h"
+#include "agent/kernel/choice.h"
+#include "agent/kernel/kernel_side.h"
 
 #define PAGECACHE_DEVICES 256
 #define FOREIGN_DOMAINS 1024
@@ -25,7 +25,7 @@ struct kernel_side {
 	double lost_at[DS_SENSOR_COUNT]; /* uptime when it rose */
 };
 
-/* Chooses the programs and loads what loads: agent/kernel_load.c. */
+/* Chooses the programs and loads what loads: agent/kernel/load.c. */
 int kernel_side__load(struct kernel_side *kernel, struct btf *btf);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/choice.h"
+#include "agent/kernel/choice.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/kernel_side.h"
+#include "agent/kernel/kernel_side.h"
 
 #define TP "tp_btf:"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a sensor's rows and programs add up to: its numbers, and how well it is. */
-#ifndef DIRTYSCOPE_AGENT_SENSORS_H
-#define DIRTYSCOPE_AGENT_SENSORS_H
+#ifndef DIRTYSCOPE_AGENT_KERNEL_SENSORS_H
+#define DIRTYSCOPE_AGENT_KERNEL_SENSORS_H
 
 #include "agent/snapshot.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/programs.h"
+#include "agent/kernel/programs.h"
 
 #include <stddef.h>
 #include <string.h>

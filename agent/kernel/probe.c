@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/kernel_side.h"
+#include "agent/kernel/kernel_side.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>

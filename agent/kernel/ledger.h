@@ -3,10 +3,10 @@
  * The ledger, read: which pages devices may write now. Kept by bpf/dma.h, bpf/iommu.h and
  * bpf/virtio.h; for the sampler's thread alone.
  */
-#ifndef DIRTYSCOPE_AGENT_LEDGER_H
-#define DIRTYSCOPE_AGENT_LEDGER_H
+#ifndef DIRTYSCOPE_AGENT_KERNEL_LEDGER_H
+#define DIRTYSCOPE_AGENT_KERNEL_LEDGER_H
 
-#include "agent/kernel_side.h"
+#include "agent/kernel/kernel_side.h"
 
 /* Kernel memory of an entry: key, value, and the hash's own (struct htab_elem, hashtab.c). */
 #define LEDGER_ENTRY_BYTES (48 + sizeof(struct ds_mapping_key) + sizeof(struct ds_mapping))

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/ledger.h"
+#include "agent/kernel/ledger.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#include "agent/kernel_side_private.h"
+#include "agent/kernel/kernel_side_private.h"
 #include "dirtyscope.skel.h"
 
 #define BATCH 1024 /* entries asked for at once; grows when a bucket holds more */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/kernel_side_private.h"
+#include "agent/kernel/kernel_side_private.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -15,10 +15,10 @@
 
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
-#include "agent/page_set.h"
+#include "agent/kernel/page_set.h"
 #include "agent/host/procfs.h"
-#include "agent/programs.h"
-#include "agent/sensors.h"
+#include "agent/kernel/programs.h"
+#include "agent/kernel/sensors.h"
 #include "dirtyscope.skel.h"
 
 /* ---- tables ---- */

@@ -3,8 +3,8 @@
  * The BPF side, loaded and attached: probes what this kernel offers, sizes the tables, maps them
  * into the agent. Used by the sampler's thread alone after kernel_side__attach.
  */
-#ifndef DIRTYSCOPE_AGENT_KERNEL_SIDE_H
-#define DIRTYSCOPE_AGENT_KERNEL_SIDE_H
+#ifndef DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_H
+#define DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_H
 
 #include "agent/config.h"
 #include "agent/snapshot.h"
@@ -54,7 +54,7 @@ int kernel_side__sample(struct kernel_side *kernel, struct snapshot *snapshot);
 
 /* ---- pieces, in files of their own ---- */
 
-/* Bases of struct page 0 and of the direct map; agent/calibrate.c, bpf/calibrate.bpf.c. */
+/* Bases of struct page 0 and of the direct map; agent/kernel/calibrate.c, bpf/calibrate.bpf.c. */
 struct calibration {
 	uint64_t vmemmap_base, page_offset;
 	uint32_t tries; /* 0: the kernel's symbols were readable */
