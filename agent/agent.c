@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "agent/config.h"
-#include "agent/events.h"
-#include "agent/history.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/history.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/kernel/ledger.h"
 #include "agent/base/log.h"

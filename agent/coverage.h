@@ -8,7 +8,7 @@
 #define DIRTYSCOPE_AGENT_COVERAGE_H
 
 #include "agent/base/arena.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 /* All that the rules look at. Strings are never NULL. */
 struct coverage_facts {

@@ -9,10 +9,10 @@
 #define DIRTYSCOPE_AGENT_DEVICES_H
 
 #include "agent/config.h"
-#include "agent/events.h"
+#include "agent/snapshot/events.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/processes.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 struct devices;
 

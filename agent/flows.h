@@ -8,7 +8,7 @@
 
 #include "agent/kernel/kernel_side.h"
 #include "agent/processes.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 struct flows;
 

@@ -7,7 +7,7 @@
 #ifndef DIRTYSCOPE_AGENT_GROUPS_H
 #define DIRTYSCOPE_AGENT_GROUPS_H
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 #define GROUPS_MAX 4096
 

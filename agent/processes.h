@@ -10,7 +10,7 @@
 
 #include "agent/config.h"
 #include "agent/kernel/kernel_side.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 #define PROCESSES_EXITED_KEPT 1000  /* the busiest of them */
 #define PROCESSES_EXITED_SECONDS 60 /* and for how long */

@@ -7,12 +7,12 @@
 #define DIRTYSCOPE_AGENT_SAMPLER_H
 
 #include "agent/config.h"
-#include "agent/events.h"
-#include "agent/history.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/history.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/policies/policies.h"
 #include "agent/record/recorder.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 #include "agent/tracks/tracks.h"
 
 struct sampler_options {

@@ -7,7 +7,7 @@
 #ifndef DIRTYSCOPE_AGENT_SERIES_H
 #define DIRTYSCOPE_AGENT_SERIES_H
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 /* A process, cgroup or VM that may get one. */
 struct series {

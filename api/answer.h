@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
-#include "agent/events.h"
-#include "agent/history.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/history.h"
+#include "agent/snapshot/snapshot.h"
 #include "agent/base/text.h"
 #include "api/query.h"
 

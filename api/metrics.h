@@ -6,7 +6,7 @@
 #ifndef DIRTYSCOPE_API_METRICS_H
 #define DIRTYSCOPE_API_METRICS_H
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 #include "agent/base/text.h"
 #include "api/counters.h"
 

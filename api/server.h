@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/events.h"
-#include "agent/history.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/history.h"
 #include "agent/input/options.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 struct api_options {
 	/* Borrowed; alive until api_server__stop. */

@@ -6,8 +6,8 @@
 #ifndef DIRTYSCOPE_API_STREAM_TEXT_H
 #define DIRTYSCOPE_API_STREAM_TEXT_H
 
-#include "agent/events.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/snapshot.h"
 #include "agent/base/text.h"
 
 /* How long a browser waits before it connects again. */

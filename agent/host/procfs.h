@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 #include "agent/host/users.h"
 
 #define PROCFS_CMDLINE_MAX 4096 /* bytes of a command line that are kept */

@@ -7,7 +7,7 @@
 #include <bpf/libbpf.h>
 
 #include "agent/kernel/programs.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 #define MAX_PROGRAMS 96
 

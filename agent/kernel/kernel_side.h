@@ -7,7 +7,7 @@
 #define DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_H
 
 #include "agent/config.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 struct btf;
 struct kernel_side;

@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_AGENT_KERNEL_SENSORS_H
 #define DIRTYSCOPE_AGENT_KERNEL_SENSORS_H
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 /* Adds the rows of sensor->id (one per CPU) to its offered, counted and lost. */
 void sensor__sum(const volatile struct ds_sensor_stats *rows, uint32_t cpus,

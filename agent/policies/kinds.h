@@ -6,7 +6,7 @@
 #ifndef DIRTYSCOPE_AGENT_POLICIES_KINDS_H
 #define DIRTYSCOPE_AGENT_POLICIES_KINDS_H
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 enum target_kind {
 	TARGET_PROCESS,

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/events.h"
+#include "agent/snapshot/events.h"
 
 enum io_key { IO_RBPS, IO_WBPS, IO_RIOPS, IO_WIOPS, IO_KEYS };
 extern const char *const io_key_names[IO_KEYS];

@@ -13,9 +13,9 @@
 #include <jansson.h>
 
 #include "agent/config.h"
-#include "agent/events.h"
+#include "agent/snapshot/events.h"
 #include "agent/input/json_members.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 #include "agent/tracks/tracks.h"
 
 struct policies_options {

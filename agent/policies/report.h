@@ -6,8 +6,8 @@
 #ifndef DIRTYSCOPE_AGENT_POLICIES_REPORT_H
 #define DIRTYSCOPE_AGENT_POLICIES_REPORT_H
 
-#include "agent/events.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/snapshot.h"
 
 struct report;
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 struct book;
 /* NULL when memory is short. */

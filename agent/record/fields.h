@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/events.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/snapshot.h"
 
 enum field_kind {
 	FIELD_SKIPPED, /* not recorded: of the running agent only */

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/events.h"
-#include "agent/history.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/history.h"
+#include "agent/snapshot/snapshot.h"
 
 struct player_options {
 	double interval; /* seconds between two snapshots; 0: as they were recorded */

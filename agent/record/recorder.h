@@ -9,9 +9,9 @@
 
 #include <stddef.h>
 
-#include "agent/events.h"
+#include "agent/snapshot/events.h"
 #include "agent/policies/policies.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 #include "agent/tracks/tracks.h"
 
 struct recorder_options {

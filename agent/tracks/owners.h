@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 #include "agent/tracks/page_map.h"
 
 struct owner {

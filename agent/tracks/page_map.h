@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 #define PAGE_MAP_DEVICES 64 /* devices are numbers below it */
 

@@ -12,8 +12,8 @@
 #include <time.h>
 
 #include "agent/config.h"
-#include "agent/events.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/snapshot.h"
 #include "agent/tracks/track.h"
 #include "agent/tracks/write_feed.h"
 

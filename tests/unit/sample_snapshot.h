@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 /* Newline, quote, backslash, ESC, a cut UTF-8 sequence. */
 #define SAMPLE_HOSTILE "a\n\"\\\033[1m\xe2\x82"

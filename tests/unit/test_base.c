@@ -14,7 +14,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 /* ---- log ---- */
 

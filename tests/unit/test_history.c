@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "agent/events.h"
-#include "agent/history.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/history.h"
 
 /* ---- history ---- */
 

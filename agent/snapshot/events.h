@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What happened: agent, sensor and device events; a ring of the last EVENTS_KEPT. Thread-safe. */
-#ifndef DIRTYSCOPE_AGENT_EVENTS_H
-#define DIRTYSCOPE_AGENT_EVENTS_H
+#ifndef DIRTYSCOPE_AGENT_SNAPSHOT_EVENTS_H
+#define DIRTYSCOPE_AGENT_SNAPSHOT_EVENTS_H
 
 #include <stdint.h>
 #include <time.h>

@@ -3,10 +3,10 @@
  * The last 15 minutes: totals, and the busiest processes and devices of each interval.
  * Written by the sampler, read by any thread; a reader gets a copy.
  */
-#ifndef DIRTYSCOPE_AGENT_HISTORY_H
-#define DIRTYSCOPE_AGENT_HISTORY_H
+#ifndef DIRTYSCOPE_AGENT_SNAPSHOT_HISTORY_H
+#define DIRTYSCOPE_AGENT_SNAPSHOT_HISTORY_H
 
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 #define HISTORY_SECONDS 900
 #define HISTORY_BUSIEST 8 /* processes, and devices, kept per interval */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/history.h"
+#include "agent/snapshot/history.h"
 
 #include <errno.h>
 #include <limits.h>

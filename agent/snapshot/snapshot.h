@@ -9,8 +9,8 @@
  * fall while their process or device is listed; rates are per second over the last interval.
  * Strings are never NULL unless said, and may hold any bytes: sanitise on the way out.
  */
-#ifndef DIRTYSCOPE_AGENT_SNAPSHOT_H
-#define DIRTYSCOPE_AGENT_SNAPSHOT_H
+#ifndef DIRTYSCOPE_AGENT_SNAPSHOT_SNAPSHOT_H
+#define DIRTYSCOPE_AGENT_SNAPSHOT_SNAPSHOT_H
 
 #include <stdbool.h>
 #include <stddef.h>

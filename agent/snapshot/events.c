@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/events.h"
+#include "agent/snapshot/events.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/snapshot.h"
+#include "agent/snapshot/snapshot.h"
 
 #include <pthread.h>
 #include <stdlib.h>
