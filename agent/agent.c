@@ -19,7 +19,7 @@
 #include "agent/policies/policies.h"
 #include "agent/record/player.h"
 #include "agent/record/recorder.h"
-#include "agent/sampler.h"
+#include "agent/inventory/sampler.h"
 #include "agent/base/exit_status.h"
 #include "agent/base/text.h"
 #include "agent/base/token.h"

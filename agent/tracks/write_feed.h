@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "agent/devices.h"
+#include "agent/inventory/devices.h"
 #include "agent/tracks/page_map.h"
 
 struct write_feed;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/coverage.h"
+#include "agent/inventory/coverage.h"
 
 enum kernel {
 	LINUX_6_1,

@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
-#include "agent/groups.h"
+#include "agent/inventory/groups.h"
 #include "agent/kernel/page_set.h"
-#include "agent/series.h"
+#include "agent/inventory/series.h"
 
 #define OWNERS 50
 

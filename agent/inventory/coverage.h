@@ -4,8 +4,8 @@
  * them, why its exposure may be unknown, and what no sensor sees. Three tables of rules in
  * coverage.c: to add a rule is to add a row.
  */
-#ifndef DIRTYSCOPE_AGENT_COVERAGE_H
-#define DIRTYSCOPE_AGENT_COVERAGE_H
+#ifndef DIRTYSCOPE_AGENT_INVENTORY_COVERAGE_H
+#define DIRTYSCOPE_AGENT_INVENTORY_COVERAGE_H
 
 #include "agent/base/arena.h"
 #include "agent/snapshot/snapshot.h"

@@ -3,11 +3,11 @@
  * Flows: which process had which device write how many pages. Read from the kernel's table, where
  * a device has a row per source; here they are one.
  */
-#ifndef DIRTYSCOPE_AGENT_FLOWS_H
-#define DIRTYSCOPE_AGENT_FLOWS_H
+#ifndef DIRTYSCOPE_AGENT_INVENTORY_FLOWS_H
+#define DIRTYSCOPE_AGENT_INVENTORY_FLOWS_H
 
 #include "agent/kernel/kernel_side.h"
-#include "agent/processes.h"
+#include "agent/inventory/processes.h"
 #include "agent/snapshot/snapshot.h"
 
 struct flows;

@@ -4,8 +4,8 @@
  * is in at that moment, so a sum never falls when a process moves or ends. A group without
  * processes stays for as long as the agent runs, up to GROUPS_MAX; names beyond are "other".
  */
-#ifndef DIRTYSCOPE_AGENT_GROUPS_H
-#define DIRTYSCOPE_AGENT_GROUPS_H
+#ifndef DIRTYSCOPE_AGENT_INVENTORY_GROUPS_H
+#define DIRTYSCOPE_AGENT_INVENTORY_GROUPS_H
 
 #include "agent/snapshot/snapshot.h"
 

@@ -5,8 +5,8 @@
  * Owned by the sampler's thread. A process is known by (tgid, start_boottime); its counters are
  * the sum of its slot's rows and of what its earlier slots had.
  */
-#ifndef DIRTYSCOPE_AGENT_PROCESSES_H
-#define DIRTYSCOPE_AGENT_PROCESSES_H
+#ifndef DIRTYSCOPE_AGENT_INVENTORY_PROCESSES_H
+#define DIRTYSCOPE_AGENT_INVENTORY_PROCESSES_H
 
 #include "agent/config.h"
 #include "agent/kernel/kernel_side.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Devices come and go, are renamed, and change drivers. */
-#include "agent/devices_private.h"
+#include "agent/inventory/devices_private.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The inside of struct processes: for processes.c, which samples, and processes_publish.c alone. */
-#ifndef DIRTYSCOPE_AGENT_PROCESSES_PRIVATE_H
-#define DIRTYSCOPE_AGENT_PROCESSES_PRIVATE_H
+#ifndef DIRTYSCOPE_AGENT_INVENTORY_PROCESSES_PRIVATE_H
+#define DIRTYSCOPE_AGENT_INVENTORY_PROCESSES_PRIVATE_H
 
 #include <uthash.h>
 
-#include "agent/groups.h"
-#include "agent/processes.h"
-#include "agent/series.h"
+#include "agent/inventory/groups.h"
+#include "agent/inventory/processes.h"
+#include "agent/inventory/series.h"
 #include "agent/host/users.h"
 
 struct process_record {

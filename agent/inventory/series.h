@@ -4,8 +4,8 @@
  * All else is in "other". A promoted one counts from what it had in the last snapshot, which stays
  * in "other"; when it goes, its series moves to "exited". So no sum ever falls.
  */
-#ifndef DIRTYSCOPE_AGENT_SERIES_H
-#define DIRTYSCOPE_AGENT_SERIES_H
+#ifndef DIRTYSCOPE_AGENT_INVENTORY_SERIES_H
+#define DIRTYSCOPE_AGENT_INVENTORY_SERIES_H
 
 #include "agent/snapshot/snapshot.h"
 

@@ -5,13 +5,13 @@
  * devices_exposure.c asks the ledger, devices_sweep.c reads the page sets, devices_publish.c fills
  * in the snapshot.
  */
-#ifndef DIRTYSCOPE_AGENT_DEVICES_PRIVATE_H
-#define DIRTYSCOPE_AGENT_DEVICES_PRIVATE_H
+#ifndef DIRTYSCOPE_AGENT_INVENTORY_DEVICES_PRIVATE_H
+#define DIRTYSCOPE_AGENT_INVENTORY_DEVICES_PRIVATE_H
 
 #include <uthash.h>
 
-#include "agent/devices.h"
-#include "agent/flows.h"
+#include "agent/inventory/devices.h"
+#include "agent/inventory/flows.h"
 #include "agent/host/sysfs.h"
 #include "agent/host/uevents.h"
 

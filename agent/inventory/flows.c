@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/flows.h"
+#include "agent/inventory/flows.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

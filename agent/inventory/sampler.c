@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/sampler.h"
+#include "agent/inventory/sampler.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -12,9 +12,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "agent/devices.h"
+#include "agent/inventory/devices.h"
 #include "agent/base/log.h"
-#include "agent/processes.h"
+#include "agent/inventory/processes.h"
 #include "agent/host/vmstat.h"
 
 #define TRIM_SECONDS 5	    /* between two times that unused memory is given back */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/series.h"
+#include "agent/inventory/series.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/devices_private.h"
+#include "agent/inventory/devices_private.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

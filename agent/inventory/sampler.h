@@ -3,8 +3,8 @@
  * The one thread that reads the kernel side: every interval it builds a snapshot and publishes
  * it. Nobody waits for it and it waits for nobody.
  */
-#ifndef DIRTYSCOPE_AGENT_SAMPLER_H
-#define DIRTYSCOPE_AGENT_SAMPLER_H
+#ifndef DIRTYSCOPE_AGENT_INVENTORY_SAMPLER_H
+#define DIRTYSCOPE_AGENT_INVENTORY_SAMPLER_H
 
 #include "agent/config.h"
 #include "agent/snapshot/events.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/groups.h"
+#include "agent/inventory/groups.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include <uthash.h>
 
 #include "agent/base/arena.h"
-#include "agent/series.h"
+#include "agent/inventory/series.h"
 
 struct group {
 	char *name;

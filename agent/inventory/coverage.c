@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/coverage.h"
+#include "agent/inventory/coverage.h"
 
 #include <errno.h>
 #include <string.h>

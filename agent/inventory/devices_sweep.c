@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reading the page sets: how many pages for each interval, and which ones for who listens. */
-#include "agent/devices_private.h"
+#include "agent/inventory/devices_private.h"
 
 #include <errno.h>
 #include <stdlib.h>

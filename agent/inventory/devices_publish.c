@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/devices_private.h"
+#include "agent/inventory/devices_private.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
-#include "agent/coverage.h"
+#include "agent/inventory/coverage.h"
 #include "agent/kernel/ledger.h"
 
 /* Sensors that have seen it: one row each. */

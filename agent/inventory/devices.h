@@ -5,13 +5,13 @@
  * Owned by the sampler's thread. A device may show up as several sources (a NIC's struct device,
  * a disk's sequence number); each source has a slot, all of a device's slots share its page set.
  */
-#ifndef DIRTYSCOPE_AGENT_DEVICES_H
-#define DIRTYSCOPE_AGENT_DEVICES_H
+#ifndef DIRTYSCOPE_AGENT_INVENTORY_DEVICES_H
+#define DIRTYSCOPE_AGENT_INVENTORY_DEVICES_H
 
 #include "agent/config.h"
 #include "agent/snapshot/events.h"
 #include "agent/kernel/kernel_side.h"
-#include "agent/processes.h"
+#include "agent/inventory/processes.h"
 #include "agent/snapshot/snapshot.h"
 
 struct devices;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Slots for the sources that DMA comes from: given ahead of their first event, and taken back. */
-#include "agent/devices_private.h"
+#include "agent/inventory/devices_private.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

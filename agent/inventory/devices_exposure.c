@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the ledger has of devices: dropped when they go, and by owner where VFIO made it. */
-#include "agent/devices_private.h"
+#include "agent/inventory/devices_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
