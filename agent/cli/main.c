@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "agent/check.h"
+#include "agent/cli/check.h"
 #include "agent/config.h"
 #include "agent/base/exit_status.h"
 #include "agent/base/version.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/check.h"
+#include "agent/cli/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
