@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/cpu/page_table.h"
 
 #define GAP_WORDS 8 /* of zeros; a longer gap begins a new record, which is shorter */
 

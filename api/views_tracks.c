@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/tracks/cpu_side.h"
+#include "agent/tracks/cpu/cpu_side.h"
 #include "agent/tracks/forecast.h"
 #include "agent/tracks/tracks.h"
 #include "api/json.h"

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "agent/host/procfs.h"
-#include "agent/tracks/maps.h"
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/shared/maps.h"
+#include "agent/tracks/cpu/page_table.h"
 
 #define SPANS_MAX 512 /* of one call; UIO_MAXIOV is 1024 */
 

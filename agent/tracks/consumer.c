@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/cpu/page_table.h"
 #include "agent/tracks/tracks_private.h"
 
 /* A live one, locked; NULL with *err. */

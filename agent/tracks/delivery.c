@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/tracks/owners.h"
+#include "agent/tracks/device/owners.h"
 #include "agent/tracks/tracks_private.h"
 
 struct delivery {

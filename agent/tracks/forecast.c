@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/cpu/page_table.h"
 #include "agent/tracks/tracks_private.h"
 
 #define NO_GAIN 0.98 /* a round that leaves this much of the one before gains nothing */

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/tracks/track.h"
+#include "agent/tracks/owed_pages.h"
 
 #define FORECAST_ROUNDS 200 /* then it is given up, as QEMU's and others' are by hand */
 

@@ -10,7 +10,7 @@
 
 #include "agent/base/files.h"
 #include "agent/host/procfs.h"
-#include "agent/tracks/pfn_index.h"
+#include "agent/tracks/device/pfn_index.h"
 
 #define GAP_PAGES 16 /* of the page table: cheaper to read than another call */
 

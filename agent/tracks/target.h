@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/tracks/cpu_side.h"
-#include "agent/tracks/write_feed.h"
+#include "agent/tracks/cpu/cpu_side.h"
+#include "agent/tracks/device/write_feed.h"
 
 struct target_options {
 	const char *procfs;

@@ -14,8 +14,8 @@
 #include "agent/config.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
-#include "agent/tracks/track.h"
-#include "agent/tracks/write_feed.h"
+#include "agent/tracks/owed_pages.h"
+#include "agent/tracks/device/write_feed.h"
 
 struct tracks;
 

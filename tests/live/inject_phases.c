@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/tracks/inject.h"
+#include "agent/tracks/inject/inject.h"
 
 struct plan {
 	enum inject_phase phase;

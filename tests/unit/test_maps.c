@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "agent/tracks/maps.h"
+#include "agent/tracks/shared/maps.h"
 
 static bool parse(const char *text, struct map_region *region)
 {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "agent/tracks/page_map.h"
-#include "agent/tracks/track.h"
+#include "agent/tracks/owed_pages.h"
 
 #define SPAN 3000 /* pages of the model; six chunks, the last one cut */
 #define FIRST 0x7f1234567ULL

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/cpu/page_table.h"
 
 #define PAGES 64
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "agent/base/token.h"
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/cpu/page_table.h"
 #include "api/page_answer.h"
 #include "api/posted.h"
 

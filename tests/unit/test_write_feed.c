@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#include "agent/tracks/write_feed.h"
+#include "agent/tracks/device/write_feed.h"
 
 #define FRAMES (1ULL << 20)
 #define WORDS (FRAMES / 64)

@@ -3,8 +3,8 @@
  * All threads of a process stand still for a while. A helper process holds them, and its end, for
  * whatever reason, lets them go: also when the agent is killed, whose pipe it waits on.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_FREEZE_H
-#define DIRTYSCOPE_AGENT_TRACKS_FREEZE_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_INJECT_FREEZE_H
+#define DIRTYSCOPE_AGENT_TRACKS_INJECT_FREEZE_H
 
 #include <stdint.h>
 #include <sys/types.h>

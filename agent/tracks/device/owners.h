@@ -3,8 +3,8 @@
  * Whose the frames are that a device wrote: processes that had it write (its flows) and have the
  * frame in their page table now. Frames of the page cache, or of the kernel, are nobody's.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_OWNERS_H
-#define DIRTYSCOPE_AGENT_TRACKS_OWNERS_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_DEVICE_OWNERS_H
+#define DIRTYSCOPE_AGENT_TRACKS_DEVICE_OWNERS_H
 
 #include <stddef.h>
 #include <stdint.h>

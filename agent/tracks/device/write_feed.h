@@ -3,8 +3,8 @@
  * What devices wrote, on its way from the sampler's sweeps to the tracks: each log collects it
  * until its target drains it. The sampler adds, any thread drains; nothing is lost in between.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_WRITE_FEED_H
-#define DIRTYSCOPE_AGENT_TRACKS_WRITE_FEED_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_DEVICE_WRITE_FEED_H
+#define DIRTYSCOPE_AGENT_TRACKS_DEVICE_WRITE_FEED_H
 
 #include <stdint.h>
 

@@ -10,15 +10,15 @@
  *
  * Not for several threads; tracks.c has the lock.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_OBJECTS_H
-#define DIRTYSCOPE_AGENT_TRACKS_OBJECTS_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_SHARED_OBJECTS_H
+#define DIRTYSCOPE_AGENT_TRACKS_SHARED_OBJECTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 
-#include "agent/tracks/maps.h"
+#include "agent/tracks/shared/maps.h"
 #include "agent/tracks/page_map.h"
 
 struct objects;

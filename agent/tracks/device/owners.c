@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/owners.h"
+#include "agent/tracks/device/owners.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/tracks/maps.h"
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/shared/maps.h"
+#include "agent/tracks/cpu/page_table.h"
 
 struct looking {
 	struct owners *owners;

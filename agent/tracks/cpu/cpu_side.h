@@ -3,14 +3,14 @@
  * What a process's own CPUs wrote since the last epoch, page by page, from outside of it. One table
  * of backends, best first; the first one that can be had is taken.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_CPU_SIDE_H
-#define DIRTYSCOPE_AGENT_TRACKS_CPU_SIDE_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_CPU_CPU_SIDE_H
+#define DIRTYSCOPE_AGENT_TRACKS_CPU_CPU_SIDE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/tracks/maps.h"
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/shared/maps.h"
+#include "agent/tracks/cpu/page_table.h"
 
 /* Memory of the target that cannot be followed, and why. */
 struct not_covered {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/freeze.h"
+#include "agent/tracks/inject/freeze.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/tracks/tracee.h"
+#include "agent/tracks/inject/tracee.h"
 
 #define THREADS_MAX 8192
 #define STOP_NS 1000000000ULL

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/cpu/page_table.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "agent/tracks/cpu_side.h"
-#include "agent/tracks/freeze.h"
+#include "agent/tracks/cpu/cpu_side.h"
+#include "agent/tracks/inject/freeze.h"
 
 static int clear_bits(const char *procfs, uint32_t tgid)
 {

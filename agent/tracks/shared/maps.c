@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/maps.h"
+#include "agent/tracks/shared/maps.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
  * finds what was written and protects it again in one step (fs/proc/task_mmu.c, Linux 6.7).
  * Addresses are in bytes, of whole pages.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_PAGEMAP_H
-#define DIRTYSCOPE_AGENT_TRACKS_PAGEMAP_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_CPU_PAGE_TABLE_H
+#define DIRTYSCOPE_AGENT_TRACKS_CPU_PAGE_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * Where a process has which page frames: PFN -> pages of its address space. It holds what was true
  * when it was told; who asks verifies the answer with the page table. Not for several threads.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_PFN_INDEX_H
-#define DIRTYSCOPE_AGENT_TRACKS_PFN_INDEX_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_DEVICE_PFN_INDEX_H
+#define DIRTYSCOPE_AGENT_TRACKS_DEVICE_PFN_INDEX_H
 
 #include <stddef.h>
 #include <stdint.h>

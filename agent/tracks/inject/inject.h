@@ -6,8 +6,8 @@
  * A helper process of its own does it, so that the agent may be killed at any moment: the helper
  * goes on to the end, and then the descriptor dies with it.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_INJECT_H
-#define DIRTYSCOPE_AGENT_TRACKS_INJECT_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_INJECT_INJECT_H
+#define DIRTYSCOPE_AGENT_TRACKS_INJECT_INJECT_H
 
 #include <stdint.h>
 

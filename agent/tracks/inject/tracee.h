@@ -4,8 +4,8 @@
  * had been. x86-64. All of it is async-signal-safe, and for the thread that attached, in a process
  * of its own: it takes SIGALRM and the real-time timer.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_TRACEE_H
-#define DIRTYSCOPE_AGENT_TRACKS_TRACEE_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_INJECT_TRACEE_H
+#define DIRTYSCOPE_AGENT_TRACKS_INJECT_TRACEE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/cpu_side.h"
+#include "agent/tracks/cpu/cpu_side.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/tracee.h"
+#include "agent/tracks/inject/tracee.h"
 
 #include <errno.h>
 #include <signal.h>

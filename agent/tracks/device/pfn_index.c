@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/pfn_index.h"
+#include "agent/tracks/device/pfn_index.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
-#include "agent/tracks/pagemap.h"
+#include "agent/tracks/cpu/page_table.h"
 
 #define ALIASED (1ULL << 63)
 #define CELLS_PER_PAGE (PAGE_BYTES / sizeof(uint64_t))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/inject.h"
+#include "agent/tracks/inject/inject.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "agent/base/files.h"
-#include "agent/tracks/maps.h"
-#include "agent/tracks/tracee.h"
+#include "agent/tracks/shared/maps.h"
+#include "agent/tracks/inject/tracee.h"
 
 #define VDSO_MAX 65536
 #define HELPER_SECONDS 5

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/write_feed.h"
+#include "agent/tracks/device/write_feed.h"
 
 #include <errno.h>
 #include <pthread.h>

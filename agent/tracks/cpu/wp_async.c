@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/tracks/cpu_side.h"
-#include "agent/tracks/inject.h"
+#include "agent/tracks/cpu/cpu_side.h"
+#include "agent/tracks/inject/inject.h"
 
 /* include/uapi/linux/userfaultfd.h: newer than Debian 12's headers. */
 #ifndef UFFD_FEATURE_WP_UNPOPULATED

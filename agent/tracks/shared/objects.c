@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/objects.h"
+#include "agent/tracks/shared/objects.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/track.h"
+#include "agent/tracks/owed_pages.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * What one consumer is owed: the pages of each epoch until it acknowledges them, and how fast and
  * how widely its target writes. Not for several threads at once; tracks.c has the lock.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_TRACK_H
-#define DIRTYSCOPE_AGENT_TRACKS_TRACK_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_OWED_PAGES_H
+#define DIRTYSCOPE_AGENT_TRACKS_OWED_PAGES_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* /proc/PID/maps, region by region: include/linux and fs/proc/task_mmu.c, show_map_vma(). */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_MAPS_H
-#define DIRTYSCOPE_AGENT_TRACKS_MAPS_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_SHARED_MAPS_H
+#define DIRTYSCOPE_AGENT_TRACKS_SHARED_MAPS_H
 
 #include <stdbool.h>
 #include <stdint.h>
