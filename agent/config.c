@@ -9,7 +9,7 @@
 
 #include "agent/kernel/choice.h"
 #include "agent/base/log.h"
-#include "agent/policies/action.h"
+#include "agent/policies/actions/action.h"
 
 #define COMMAND_LINE_ONLY 2 /* the first rows: a file cannot name another file */
 #define MEBIBYTE (1024.0 * 1024)

@@ -10,7 +10,7 @@
 
 #include "agent/config.h"
 #include "agent/base/files.h"
-#include "agent/policies/rule.h"
+#include "agent/policies/rules/rule.h"
 #include "agent/base/exit_status.h"
 #include "agent/input/yaml_source.h"
 #include "agent/input/yaml_tree.h"

@@ -12,12 +12,12 @@
 
 #include "agent/base/files.h"
 #include "agent/base/log.h"
-#include "agent/policies/courier.h"
-#include "agent/policies/follow.h"
-#include "agent/policies/limits.h"
+#include "agent/policies/delivery/webhook_queue.h"
+#include "agent/policies/actions/policy_tracks.h"
+#include "agent/policies/actions/limits.h"
 #include "agent/policies/policies_private.h"
 #include "agent/policies/policies_tell.h"
-#include "agent/policies/runner.h"
+#include "agent/policies/actions/exec_queue.h"
 
 #define WAIT_SECONDS 1.0 /* for a snapshot, before a look at whether to stop */
 #define GRACE_SECONDS 2.0

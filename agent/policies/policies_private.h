@@ -9,9 +9,9 @@
 #include <pthread.h>
 #include <uthash.h>
 
-#include "agent/policies/action.h"
+#include "agent/policies/actions/action.h"
 #include "agent/policies/policies.h"
-#include "agent/policies/roster.h"
+#include "agent/policies/target_table.h"
 
 #define INSTANCES_MAX 100000 /* of all policies together */
 

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/policies/runner.h"
+#include "agent/policies/actions/exec_queue.h"
 
 #define RESULTS 512
 #define PATIENCE 20.0

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "agent/policies/courier.h"
+#include "agent/policies/delivery/webhook_queue.h"
 #include "agent/base/version.h"
 #include "tests/unit/http_stub.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/policies/limits_state.h"
+#include "agent/policies/actions/limits_state.h"
 #include "tests/unit/tree.h"
 
 #define IO_MAX "fs/cgroup/x/io.max"

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "agent/policies/action.h"
-#include "agent/policies/expand.h"
-#include "agent/policies/rule.h"
+#include "agent/policies/actions/action.h"
+#include "agent/policies/rules/expand.h"
+#include "agent/policies/rules/rule.h"
 #include "agent/input/yaml_tree.h"
 #include "tests/unit/sample_snapshot.h"
 

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/policies/rules/selector.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <math.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/text.h"
+
+#define NODES_MAX 512 /* of a regular expression, about */
+
+struct operation;
+
+struct selector {
+	const struct field *field;
+	const struct operation *operation;
+	char value[SELECTOR_VALUE_MAX + 1];
+	double number; /* the value, of a field that is one */
+	regex_t regex;
+	bool compiled;
+};
+
+struct operation {
+	const char *text;
+	bool negated, takes_numbers;
+	int (*prepare)(struct selector *selector, char *reason, size_t size); /* may be NULL */
+	bool (*matches)(const struct selector *selector, const char *string);
+};
+
+static bool equals(const struct selector *selector, const char *string)
+{
+	return strcmp(string, selector->value) == 0;
+}
+
+static bool begins(const struct selector *selector, const char *string)
+{
+	return strncmp(string, selector->value, strlen(selector->value)) == 0;
+}
+
+static bool globs(const struct selector *selector, const char *string)
+{
+	return fnmatch(selector->value, string, 0) == 0;
+}
+
+static bool is_found(const struct selector *selector, const char *string)
+{
+	return regexec(&selector->regex, string, 0, NULL, 0) == 0;
+}
+
+/* Behind a bracket expression: "[]x]", "[^]x]", "[[:alpha:][]" have brackets that do not end it. */
+static const char *skip_bracket(const char *at)
+{
+	at++;
+	at += *at == '^';
+	at += *at == ']';
+	for (; *at && *at != ']'; at++) {
+		const char end[] = {at[1], ']', '\0'};
+		const char *found;
+
+		if (*at != '[' || !at[1] || !strchr(":.=", at[1]))
+			continue;
+		found = strstr(at + 2, end);
+		if (!found)
+			return at + strlen(at);
+		at = found + 1;
+	}
+	return at + (*at == ']');
+}
+
+/*
+ * A few bytes can ask for gigabytes, or for years; a rule can do without. glibc copies what stands
+ * before a "+", so that nested ones double what it needs each time.
+ */
+static const char *costs_too_much(const char *pattern)
+{
+	size_t groups[SELECTOR_VALUE_MAX + 1] = {0}; /* nodes of each open group */
+	size_t depth = 0, last = 0;		     /* last: of what a "+" would copy */
+
+	for (const char *at = pattern; *at;) {
+		size_t nodes = 1;
+
+		if (*at == '{' || (*at == '\\' && at[1] >= '1' && at[1] <= '9'))
+			return "has {} or a back reference in its regular expression: what they "
+			       "cost has no bound";
+		if (*at == '+')
+			nodes = last;
+		else if (*at == ')' && depth)
+			nodes = groups[depth--];
+		if (*at == '(')
+			groups[++depth] = nodes = 0;
+		groups[depth] += nodes;
+		last = *at == '+' || *at == '*' || *at == '?' ? last + nodes : nodes;
+		if (groups[depth] > NODES_MAX)
+			return "has too many nested + in its regular expression";
+		if (*at == '[')
+			at = skip_bracket(at);
+		else
+			at += 1 + (*at == '\\' && at[1]);
+	}
+	return NULL;
+}
+
+static int refuse(char *reason, size_t size, const char *why)
+{
+	snprintf(reason, size, "%s", why);
+	return -EINVAL;
+}
+
+static int compile(struct selector *selector, char *reason, size_t size)
+{
+	const char *why = costs_too_much(selector->value);
+	int err;
+
+	if (why)
+		return refuse(reason, size, why);
+	err = regcomp(&selector->regex, selector->value, REG_EXTENDED | REG_NOSUB);
+	if (err) {
+		int length = snprintf(reason, size, "has a bad regular expression: ");
+
+		regerror(err, &selector->regex, reason + length, size - (size_t)length);
+		return err == REG_ESPACE ? -ENOMEM : -EINVAL;
+	}
+	selector->compiled = true;
+	return 0;
+}
+
+/* The longest first, where one begins as another one does. */
+static const struct operation operations[] = {
+	{"!^=", true, false, NULL, begins},	 {"!*=", true, false, NULL, globs},
+	{"!~", true, false, compile, is_found},	 {"!=", true, true, NULL, equals},
+	{"^=", false, false, NULL, begins},	 {"*=", false, false, NULL, globs},
+	{"=~", false, false, compile, is_found}, {"=", false, true, NULL, equals},
+};
+
+static int take_field(const struct kind *kind, const char **at, struct selector *selector,
+		      char *reason, size_t size)
+{
+	const size_t length = strspn(*at, "abcdefghijklmnopqrstuvwxyz0123456789_.");
+	struct text names = {0};
+	char name[64];
+
+	if (!length || length >= sizeof(name))
+		return refuse(reason, size, "does not begin with a field's name");
+	memcpy(name, *at, length);
+	name[length] = '\0';
+	*at += length;
+	selector->field = kind__field(kind, name);
+	if (selector->field)
+		return 0;
+	kind__names(kind, &names);
+	snprintf(reason, size, "names no field of a %s: '%s'; there are %s", kind->name, name,
+		 names.length ? names.data : "none");
+	text__free(&names);
+	return -EINVAL;
+}
+
+static int take_operator(const char **at, struct selector *selector, char *reason, size_t size)
+{
+	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++) {
+		const struct operation *operation = &operations[i];
+
+		if (strncmp(*at, operation->text, strlen(operation->text)) != 0)
+			continue;
+		*at += strlen(operation->text);
+		selector->operation = operation;
+		return 0;
+	}
+	return refuse(reason, size,
+		      "has none of the operators =, !=, ^=, !^=, *=, !*=, =~, !~ after the field");
+}
+
+/* Up to its quote at the end. */
+static int take_quoted(const char *at, struct selector *selector, char *reason, size_t size)
+{
+	size_t length = 0;
+
+	for (at++; *at && *at != '"'; at++) {
+		if (*at == '\\' && (at[1] == '"' || at[1] == '\\'))
+			at++;
+		if (length == SELECTOR_VALUE_MAX)
+			return refuse(reason, size, "has a value longer than 256 bytes");
+		selector->value[length++] = *at;
+	}
+	if (*at != '"' || at[1])
+		return refuse(reason, size, "has a quoted value that does not end with its quote");
+	return 0;
+}
+
+static int take_value(const char *at, struct selector *selector, char *reason, size_t size)
+{
+	size_t length = strlen(at);
+
+	while (length && (at[length - 1] == ' ' || at[length - 1] == '\t'))
+		length--;
+	if (!length)
+		return refuse(reason, size, "has no value; an empty one is written \"\"");
+	if (*at == '"')
+		return take_quoted(at, selector, reason, size);
+	if (length > SELECTOR_VALUE_MAX)
+		return refuse(reason, size, "has a value longer than 256 bytes");
+	memcpy(selector->value, at, length);
+	return 0;
+}
+
+static int check_number(struct selector *selector, char *reason, size_t size)
+{
+	char *end;
+
+	if (!field__is_number(selector->field))
+		return 0;
+	if (!selector->operation->takes_numbers)
+		return refuse(reason, size,
+			      "is about a number, which can be = or != only; 'when' compares");
+	selector->number = strtod(selector->value, &end);
+	if (!*selector->value || *end || !isfinite(selector->number))
+		return refuse(reason, size, "compares a number with what is none");
+	return 0;
+}
+
+static const char *skip_blanks(const char *at)
+{
+	return at + strspn(at, " \t");
+}
+
+int selector__parse(const struct kind *kind, const char *text, struct selector **out, char *reason,
+		    size_t size)
+{
+	struct selector *selector = calloc(1, sizeof(*selector));
+	const char *at = skip_blanks(text);
+	int err;
+
+	*out = NULL;
+	if (!selector)
+		return -ENOMEM;
+	err = take_field(kind, &at, selector, reason, size);
+	at = skip_blanks(at);
+	if (!err)
+		err = take_operator(&at, selector, reason, size);
+	if (!err)
+		err = take_value(skip_blanks(at), selector, reason, size);
+	if (!err)
+		err = check_number(selector, reason, size);
+	if (!err && selector->operation->prepare)
+		err = selector->operation->prepare(selector, reason, size);
+	if (err) {
+		selector__free(selector);
+		return err;
+	}
+	*out = selector;
+	return 0;
+}
+
+void selector__free(struct selector *selector)
+{
+	if (selector && selector->compiled)
+		regfree(&selector->regex);
+	free(selector);
+}
+
+bool selector__is_fixed(const struct selector *selector)
+{
+	return !field__is_number(selector->field);
+}
+
+bool selector__matches(const struct selector *selector, const struct target_view *view)
+{
+	const struct field *field = selector->field;
+	bool found = false;
+
+	if (field__is_number(field)) {
+		found = field__number(field, view) == selector->number;
+	} else {
+		const char *string;
+
+		for (size_t i = 0; !found && (string = field->string(view, i)); i++)
+			found = selector->operation->matches(selector, string);
+	}
+	return found != selector->operation->negated;
+}
