@@ -10,8 +10,8 @@
 #include <stddef.h>
 
 #include "agent/base/arena.h"
-#include "agent/record/book.h"
-#include "agent/record/fields.h"
+#include "agent/record/identity_table.h"
+#include "agent/record/record_fields.h"
 #include "agent/base/text.h"
 
 #define YEAR_10000 253402300800 /* seconds since 1970; no RFC 3339 from then on */

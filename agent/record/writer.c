@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "agent/record/book.h"
+#include "agent/record/identity_table.h"
 #include "agent/record/codec.h"
 #include "agent/record/format.h"
 

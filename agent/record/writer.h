@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/record/fields.h"
+#include "agent/record/record_fields.h"
 
 struct writer;
 /*

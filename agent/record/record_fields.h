@@ -3,8 +3,8 @@
  * What a record holds of each struct: one row a member. Encoding, decoding and the format's
  * fingerprint follow from these tables; a test holds them against the structs themselves.
  */
-#ifndef DIRTYSCOPE_AGENT_RECORD_FIELDS_H
-#define DIRTYSCOPE_AGENT_RECORD_FIELDS_H
+#ifndef DIRTYSCOPE_AGENT_RECORD_RECORD_FIELDS_H
+#define DIRTYSCOPE_AGENT_RECORD_RECORD_FIELDS_H
 
 #include <stdbool.h>
 #include <stddef.h>

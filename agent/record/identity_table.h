@@ -3,8 +3,8 @@
  * Processes' identities by number: each is written once, and then told of by its number as long as
  * snapshots in a row have it. Writer and reader keep the same book, so neither grows for ever.
  */
-#ifndef DIRTYSCOPE_AGENT_RECORD_BOOK_H
-#define DIRTYSCOPE_AGENT_RECORD_BOOK_H
+#ifndef DIRTYSCOPE_AGENT_RECORD_IDENTITY_TABLE_H
+#define DIRTYSCOPE_AGENT_RECORD_IDENTITY_TABLE_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/record/fields.h"
+#include "agent/record/record_fields.h"
 
 #include <stdio.h>
 #include <string.h>

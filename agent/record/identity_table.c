@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/record/book.h"
+#include "agent/record/identity_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
