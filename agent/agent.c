@@ -25,7 +25,7 @@
 #include "agent/base/token.h"
 #include "agent/tracks/tracks.h"
 #include "agent/base/version.h"
-#include "api/server.h"
+#include "api/server/server.h"
 
 struct agent {
 	struct agent_config config;

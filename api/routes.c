@@ -7,12 +7,12 @@
 #include <strings.h>
 
 #include "agent/base/version.h"
-#include "api/assets.h"
-#include "api/json.h"
-#include "api/scrape.h"
-#include "api/views.h"
-#include "api/views_policies.h"
-#include "api/views_tracks.h"
+#include "api/server/assets.h"
+#include "api/views/json.h"
+#include "api/metrics/scrape.h"
+#include "api/views/views.h"
+#include "api/views/views_policies.h"
+#include "api/views/views_tracks.h"
 
 /* The file api/openapi.json, linked in. */
 extern const char _binary_api_openapi_json_start[], _binary_api_openapi_json_end[];

@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_API_ROUTES_H
 #define DIRTYSCOPE_API_ROUTES_H
 
-#include "api/answer.h"
+#include "api/views/answer.h"
 
 enum route_needs {
 	NEEDS_NOTHING,

@@ -9,7 +9,7 @@
 #include "agent/config.h"
 #include "agent/base/exit_status.h"
 #include "agent/base/version.h"
-#include "api/metrics.h"
+#include "api/metrics/metrics.h"
 #include "dashboards/terminal/commands.h"
 #include "dashboards/terminal/output.h"
 #include "dashboards/terminal/top.h"

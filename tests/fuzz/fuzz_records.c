@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "agent/record/codec.h"
-#include "api/metrics.h"
+#include "api/metrics/metrics.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

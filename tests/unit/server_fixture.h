@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/counters.h"
-#include "api/server.h"
+#include "api/server/counters.h"
+#include "api/server/server.h"
 #include "tests/unit/sample_snapshot.h"
 
 #define LIMIT_CONNECTIONS 24

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "agent/base/version.h"
-#include "api/metrics.h"
+#include "api/metrics/metrics.h"
 #include "tests/unit/sample_snapshot.h"
 
 static const struct api_counters counters = {

@@ -14,8 +14,8 @@
 
 #include "agent/base/token.h"
 #include "agent/tracks/cpu/page_table.h"
-#include "api/page_answer.h"
-#include "api/posted.h"
+#include "api/views/page_answer.h"
+#include "api/views/posted.h"
 
 /* ---- bodies ---- */
 

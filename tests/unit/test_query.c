@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/negotiate.h"
-#include "api/query.h"
+#include "api/server/negotiate.h"
+#include "api/views/query.h"
 
 static const char *const orders[] = {"asc", "desc", NULL};
 static const struct param_row rows[] = {

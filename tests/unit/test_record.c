@@ -17,7 +17,7 @@
 #include "agent/record/reader.h"
 #include "agent/record/writer.h"
 #include "agent/tracks/tracks.h"
-#include "api/metrics.h"
+#include "api/metrics/metrics.h"
 #include "tests/unit/sample_snapshot.h"
 
 /* ---- the tables ---- */

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 
-#include "api/stream_text.h"
+#include "api/server/stream_text.h"
 #include "tests/unit/server_fixture.h"
 
 #define STREAMS_MAX (LIMIT_CONNECTIONS / 2)

@@ -11,7 +11,7 @@
 
 #include "api/routes.h"
 #include "agent/tracks/tracks.h"
-#include "api/scrape.h"
+#include "api/metrics/scrape.h"
 #include "tests/unit/sample_snapshot.h"
 
 struct fixture {

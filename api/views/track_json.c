@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "api/views/track_json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/views/page_answer.h"
+
+void track_json__id(struct json *json, const char *key, uint64_t id)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, id);
+	json__string(json, key, text);
+}
+
+static void put_address(struct json *json, const char *key, uint64_t address)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, address);
+	json__string(json, key, text);
+}
+
+static void put_member(struct json *json, const struct track_member *member, bool is_process)
+{
+	json__object(json, NULL);
+	if (is_process)
+		json__u64(json, "pid", member->pid);
+	else
+		json__null(json, "pid");
+	json__string(json, "backend", *member->backend ? member->backend : NULL);
+	json__string(json, "backend_reason",
+		     *member->backend_reason ? member->backend_reason : NULL);
+	json__bool(json, "lower_bound", member->lower_bound);
+	json__bool(json, "device_side", member->device_side);
+	json__double(json, "start_stopped_us", (double)member->start_stopped_ns / 1000);
+	json__double(json, "stopped_us", (double)member->stopped_ns / 1000);
+	json__u64(json, "moved_pages", member->moved);
+	json__u64(json, "lost_pages", member->lost_pages);
+	json__array(json, "not_covered");
+	for (size_t i = 0; i < member->not_covered_count; i++) {
+		json__object(json, NULL);
+		put_address(json, "start", member->not_covered[i].start);
+		json__u64(json, "pages", member->not_covered[i].pages);
+		json__string(json, "name", member->not_covered[i].name);
+		json__string(json, "reason", member->not_covered[i].reason);
+		json__end_object(json);
+	}
+	json__end_array(json);
+	json__u64(json, "not_covered_more", member->not_covered_more);
+	json__end_object(json);
+}
+
+static void put_target(struct json *json, const struct track_info *info)
+{
+	json__object(json, "target");
+	if (info->kind == TRACK_PID)
+		json__u64(json, "pid", strtoull(info->target, NULL, 10));
+	else
+		json__string(json, track_kind_names[info->kind], info->target);
+	json__end_object(json);
+}
+
+void track_json__put(struct json *json, const struct track_info *info)
+{
+	track_json__id(json, "id", info->id);
+	put_target(json, info);
+	json__string(json, "state", info->ended ? "ended" : "active");
+	json__string(json, "reason", info->ended ? info->reason : NULL);
+	json__time(json, "started", &info->started);
+	if (info->collected.tv_sec)
+		json__time(json, "collected", &info->collected);
+	else
+		json__null(json, "collected");
+	json__u64(json, "epoch", info->epoch);
+	json__u64(json, "cursor", info->cursor);
+	json__u64(json, "acknowledged", info->acknowledged);
+	page_answer__counts(json, "last_epoch", &info->last);
+	json__u64(json, "missed_by_cpu_tracking_total", info->missed_total);
+	json__double(json, "epoch_seconds", info->epoch_seconds);
+	json__double(json, "collect_seconds", info->collect_seconds);
+	json__double(json, "rate", info->rate);
+	json__object(json, "working_set");
+	json__u64(json, "epochs_1", info->working_set[0]);
+	json__u64(json, "epochs_10", info->working_set[1]);
+	json__u64(json, "epochs_60", info->working_set[2]);
+	json__end_object(json);
+	json__u64(json, "memory_bytes", info->bytes);
+	json__array(json, "members");
+	for (size_t i = 0; i < info->member_count; i++)
+		put_member(json, &info->members[i], info->kind != TRACK_DEVICE);
+	json__end_array(json);
+	json__u64(json, "members_more", info->member_more);
+	json__array(json, "shared_with");
+	for (size_t i = 0; i < info->sharer_count; i++) {
+		json__object(json, NULL);
+		json__u64(json, "pid", info->sharers[i].pid);
+		json__bool(json, "followed", info->sharers[i].followed);
+		json__end_object(json);
+	}
+	json__end_array(json);
+	json__u64(json, "shared_with_more", info->sharer_more);
+}
+
+int track_json__answer(const struct track_info *info, unsigned status, struct answer *answer)
+{
+	struct json json = {.out = &answer->text};
+
+	answer->status = status;
+	answer->type = TYPE_JSON;
+	json__object(&json, NULL);
+	track_json__put(&json, info);
+	json__end_object(&json);
+	text__putc(&answer->text, '\n');
+	return answer->text.failed ? -ENOMEM : 0;
+}
