@@ -14,7 +14,7 @@
 #include "agent/base/exit_status.h"
 #include "agent/input/yaml_source.h"
 #include "agent/input/yaml_tree.h"
-#include "dashboards/terminal/output.h"
+#include "dashboards/terminal/tables/output.h"
 
 #define FILES_MAX 64
 

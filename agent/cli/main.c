@@ -10,10 +10,10 @@
 #include "agent/base/exit_status.h"
 #include "agent/base/version.h"
 #include "api/metrics/metrics.h"
-#include "dashboards/terminal/commands.h"
-#include "dashboards/terminal/output.h"
-#include "dashboards/terminal/top.h"
-#include "dashboards/terminal/track.h"
+#include "dashboards/terminal/tables/commands.h"
+#include "dashboards/terminal/tables/output.h"
+#include "dashboards/terminal/live/top.h"
+#include "dashboards/terminal/tables/track_command.h"
 
 struct command {
 	const char *name, *help;

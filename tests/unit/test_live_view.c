@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dashboards/terminal/cells.h"
-#include "dashboards/terminal/feed.h"
-#include "dashboards/terminal/header.h"
-#include "dashboards/terminal/layout.h"
-#include "dashboards/terminal/pager.h"
-#include "dashboards/terminal/pane.h"
+#include "dashboards/terminal/tables/cells.h"
+#include "dashboards/terminal/live/feed.h"
+#include "dashboards/terminal/live/header.h"
+#include "dashboards/terminal/live/layout.h"
+#include "dashboards/terminal/live/pager.h"
+#include "dashboards/terminal/live/pane.h"
 
 static void assert_text(struct text *text, const char *expected)
 {

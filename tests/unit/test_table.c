@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dashboards/terminal/columns.h"
-#include "dashboards/terminal/listing.h"
-#include "dashboards/terminal/table.h"
+#include "dashboards/terminal/tables/columns.h"
+#include "dashboards/terminal/tables/listing.h"
+#include "dashboards/terminal/tables/table.h"
 
 static const struct column columns[] = {
 	{"pid", "PID", COLUMN_COUNT, "pid", 0, true, "number"},

@@ -1,9 +1,0 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* `dirtyscope track ...`: precise sessions. */
-#ifndef DIRTYSCOPE_DASHBOARDS_TERMINAL_TRACK_H
-#define DIRTYSCOPE_DASHBOARDS_TERMINAL_TRACK_H
-
-/* argv[0] is "track". Returns the exit status. */
-int track__main(int argc, char **argv);
-
-#endif
