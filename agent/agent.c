@@ -30,7 +30,7 @@
 struct agent {
 	struct agent_config config;
 	struct kernel_side *kernel;
-	struct board *board;
+	struct snapshot_store *store;
 	struct history *history;
 	struct events *events;
 	struct tracks *tracks;
@@ -88,7 +88,7 @@ static int prepare_policies(struct agent *agent, int *status)
 		.config = &agent->config,
 		.events = agent->events,
 		.tracks = agent->tracks,
-		.board = agent->board,
+		.store = agent->store,
 	};
 	char message[1024];
 	int err = policies__new(&options, &agent->policies, message, sizeof(message));
@@ -111,7 +111,7 @@ static int serve(struct agent *agent)
 	const struct agent_config *config = &agent->config;
 	char token[TOKEN_MAX], error[512] = "";
 	struct api_options api = {
-		.board = agent->board,
+		.store = agent->store,
 		.history = agent->history,
 		.events = agent->events,
 		.tracks = agent->tracks,
@@ -136,12 +136,12 @@ static int serve(struct agent *agent)
 }
 
 /* What all that is published goes through. interval: of the snapshots, seconds. */
-static int prepare_boards(struct agent *agent, double interval)
+static int prepare_stores(struct agent *agent, double interval)
 {
-	agent->board = board__new();
+	agent->store = snapshot_store__new();
 	agent->history = history__new((size_t)(HISTORY_SECONDS / interval) + 1);
 	agent->events = events__new();
-	return agent->board && agent->history && agent->events ? STATUS_DONE
+	return agent->store && agent->history && agent->events ? STATUS_DONE
 							       : fail("out of memory");
 }
 
@@ -158,7 +158,7 @@ static int prepare_recorder(struct agent *agent)
 		.path = agent->config.record,
 		.limit = agent->config.record_limit,
 		.interval = agent->config.interval,
-		.board = agent->board,
+		.store = agent->store,
 		.events = agent->events,
 		.tracks = agent->tracks,
 		.policies = agent->policies,
@@ -178,7 +178,7 @@ static int start_sampling(struct agent *agent, struct kernel_error *error)
 	const struct sampler_options sampler = {
 		.config = &agent->config,
 		.kernel = agent->kernel,
-		.board = agent->board,
+		.store = agent->store,
 		.history = agent->history,
 		.events = agent->events,
 		.tracks = agent->tracks,
@@ -207,11 +207,11 @@ static int start_sampling(struct agent *agent, struct kernel_error *error)
 static int start(struct agent *agent)
 {
 	struct kernel_error error = {""};
-	int err, status = prepare_boards(agent, agent->config.interval);
+	int err, status = prepare_stores(agent, agent->config.interval);
 
 	if (status)
 		return status;
-	agent->tracks = tracks__new(&agent->config, agent->events, agent->board);
+	agent->tracks = tracks__new(&agent->config, agent->events, agent->store);
 	if (!agent->tracks)
 		return fail("out of memory");
 	if (prepare_policies(agent, &status))
@@ -249,12 +249,12 @@ static int start_replay(struct agent *agent)
 
 	if (err)
 		return fail_with(message, err);
-	status = prepare_boards(agent, player__interval(agent->player));
+	status = prepare_stores(agent, player__interval(agent->player));
 	if (!status)
 		status = serve(agent);
 	if (status)
 		return status;
-	options.board = agent->board;
+	options.store = agent->store;
 	options.history = agent->history;
 	options.events = agent->events;
 	err = player__start(agent->player, &options, message, sizeof(message));
@@ -278,7 +278,7 @@ static void stop(struct agent *agent)
 	kernel_side__free(agent->kernel);
 	events__free(agent->events);
 	history__free(agent->history);
-	board__free(agent->board);
+	snapshot_store__free(agent->store);
 	player__free(agent->player);
 	agent_config__free(&agent->config);
 }

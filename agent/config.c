@@ -108,7 +108,7 @@ static const char *check_webhook(const char *value)
 static const char *check_exec(const char *value)
 {
 	const char *command, *why = check_named(value, &command);
-	struct member_error error;
+	struct json_member_error error;
 
 	if (why)
 		return why;

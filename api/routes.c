@@ -299,7 +299,7 @@ void routes__answer(const struct api_context *context, const struct route_call *
 		return;
 	}
 	if (request.route->needs == NEEDS_SNAPSHOT) {
-		request.snapshot = board__latest(context->board);
+		request.snapshot = snapshot_store__latest(context->store);
 		if (!request.snapshot) {
 			answer__error(answer, 503, "not_ready",
 				      "nothing was sampled yet; try again in a second");

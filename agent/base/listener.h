@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tells whoever waits for several things at once that one of them has news. A bell rings on the
- * thread that has the news and under the lock of what it hangs on: it may only note that and wake
- * somebody, and never call back.
+ * Tells whoever waits for several things at once that one of them has news. A listener is called on
+ * the thread that has the news and under the lock of what it hangs on: it may only note that and
+ * wake somebody, and never call back.
  */
 #ifndef DIRTYSCOPE_AGENT_BASE_LISTENER_H
 #define DIRTYSCOPE_AGENT_BASE_LISTENER_H
 
 /* Owned by whoever hangs it up, and alive until it is taken off. */
-struct bell {
-	void (*ring)(void *context);
+struct listener {
+	void (*notify)(void *context);
 	void *context;
-	struct bell *next; /* of what it hangs on */
+	struct listener *next; /* of what it hangs on */
 };
 
-static inline void bells__add(struct bell **bells, struct bell *bell)
+static inline void listeners__add(struct listener **listeners, struct listener *listener)
 {
-	bell->next = *bells;
-	*bells = bell;
+	listener->next = *listeners;
+	*listeners = listener;
 }
 
-static inline void bells__remove(struct bell **bells, const struct bell *bell)
+static inline void listeners__remove(struct listener **listeners, const struct listener *listener)
 {
-	while (*bells && *bells != bell)
-		bells = &(*bells)->next;
-	if (*bells)
-		*bells = bell->next;
+	while (*listeners && *listeners != listener)
+		listeners = &(*listeners)->next;
+	if (*listeners)
+		*listeners = listener->next;
 }
 
-static inline void bells__ring(const struct bell *bells)
+static inline void listeners__notify(const struct listener *listeners)
 {
-	for (; bells; bells = bells->next)
-		bells->ring(bells->context);
+	for (; listeners; listeners = listeners->next)
+		listeners->notify(listeners->context);
 }
 
 #endif

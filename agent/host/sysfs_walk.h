@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From a link in sysfs to the device that does the DMA; see agent/host/sysfs.h for what the errors mean.
+/* From a link in sysfs to the device that does the DMA; see agent/host/sysfs.h for what the errors
+ * mean.
  */
 #ifndef DIRTYSCOPE_AGENT_HOST_SYSFS_WALK_H
 #define DIRTYSCOPE_AGENT_HOST_SYSFS_WALK_H

@@ -11,7 +11,8 @@
 #include "agent/input/option_value.h"
 #include "agent/base/text.h"
 
-int member_error__set(struct member_error *error, const char *path, const char *format, ...)
+int json_member_error__set(struct json_member_error *error, const char *path, const char *format,
+			   ...)
 {
 	va_list args;
 
@@ -22,8 +23,8 @@ int member_error__set(struct member_error *error, const char *path, const char *
 	return -EINVAL;
 }
 
-static int read_choice(const json_t *value, const struct member_row *row, const char *path,
-		       unsigned *choice, struct member_error *error)
+static int read_choice(const json_t *value, const struct json_member_row *row, const char *path,
+		       unsigned *choice, struct json_member_error *error)
 {
 	struct text names = {0};
 
@@ -36,14 +37,14 @@ static int read_choice(const json_t *value, const struct member_row *row, const 
 		}
 		text__printf(&names, "%s\"%s\"", i ? ", " : "", row->choices[i]);
 	}
-	member_error__set(error, path, "is none of %s", names.length ? names.data : "");
+	json_member_error__set(error, path, "is none of %s", names.length ? names.data : "");
 	text__free(&names);
 	return -EINVAL;
 }
 
 /* A number, or one with a unit in a string, as in the configuration. */
-static int read_unit(const json_t *value, const struct member_row *row, const char *path,
-		     void *field, struct member_error *error)
+static int read_unit(const json_t *value, const struct json_member_row *row, const char *path,
+		     void *field, struct json_member_error *error)
 {
 	const double unit = row->type == MEMBER_SECONDS ? 1e-3 : 1;
 	const struct option_row option = {
@@ -61,10 +62,10 @@ static int read_unit(const json_t *value, const struct member_row *row, const ch
 	else if (json_is_real(value) && json_real_value(value) >= 0 && json_real_value(value) < 1e9)
 		snprintf(number, sizeof(number), "%.9f", json_real_value(value));
 	else if (!string)
-		return member_error__set(error, path, "is not a %s",
-					 row->type == MEMBER_SECONDS ? "time" : "size");
+		return json_member_error__set(error, path, "is not a %s",
+					      row->type == MEMBER_SECONDS ? "time" : "size");
 	if (option_value__parse(&option, string ? string : number, &parsed, why, sizeof(why)))
-		return member_error__set(error, path, "is wrong: %s", why);
+		return json_member_error__set(error, path, "is wrong: %s", why);
 	if (row->type == MEMBER_SECONDS)
 		*(double *)field = parsed.seconds;
 	else
@@ -72,40 +73,40 @@ static int read_unit(const json_t *value, const struct member_row *row, const ch
 	return 0;
 }
 
-static int read_integer(const json_t *value, const struct member_row *row, const char *path,
-			uint64_t *number, struct member_error *error)
+static int read_integer(const json_t *value, const struct json_member_row *row, const char *path,
+			uint64_t *number, struct json_member_error *error)
 {
 	if (!json_is_integer(value) || json_integer_value(value) < 0 ||
 	    (uint64_t)json_integer_value(value) < row->min ||
 	    (uint64_t)json_integer_value(value) > row->max)
-		return member_error__set(error, path,
-					 "is not an integer from %" PRIu64 " to %" PRIu64, row->min,
-					 row->max);
+		return json_member_error__set(error, path,
+					      "is not an integer from %" PRIu64 " to %" PRIu64,
+					      row->min, row->max);
 	*number = (uint64_t)json_integer_value(value);
 	return 0;
 }
 
-static int read_list(json_t *value, const struct member_row *row, const char *path, json_t **list,
-		     struct member_error *error)
+static int read_list(json_t *value, const struct json_member_row *row, const char *path,
+		     json_t **list, struct json_member_error *error)
 {
 	if (!json_is_array(value) || json_array_size(value) < row->min ||
 	    json_array_size(value) > row->max)
-		return member_error__set(error, path,
-					 "is not a list of %" PRIu64 " to %" PRIu64 " items",
-					 row->min, row->max);
+		return json_member_error__set(error, path,
+					      "is not a list of %" PRIu64 " to %" PRIu64 " items",
+					      row->min, row->max);
 	*list = value;
 	return 0;
 }
 
-static int read_member(json_t *value, const struct member_row *row, const char *path, void *field,
-		       struct member_error *error)
+static int read_member(json_t *value, const struct json_member_row *row, const char *path,
+		       void *field, struct json_member_error *error)
 {
 	switch (row->type) {
 	case MEMBER_INTEGER:
 		return read_integer(value, row, path, field, error);
 	case MEMBER_NUMBER:
 		if (!json_is_number(value) || !isfinite(json_number_value(value)))
-			return member_error__set(error, path, "is not a number");
+			return json_member_error__set(error, path, "is not a number");
 		*(double *)field = json_number_value(value);
 		return 0;
 	case MEMBER_SECONDS:
@@ -113,7 +114,7 @@ static int read_member(json_t *value, const struct member_row *row, const char *
 		return read_unit(value, row, path, field, error);
 	case MEMBER_BOOL:
 		if (!json_is_boolean(value))
-			return member_error__set(error, path, "is neither true nor false");
+			return json_member_error__set(error, path, "is neither true nor false");
 		*(bool *)field = json_is_true(value);
 		return 0;
 	case MEMBER_CHOICE:
@@ -122,7 +123,7 @@ static int read_member(json_t *value, const struct member_row *row, const char *
 		if (!json_is_string(value) || !json_string_length(value) ||
 		    json_string_length(value) > row->max ||
 		    strlen(json_string_value(value)) != json_string_length(value))
-			return member_error__set(
+			return json_member_error__set(
 				error, path, "is not a string of 1 to %" PRIu64 " bytes", row->max);
 		*(const char **)field = json_string_value(value);
 		return 0;
@@ -132,13 +133,13 @@ static int read_member(json_t *value, const struct member_row *row, const char *
 		break;
 	}
 	if (!json_is_object(value))
-		return member_error__set(error, path, "is not an object");
+		return json_member_error__set(error, path, "is not an object");
 	*(json_t **)field = value;
 	return 0;
 }
 
-int members__read(json_t *object, const struct member_row *table, const char *where, void *out,
-		  struct member_error *error)
+int json_members__read(json_t *object, const struct json_member_row *table, const char *where,
+		       void *out, struct json_member_error *error)
 {
 	char path[MEMBER_PATH_MAX];
 	const char *name;
@@ -146,22 +147,22 @@ int members__read(json_t *object, const struct member_row *table, const char *wh
 
 	json_object_foreach(object, name, value)
 	{
-		const struct member_row *row = table;
+		const struct json_member_row *row = table;
 		int err;
 
 		while (row->name && strcmp(row->name, name) != 0)
 			row++;
 		snprintf(path, sizeof(path), "%s%.64s", where, name);
 		if (!row->name)
-			return member_error__set(error, path, "is not known");
+			return json_member_error__set(error, path, "is not known");
 		err = read_member(value, row, path, (char *)out + row->offset, error);
 		if (err)
 			return err;
 	}
-	for (const struct member_row *row = table; row->name; row++) {
+	for (const struct json_member_row *row = table; row->name; row++) {
 		snprintf(path, sizeof(path), "%s%s", where, row->name);
 		if (row->required && !json_object_get(object, row->name))
-			return member_error__set(error, path, "is missing");
+			return json_member_error__set(error, path, "is missing");
 	}
 	return 0;
 }

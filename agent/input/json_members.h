@@ -24,7 +24,7 @@ enum member_type {
 	MEMBER_LIST,	/* json_t *, borrowed: an array of min..max items */
 };
 
-struct member_row {
+struct json_member_row {
 	const char *name; /* NULL ends the table */
 	enum member_type type;
 	size_t offset; /* in the caller's struct */
@@ -34,20 +34,20 @@ struct member_row {
 };
 
 #define MEMBER_PATH_MAX 256
-struct member_error {
+struct json_member_error {
 	char path[MEMBER_PATH_MAX]; /* "policies[2].when.threshold"; "": the whole */
 	char reason[768];	    /* what follows it in a sentence: "is not a number" */
 };
 
 /* Fills in *error, cut to what fits, and returns -EINVAL. */
-int member_error__set(struct member_error *error, const char *path, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+int json_member_error__set(struct json_member_error *error, const char *path, const char *format,
+			   ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * where: "" or "target.", before names. Members that are not given leave *out as it is. 0, or
  * -EINVAL with *error.
  */
-int members__read(json_t *object, const struct member_row *table, const char *where, void *out,
-		  struct member_error *error);
+int json_members__read(json_t *object, const struct json_member_row *table, const char *where,
+		       void *out, struct json_member_error *error);
 
 #endif

@@ -111,7 +111,7 @@ static int sample(struct sampler *sampler)
 	snapshot->sample_duration = seconds_now() - now;
 	tell_of_sensors(sampler, snapshot);
 	history__add(sampler->options.history, snapshot);
-	board__publish(sampler->options.board, snapshot);
+	snapshot_store__publish(sampler->options.store, snapshot);
 	return 0;
 }
 

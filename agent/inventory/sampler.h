@@ -18,7 +18,7 @@
 struct sampler_options {
 	const struct agent_config *config;
 	struct kernel_side *kernel; /* attached by sampler__start, once the devices are known */
-	struct board *board;
+	struct snapshot_store *store;
 	struct history *history;
 	struct events *events;
 	struct policies *policies; /* whose states are published; may be NULL */

@@ -163,7 +163,7 @@ static double value_of(const struct policy *policy, size_t slot)
 
 static void select_slot(struct policy *policy, size_t slot)
 {
-	const struct target_view view = roster__view(policy->roster, slot);
+	const struct target_view view = target_table__view(policy->targets, slot);
 	bool matches = view.item;
 
 	for (size_t i = 0; matches && i < policy->rule->selector_count; i++)
@@ -175,23 +175,23 @@ static void select_slot(struct policy *policy, size_t slot)
 
 static int choose(struct policy *policy)
 {
-	struct roster *roster = policy->roster;
+	struct target_table *targets = policy->targets;
 
-	if (policy->selected_capacity != roster->capacity) {
-		uint8_t *selected = realloc(policy->selected, roster->capacity + 1);
+	if (policy->selected_capacity != targets->capacity) {
+		uint8_t *selected = realloc(policy->selected, targets->capacity + 1);
 
 		if (!selected)
 			return -ENOMEM;
 		policy->selected = selected;
 	} else if (policy->fixed) {
-		for (size_t i = 0; i < roster->changed_count; i++)
-			select_slot(policy, roster->changed[i]);
+		for (size_t i = 0; i < targets->changed_count; i++)
+			select_slot(policy, targets->changed[i]);
 		return 0;
 	}
-	policy->selected_capacity = roster->capacity;
+	policy->selected_capacity = targets->capacity;
 	policy->chosen = 0;
-	memset(policy->selected, 0, roster->capacity);
-	for (size_t i = 0; i < roster->count; i++)
+	memset(policy->selected, 0, targets->capacity);
+	for (size_t i = 0; i < targets->count; i++)
 		select_slot(policy, i);
 	return 0;
 }
@@ -219,14 +219,14 @@ static void see_all(struct policies *policies, struct policy *policy, const uint
 
 static void look_at(struct policies *policies, struct policy *policy, double now)
 {
-	const struct roster *roster = policy->roster;
-	const size_t count = roster->count;
+	const struct target_table *targets = policy->targets;
+	const size_t count = targets->count;
 	uint8_t *mask = policies->scratch;
 	struct instance *instance, *next;
 
 	if (choose(policy))
 		return;
-	work_out(policy, 0, count, mask, roster->capacity);
+	work_out(policy, 0, count, mask, targets->capacity);
 	keep_selected(policy->selected, count, mask);
 	HASH_ITER (hh, policy->instances, instance, next) {
 		const uint32_t slot = instance->slot;
@@ -247,8 +247,8 @@ static int make_room(struct policies *policies)
 	size_t most = 64;
 
 	for (int kind = 0; kind < TARGET_KINDS; kind++)
-		if (policies->rosters[kind] && policies->rosters[kind]->capacity > most)
-			most = policies->rosters[kind]->capacity;
+		if (policies->target_tables[kind] && policies->target_tables[kind]->capacity > most)
+			most = policies->target_tables[kind]->capacity;
 	if (policies->scratch_size < most * MASKS_MAX) {
 		free(policies->scratch);
 		policies->scratch = malloc(most * MASKS_MAX);
@@ -262,8 +262,9 @@ void engine__evaluate(struct policies *policies, struct snapshot *snapshot, doub
 	int err = 0;
 
 	for (int kind = 0; kind < TARGET_KINDS; kind++)
-		if (policies->rosters[kind] &&
-		    roster__update(policies->rosters[kind], snapshot, policies->follows, now))
+		if (policies->target_tables[kind] &&
+		    target_table__update(policies->target_tables[kind], snapshot,
+					 policies->policy_tracks, now))
 			err = -ENOMEM;
 	/* The slots point into it from now on. */
 	snapshot__put(policies->snapshot);

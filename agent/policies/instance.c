@@ -22,14 +22,14 @@ static void name_process(uint64_t pid, const char *comm, char *target, size_t si
 static void name_target(const struct policy *policy, const struct instance *instance, char *target,
 			size_t size)
 {
-	const struct roster *roster = policy->roster;
-	const struct target_view view = roster__view(roster, instance->slot);
-	const struct target_key *key = &roster->slots[instance->slot].key;
+	const struct target_table *targets = policy->targets;
+	const struct target_view view = target_table__view(targets, instance->slot);
+	const struct target_key *key = &targets->slots[instance->slot].key;
 	const struct snapshot_process *process = view.item;
 	const struct snapshot_flow *flow = view.item;
 	char who[64] = "?";
 
-	switch (roster->id) {
+	switch (targets->id) {
 	case TARGET_PROCESS:
 		name_process(key->first, process ? process->identity->comm : NULL, target, size);
 		break;
@@ -64,7 +64,7 @@ static struct expand_facts facts_of(const struct policies *policies, const struc
 static void summarise(const struct policies *policies, const struct policy *policy,
 		      struct instance *instance)
 {
-	const struct target_view view = roster__view(policy->roster, instance->slot);
+	const struct target_view view = target_table__view(policy->targets, instance->slot);
 	const struct expand_facts facts = facts_of(policies, policy, instance, &view);
 	struct text text = {0};
 
@@ -100,7 +100,7 @@ static void enter(struct policy *policy, struct instance *instance, enum policy_
 static void forget(struct policies *policies, struct policy *policy, struct instance *instance)
 {
 	policy->counts[instance->state]--;
-	roster__release(policy->roster, instance->slot);
+	target_table__release(policy->targets, instance->slot);
 	HASH_DEL(policy->instances, instance);
 	policies->instances--;
 	free(instance);
@@ -113,13 +113,13 @@ enum moment { MOMENT_BEGIN, MOMENT_AGAIN, MOMENT_END };
 static void act(struct policies *policies, const struct policy *policy, struct instance *instance,
 		enum moment moment, bool stopping, double now)
 {
-	const struct target_view view = roster__view(policy->roster, instance->slot);
+	const struct target_view view = target_table__view(policy->targets, instance->slot);
 	const struct expand_facts facts = facts_of(policies, policy, instance, &view);
 	struct action_call call = {
 		.services = &policies->services,
 		.rule = policy->rule,
 		.facts = &facts,
-		.key = policy->roster->slots[instance->slot].key,
+		.key = policy->targets->slots[instance->slot].key,
 		.summary = instance->summary,
 		.fired = instance->fired_time,
 		.resolved = instance->resolved_time,
@@ -193,7 +193,7 @@ static void try_to_fire(struct policies *policies, struct policy *policy, struct
 void instance__step(struct policies *policies, struct policy *policy, struct instance *instance,
 		    bool on, bool still, double value, double now)
 {
-	const bool there = policy->roster->slots[instance->slot].item;
+	const bool there = policy->targets->slots[instance->slot].item;
 
 	if (on || (still && instance->state == POLICY_FIRING))
 		instance->value = value;
@@ -258,7 +258,7 @@ void instance__see(struct policies *policies, struct policy *policy, uint32_t sl
 	policy->counts[POLICY_INACTIVE]++;
 	HASH_ADD(hh, policy->instances, slot, sizeof(instance->slot), instance);
 	policies->instances++;
-	roster__hold(policy->roster, slot);
+	target_table__hold(policy->targets, slot);
 	name_target(policy, instance, instance->target, sizeof(instance->target));
 	enter(policy, instance, POLICY_PENDING, now);
 	summarise(policies, policy, instance);

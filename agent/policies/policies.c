@@ -39,13 +39,13 @@ static void free_policy(struct policy *policy)
 
 static int prepare(struct policies *policies, const struct rule *rule, struct policy *policy)
 {
-	struct roster **roster = &policies->rosters[rule->kind];
+	struct target_table **targets = &policies->target_tables[rule->kind];
 
-	if (!*roster)
-		*roster = roster__new(rule->kind);
-	if (!*roster)
+	if (!*targets)
+		*targets = target_table__new(rule->kind);
+	if (!*targets)
 		return -ENOMEM;
-	*policy = (struct policy){.rule = rule, .roster = *roster, .fixed = true};
+	*policy = (struct policy){.rule = rule, .targets = *targets, .fixed = true};
 	for (size_t i = 0; i < rule->selector_count; i++)
 		policy->fixed &= selector__is_fixed(rule->selectors[i]);
 	for (size_t i = 0; i < rule->condition_count; i++) {
@@ -53,8 +53,8 @@ static int prepare(struct policies *policies, const struct rule *rule, struct po
 
 		if (condition->type != CONDITION_COMPARE)
 			continue;
-		policy->columns[i] = roster__column(*roster, condition->field, condition->is_rate,
-						    condition->over);
+		policy->columns[i] = target_table__column(*targets, condition->field,
+							  condition->is_rate, condition->over);
 		if (!policy->columns[i])
 			return -ENOMEM;
 	}
@@ -110,23 +110,23 @@ static int enforce(struct policies *policies, struct rule_set *set)
 	policies->list = list;
 	policies->count = set->count;
 	for (int kind = 0; kind < TARGET_KINDS; kind++)
-		if (policies->rosters[kind])
-			roster__unwant(policies->rosters[kind]);
+		if (policies->target_tables[kind])
+			target_table__unwant(policies->target_tables[kind]);
 	/* They are there already: this only marks them, and cannot fail. */
 	for (size_t i = 0; i < policies->count; i++)
 		for (size_t j = 0; j < list[i].rule->condition_count; j++)
 			if (list[i].columns[j])
 				list[i].columns[j]->wanted = true;
 	for (int kind = 0; kind < TARGET_KINDS; kind++)
-		if (policies->rosters[kind])
-			roster__sweep_columns(policies->rosters[kind]);
+		if (policies->target_tables[kind])
+			target_table__sweep_columns(policies->target_tables[kind]);
 	policies_tell__publish(policies);
 	return 0;
 }
 
 /* All of the directory and of what was posted, as one set. */
 static int read_all(struct policies *policies, json_t *posted, struct rule_set **out,
-		    struct member_error *error, char *message, size_t size)
+		    struct json_member_error *error, char *message, size_t size)
 {
 	const struct rule_world world = {policies->options.config};
 	struct rule_set *set = rule_set__new();
@@ -152,7 +152,7 @@ static int read_all(struct policies *policies, json_t *posted, struct rule_set *
 
 int policies__reload(struct policies *policies, char *message, size_t size)
 {
-	struct member_error error;
+	struct json_member_error error;
 	struct rule_set *set;
 	int err;
 
@@ -176,7 +176,7 @@ int policies__reload(struct policies *policies, char *message, size_t size)
 	return err;
 }
 
-int policies__put(struct policies *policies, json_t *document, struct member_error *error)
+int policies__put(struct policies *policies, json_t *document, struct json_member_error *error)
 {
 	char message[1024] = "";
 	struct rule_set *set;
@@ -214,7 +214,7 @@ static void *run(void *argument)
 
 	while (!__atomic_load_n(&policies->stop, __ATOMIC_ACQUIRE)) {
 		struct snapshot *snapshot =
-			board__wait(policies->options.board, sequence, WAIT_SECONDS);
+			snapshot_store__wait(policies->options.store, sequence, WAIT_SECONDS);
 		double begun;
 
 		if (!snapshot)
@@ -232,7 +232,7 @@ static void *run(void *argument)
 }
 
 /* A name or a number; of a number without an entry, the group of the same number. */
-static int find_user(const char *user, struct runner_options *options)
+static int find_user(const char *user, struct exec_queue_options *options)
 {
 	const struct passwd *entry;
 	uint64_t number;
@@ -253,10 +253,10 @@ static int find_user(const char *user, struct runner_options *options)
 	return 0;
 }
 
-static int start_runner(struct policies *policies, char *message, size_t size)
+static int start_exec_queue(struct policies *policies, char *message, size_t size)
 {
 	const struct agent_config *config = policies->options.config;
-	struct runner_options options = {
+	struct exec_queue_options options = {
 		.timeout = config->policies_exec_timeout,
 		.done = report__done,
 		.context = policies->report,
@@ -269,15 +269,15 @@ static int start_runner(struct policies *policies, char *message, size_t size)
 			 config->policies_user);
 		return -EINVAL;
 	}
-	return runner__new(&options, &policies->runner, message, size);
+	return exec_queue__new(&options, &policies->execs, message, size);
 }
 
-static int start_courier(struct policies *policies, char *message, size_t size)
+static int start_webhook_queue(struct policies *policies, char *message, size_t size)
 {
 	const struct agent_config *config = policies->options.config;
-	struct courier_target targets[OPTION_LIST_MAX];
+	struct webhook_target targets[OPTION_LIST_MAX];
 	char names[OPTION_LIST_MAX][64];
-	const struct courier_options options = {
+	const struct webhook_queue_options options = {
 		.targets = targets,
 		.target_count = config->policies_webhook.count,
 		.timeout = config->policies_webhook_timeout,
@@ -292,16 +292,16 @@ static int start_courier(struct policies *policies, char *message, size_t size)
 		const size_t length = strcspn(value, "=");
 
 		snprintf(names[i], sizeof(names[i]), "%.*s", (int)length, value);
-		targets[i] = (struct courier_target){names[i], value + length + 1};
+		targets[i] = (struct webhook_target){names[i], value + length + 1};
 	}
-	return courier__new(&options, &policies->courier, message, size);
+	return webhook_queue__new(&options, &policies->webhooks, message, size);
 }
 
 int policies__new(const struct policies_options *options, struct policies **out, char *message,
 		  size_t size)
 {
 	struct policies *policies = calloc(1, sizeof(*policies));
-	struct member_error error;
+	struct json_member_error error;
 	struct rule_set *set;
 	int err = -ENOMEM;
 
@@ -316,9 +316,9 @@ int policies__new(const struct policies_options *options, struct policies **out,
 	policies->limits = limits__new(options->config->sysfs, options->config->policies_state,
 				       options->events);
 	if (policies->report && policies->limits)
-		err = start_courier(policies, message, size);
+		err = start_webhook_queue(policies, message, size);
 	if (!err)
-		err = start_runner(policies, message, size);
+		err = start_exec_queue(policies, message, size);
 	if (!err)
 		err = read_all(policies, NULL, &set, &error, message, size);
 	if (!err) {
@@ -336,18 +336,18 @@ int policies__new(const struct policies_options *options, struct policies **out,
 
 int policies__start(struct policies *policies)
 {
-	int err = follows__new(policies->options.config, policies->options.tracks, policies->report,
-			       &policies->follows);
+	int err = policy_tracks__new(policies->options.config, policies->options.tracks,
+				     policies->report, &policies->policy_tracks);
 
 	if (err)
 		return err;
 	policies->services = (struct action_services){
 		.config = policies->options.config,
 		.report = policies->report,
-		.follows = policies->follows,
+		.policy_tracks = policies->policy_tracks,
 		.limits = policies->limits,
-		.courier = policies->courier,
-		.runner = policies->runner,
+		.webhooks = policies->webhooks,
+		.execs = policies->execs,
 	};
 	limits__recover(policies->limits);
 	err = -pthread_create(&policies->thread, NULL, run, policies);
@@ -364,19 +364,19 @@ void policies__stop(struct policies *policies)
 		return;
 	if (policies->running) {
 		__atomic_store_n(&policies->stop, true, __ATOMIC_RELEASE);
-		board__wake(policies->options.board);
+		snapshot_store__wake(policies->options.store);
 		pthread_join(policies->thread, NULL);
 		policies->running = false;
 		drop_instances(policies, true);
 	}
-	follows__free(policies->follows);
-	policies->follows = NULL;
+	policy_tracks__free(policies->policy_tracks);
+	policies->policy_tracks = NULL;
 	limits__free(policies->limits);
 	policies->limits = NULL;
-	courier__free(policies->courier, GRACE_SECONDS);
-	policies->courier = NULL;
-	runner__free(policies->runner, GRACE_SECONDS);
-	policies->runner = NULL;
+	webhook_queue__free(policies->webhooks, GRACE_SECONDS);
+	policies->webhooks = NULL;
+	exec_queue__free(policies->execs, GRACE_SECONDS);
+	policies->execs = NULL;
 }
 
 void policies__free(struct policies *policies)
@@ -390,7 +390,7 @@ void policies__free(struct policies *policies)
 	rule_set__free(policies->set);
 	json_decref(policies->posted);
 	for (int kind = 0; kind < TARGET_KINDS; kind++)
-		roster__free(policies->rosters[kind]);
+		target_table__free(policies->target_tables[kind]);
 	snapshot__put(policies->snapshot);
 	free(policies->scratch);
 	free(policies->published);

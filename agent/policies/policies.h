@@ -23,7 +23,7 @@ struct policies_options {
 	const struct agent_config *config;
 	struct events *events;
 	struct tracks *tracks;
-	struct board *board;
+	struct snapshot_store *store;
 };
 
 struct policies;
@@ -48,7 +48,7 @@ int policies__reload(struct policies *policies, char *message, size_t size);
  * {"policies": [...]} in place of all that were posted before, beside those of the directory, until
  * the agent ends. -EINVAL with *error; nothing has changed then. -ENOMEM.
  */
-int policies__put(struct policies *policies, json_t *document, struct member_error *error);
+int policies__put(struct policies *policies, json_t *document, struct json_member_error *error);
 /* {"policies": [...]} with states, targets and what actions came to; NULL: memory is short.
  * policies: NULL has none. */
 json_t *policies__describe(struct policies *policies);

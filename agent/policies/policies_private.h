@@ -17,7 +17,7 @@
 
 /* One policy and one target for which it is not inactive. */
 struct instance {
-	uint32_t slot; /* in the policy's roster; held */
+	uint32_t slot; /* in the policy's target table; held */
 	enum policy_state state;
 	const char *held; /* PENDING, though it has been true long enough: why; else NULL */
 	const char *told; /* the last `held` that was told since it fired */
@@ -34,11 +34,11 @@ struct instance {
 /* A rule at work. */
 struct policy {
 	const struct rule *rule;
-	struct roster *roster;
-	struct roster_column *columns[RULE_CONDITIONS_MAX]; /* of its conditions that compare */
-	uint8_t *selected;	    /* by slot: 1 where its selectors match, and it is there */
-	size_t selected_capacity;   /* 0: all slots are to be looked at */
-	bool fixed;		    /* selectors change their mind only with the roster's facts */
+	struct target_table *targets;
+	struct target_column *columns[RULE_CONDITIONS_MAX]; /* of its conditions that compare */
+	uint8_t *selected;	  /* by slot: 1 where its selectors match, and it is there */
+	size_t selected_capacity; /* 0: all slots are to be looked at */
+	bool fixed; /* selectors change their mind only with the target table's facts */
 	struct instance *instances; /* uthash, by slot */
 	uint64_t counts[POLICY_STATES];
 	uint64_t chosen; /* targets that its selectors match */
@@ -47,10 +47,10 @@ struct policy {
 struct policies {
 	struct policies_options options;
 	struct report *report;
-	struct follows *follows;
+	struct policy_tracks *policy_tracks;
 	struct limits *limits;
-	struct courier *courier;
-	struct runner *runner;
+	struct webhook_queue *webhooks;
+	struct exec_queue *execs;
 	struct action_services services;
 
 	pthread_mutex_t lock; /* what follows */
@@ -58,9 +58,9 @@ struct policies {
 	struct rule_set *set; /* all in force; owns the rules of `list` */
 	struct policy *list;
 	size_t count;
-	struct roster *rosters[TARGET_KINDS]; /* NULL: no policy is about it */
-	struct snapshot *snapshot;	      /* that was looked at last; a reference is held */
-	uint8_t *scratch;		      /* masks, while conditions are worked out */
+	struct target_table *target_tables[TARGET_KINDS]; /* NULL: no policy is about it */
+	struct snapshot *snapshot; /* that was looked at last; a reference is held */
+	uint8_t *scratch;	   /* masks, while conditions are worked out */
 	size_t scratch_size;
 	size_t instances;	 /* of all */
 	bool told_full;		 /* that there are INSTANCES_MAX */

@@ -28,7 +28,7 @@ struct action_tag *action_tag__new(const char *policy, const char *action, const
  */
 void report__add(struct report *report, const struct action_tag *tag, const char *result,
 		 const char *severity, const char *reason);
-/* The same, and frees the tag; fits courier.h and runner.h. context: the report. */
+/* The same, and frees the tag; fits webhook_queue.h and exec_queue.h. context: the report. */
 void report__done(void *context, void *tag, const char *result, const char *reason);
 
 /* A new array, by policy, action, result, that the caller frees; NULL and 0: none, or no memory. */

@@ -13,47 +13,47 @@ struct rate_ring {
 	unsigned first, count;
 };
 
-struct roster *roster__new(enum target_kind kind)
+struct target_table *target_table__new(enum target_kind kind)
 {
-	struct roster *roster = calloc(1, sizeof(*roster));
+	struct target_table *targets = calloc(1, sizeof(*targets));
 
-	if (roster) {
-		roster->kind = &target_kinds[kind];
-		roster->id = kind;
+	if (targets) {
+		targets->kind = &target_kinds[kind];
+		targets->id = kind;
 	}
-	return roster;
+	return targets;
 }
 
-static void free_column(struct roster_column *column)
+static void free_column(struct target_column *column)
 {
 	free(column->values);
 	free(column->rings);
 	free(column);
 }
 
-void roster__free(struct roster *roster)
+void target_table__free(struct target_table *targets)
 {
-	if (!roster)
+	if (!targets)
 		return;
-	while (roster->columns) {
-		struct roster_column *column = roster->columns;
+	while (targets->columns) {
+		struct target_column *column = targets->columns;
 
-		roster->columns = column->next;
+		targets->columns = column->next;
 		free_column(column);
 	}
-	for (size_t i = 0; i < roster->count; i++) {
-		free((char *)roster->slots[i].key.name);
-		free(roster->slots[i].follow);
+	for (size_t i = 0; i < targets->count; i++) {
+		free((char *)targets->slots[i].key.name);
+		free(targets->slots[i].policy_track);
 	}
-	free(roster->slots);
-	free(roster->changed);
-	free(roster->index);
-	free(roster);
+	free(targets->slots);
+	free(targets->changed);
+	free(targets->index);
+	free(targets);
 }
 
 /* ---- columns ---- */
 
-static bool resize_column(struct roster_column *column, size_t before, size_t capacity)
+static bool resize_column(struct target_column *column, size_t before, size_t capacity)
 {
 	double *values = reallocarray(column->values, capacity, sizeof(*values));
 	struct rate_ring *rings;
@@ -73,12 +73,12 @@ static bool resize_column(struct roster_column *column, size_t before, size_t ca
 	return true;
 }
 
-struct roster_column *roster__column(struct roster *roster, const struct field *field, bool is_rate,
-				     double over)
+struct target_column *target_table__column(struct target_table *targets, const struct field *field,
+					   bool is_rate, double over)
 {
-	struct roster_column *column;
+	struct target_column *column;
 
-	for (column = roster->columns; column; column = column->next)
+	for (column = targets->columns; column; column = column->next)
 		if (column->field == field && column->is_rate == is_rate && column->over == over) {
 			column->wanted = true;
 			return column;
@@ -86,29 +86,29 @@ struct roster_column *roster__column(struct roster *roster, const struct field *
 	column = calloc(1, sizeof(*column));
 	if (!column)
 		return NULL;
-	*column = (struct roster_column){
+	*column = (struct target_column){
 		.field = field, .is_rate = is_rate, .over = over, .wanted = true};
-	if (roster->capacity && !resize_column(column, 0, roster->capacity)) {
+	if (targets->capacity && !resize_column(column, 0, targets->capacity)) {
 		free_column(column);
 		return NULL;
 	}
-	column->next = roster->columns;
-	roster->columns = column;
+	column->next = targets->columns;
+	targets->columns = column;
 	return column;
 }
 
-void roster__unwant(struct roster *roster)
+void target_table__unwant(struct target_table *targets)
 {
-	for (struct roster_column *column = roster->columns; column; column = column->next)
+	for (struct target_column *column = targets->columns; column; column = column->next)
 		column->wanted = false;
 }
 
-void roster__sweep_columns(struct roster *roster)
+void target_table__sweep_columns(struct target_table *targets)
 {
-	struct roster_column **at = &roster->columns;
+	struct target_column **at = &targets->columns;
 
 	while (*at) {
-		struct roster_column *column = *at;
+		struct target_column *column = *at;
 
 		if (column->wanted) {
 			at = &column->next;
@@ -164,13 +164,13 @@ static double rate_of(struct rate_ring *ring, double value, double over, double 
 	return rate;
 }
 
-static void fill_column(struct roster *roster, struct roster_column *column, double now)
+static void fill_column(struct target_table *targets, struct target_column *column, double now)
 {
-	for (size_t i = 0; i < roster->count; i++) {
+	for (size_t i = 0; i < targets->count; i++) {
 		double value = NAN;
 
-		if (roster->slots[i].item) {
-			struct target_view view = roster__view(roster, i);
+		if (targets->slots[i].item) {
+			struct target_view view = target_table__view(targets, i);
 
 			value = field__number(column->field, &view);
 		}
@@ -193,201 +193,204 @@ static uint64_t hash_of(const struct target_key *key)
 }
 
 /* Where it is in the index, or would be. */
-static uint32_t *place_of(const struct roster *roster, const struct target_key *key)
+static uint32_t *place_of(const struct target_table *targets, const struct target_key *key)
 {
-	size_t at = hash_of(key) & (roster->index_size - 1);
+	size_t at = hash_of(key) & (targets->index_size - 1);
 
-	while (roster->index[at] &&
-	       !target_key__equals(&roster->slots[roster->index[at] - 1].key, key))
-		at = (at + 1) & (roster->index_size - 1);
-	return &roster->index[at];
+	while (targets->index[at] &&
+	       !target_key__equals(&targets->slots[targets->index[at] - 1].key, key))
+		at = (at + 1) & (targets->index_size - 1);
+	return &targets->index[at];
 }
 
-static int rebuild_index(struct roster *roster, size_t room)
+static int rebuild_index(struct target_table *targets, size_t room)
 {
 	size_t size = 64;
 
 	while (size < 2 * room)
 		size *= 2;
-	if (size != roster->index_size) {
+	if (size != targets->index_size) {
 		uint32_t *index = calloc(size, sizeof(*index));
 
 		if (!index)
 			return -ENOMEM;
-		free(roster->index);
-		roster->index = index;
-		roster->index_size = size;
+		free(targets->index);
+		targets->index = index;
+		targets->index_size = size;
 	} else {
-		memset(roster->index, 0, size * sizeof(*roster->index));
+		memset(targets->index, 0, size * sizeof(*targets->index));
 	}
-	for (size_t i = 0; i < roster->count; i++)
-		if (roster->slots[i].used)
-			*place_of(roster, &roster->slots[i].key) = (uint32_t)i + 1;
+	for (size_t i = 0; i < targets->count; i++)
+		if (targets->slots[i].used)
+			*place_of(targets, &targets->slots[i].key) = (uint32_t)i + 1;
 	return 0;
 }
 
-static int grow(struct roster *roster)
+static int grow(struct target_table *targets)
 {
-	size_t capacity = roster->capacity ? 2 * roster->capacity : 64;
-	struct roster_slot *slots = reallocarray(roster->slots, capacity, sizeof(*slots));
+	size_t capacity = targets->capacity ? 2 * targets->capacity : 64;
+	struct target_slot *slots = reallocarray(targets->slots, capacity, sizeof(*slots));
 	uint32_t *changed;
 
 	if (!slots)
 		return -ENOMEM;
-	roster->slots = slots;
-	changed = reallocarray(roster->changed, capacity, sizeof(*changed));
+	targets->slots = slots;
+	changed = reallocarray(targets->changed, capacity, sizeof(*changed));
 	if (!changed)
 		return -ENOMEM;
-	roster->changed = changed;
-	for (struct roster_column *column = roster->columns; column; column = column->next)
-		if (!resize_column(column, roster->capacity, capacity))
+	targets->changed = changed;
+	for (struct target_column *column = targets->columns; column; column = column->next)
+		if (!resize_column(column, targets->capacity, capacity))
 			return -ENOMEM;
 	/* Without room in the index, a search in it would not end. */
-	if (rebuild_index(roster, capacity))
+	if (rebuild_index(targets, capacity))
 		return -ENOMEM;
-	roster->capacity = capacity;
+	targets->capacity = capacity;
 	return 0;
 }
 
 /* A free slot, or a new one; -ENOMEM. *from: where to look first, since none before it is free. */
-static long take_slot(struct roster *roster, const struct target_key *key, size_t *from)
+static long take_slot(struct target_table *targets, const struct target_key *key, size_t *from)
 {
-	struct roster_slot *slot;
+	struct target_slot *slot;
 	char *name = strdup(key->name);
 	size_t i = *from;
 
-	while (i < roster->count && roster->slots[i].used)
+	while (i < targets->count && targets->slots[i].used)
 		i++;
 	*from = i;
-	if (!name || (i == roster->capacity && grow(roster))) {
+	if (!name || (i == targets->capacity && grow(targets))) {
 		free(name);
 		return -ENOMEM;
 	}
-	if (i == roster->count)
-		roster->count++;
-	slot = &roster->slots[i];
-	*slot = (struct roster_slot){.key = *key, .used = true};
+	if (i == targets->count)
+		targets->count++;
+	slot = &targets->slots[i];
+	*slot = (struct target_slot){.key = *key, .used = true};
 	slot->key.name = name;
-	*place_of(roster, key) = (uint32_t)i + 1;
-	for (struct roster_column *column = roster->columns; column; column = column->next)
+	*place_of(targets, key) = (uint32_t)i + 1;
+	for (struct target_column *column = targets->columns; column; column = column->next)
 		if (column->is_rate)
 			column->rings[i].count = 0;
 	return (long)i;
 }
 
-static void drop_gone(struct roster *roster)
+static void drop_gone(struct target_table *targets)
 {
 	bool dropped = false;
 
-	for (size_t i = 0; i < roster->count; i++) {
-		struct roster_slot *slot = &roster->slots[i];
+	for (size_t i = 0; i < targets->count; i++) {
+		struct target_slot *slot = &targets->slots[i];
 
-		if (!slot->used || slot->generation == roster->generation)
+		if (!slot->used || slot->generation == targets->generation)
 			continue;
 		if (slot->item)
-			roster->changed[roster->changed_count++] = (uint32_t)i;
+			targets->changed[targets->changed_count++] = (uint32_t)i;
 		slot->item = NULL;
 		if (slot->users)
 			continue;
 		free((char *)slot->key.name);
-		free(slot->follow);
-		*slot = (struct roster_slot){.key = {.name = NULL}};
+		free(slot->policy_track);
+		*slot = (struct target_slot){.key = {.name = NULL}};
 		dropped = true;
 	}
-	while (roster->count && !roster->slots[roster->count - 1].used)
-		roster->count--;
+	while (targets->count && !targets->slots[targets->count - 1].used)
+		targets->count--;
 	if (dropped)
-		(void)rebuild_index(roster,
-				    roster->capacity); /* its size stays: no memory needed */
+		(void)rebuild_index(targets,
+				    targets->capacity); /* its size stays: no memory needed */
 }
 
-static void note_follow(struct roster_slot *slot, enum target_kind kind, struct follows *follows)
+static void note_follow(struct target_slot *slot, enum target_kind kind,
+			struct policy_tracks *policy_tracks)
 {
-	struct follow_facts facts;
+	struct policy_track_facts facts;
 
-	if (!follows || !follows__facts(follows, kind, &slot->key, &facts)) {
-		free(slot->follow);
-		slot->follow = NULL;
+	if (!policy_tracks || !policy_tracks__facts(policy_tracks, kind, &slot->key, &facts)) {
+		free(slot->policy_track);
+		slot->policy_track = NULL;
 		return;
 	}
-	if (!slot->follow)
-		slot->follow = malloc(sizeof(facts));
-	if (slot->follow)
-		*slot->follow = facts;
+	if (!slot->policy_track)
+		slot->policy_track = malloc(sizeof(facts));
+	if (slot->policy_track)
+		*slot->policy_track = facts;
 }
 
-static int find_targets(struct roster *roster, const struct snapshot *snapshot)
+static int find_targets(struct target_table *targets, const struct snapshot *snapshot)
 {
 	size_t count, from = 0;
-	const char *item = roster->kind->items(snapshot, &count);
+	const char *item = targets->kind->items(snapshot, &count);
 	int err = 0;
 
-	if (!roster->index_size && grow(roster))
+	if (!targets->index_size && grow(targets))
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++, item += roster->kind->item_size) {
+	for (size_t i = 0; i < count; i++, item += targets->kind->item_size) {
 		struct target_key key;
-		struct roster_slot *slot;
+		struct target_slot *slot;
 		uint64_t facts;
 		long at;
 
-		if (!roster->kind->present(item))
+		if (!targets->kind->present(item))
 			continue;
-		key = roster->kind->key(item);
-		at = (long)*place_of(roster, &key) - 1;
+		key = targets->kind->key(item);
+		at = (long)*place_of(targets, &key) - 1;
 		if (at < 0)
-			at = take_slot(roster, &key, &from);
+			at = take_slot(targets, &key, &from);
 		if (at < 0) {
 			err = -ENOMEM;
 			continue;
 		}
-		slot = &roster->slots[at];
-		if (slot->generation == roster->generation)
+		slot = &targets->slots[at];
+		if (slot->generation == targets->generation)
 			continue; /* a second one of the same name: the first counts */
-		facts = roster->kind->facts(item);
+		facts = targets->kind->facts(item);
 		if (slot->facts != facts || !slot->item)
-			roster->changed[roster->changed_count++] = (uint32_t)at;
+			targets->changed[targets->changed_count++] = (uint32_t)at;
 		slot->facts = facts;
 		slot->item = item;
-		slot->generation = roster->generation;
-		roster->present++;
+		slot->generation = targets->generation;
+		targets->present++;
 	}
 	return err;
 }
 
-int roster__update(struct roster *roster, const struct snapshot *snapshot, struct follows *follows,
-		   double now)
+int target_table__update(struct target_table *targets, const struct snapshot *snapshot,
+			 struct policy_tracks *policy_tracks, double now)
 {
-	const bool followed = roster->kind->followed && follows && follows__count(follows);
+	const bool followed =
+		targets->kind->followed && policy_tracks && policy_tracks__count(policy_tracks);
 	int err;
 
-	roster->snapshot = snapshot;
-	roster->generation++;
-	roster->changed_count = roster->present = 0;
-	err = find_targets(roster, snapshot);
-	drop_gone(roster);
-	for (size_t i = 0; i < roster->count; i++)
-		if (roster->slots[i].used && (followed || roster->slots[i].follow))
-			note_follow(&roster->slots[i], roster->id, followed ? follows : NULL);
-	for (struct roster_column *column = roster->columns; column; column = column->next)
-		fill_column(roster, column, now);
+	targets->snapshot = snapshot;
+	targets->generation++;
+	targets->changed_count = targets->present = 0;
+	err = find_targets(targets, snapshot);
+	drop_gone(targets);
+	for (size_t i = 0; i < targets->count; i++)
+		if (targets->slots[i].used && (followed || targets->slots[i].policy_track))
+			note_follow(&targets->slots[i], targets->id,
+				    followed ? policy_tracks : NULL);
+	for (struct target_column *column = targets->columns; column; column = column->next)
+		fill_column(targets, column, now);
 	return err;
 }
 
-struct target_view roster__view(const struct roster *roster, size_t slot)
+struct target_view target_table__view(const struct target_table *targets, size_t slot)
 {
 	return (struct target_view){
-		.item = roster->slots[slot].item,
-		.snapshot = roster->snapshot,
-		.follow = roster->slots[slot].follow,
+		.item = targets->slots[slot].item,
+		.snapshot = targets->snapshot,
+		.policy_track = targets->slots[slot].policy_track,
 	};
 }
 
-void roster__hold(struct roster *roster, size_t slot)
+void target_table__hold(struct target_table *targets, size_t slot)
 {
-	roster->slots[slot].users++;
+	targets->slots[slot].users++;
 }
 
-void roster__release(struct roster *roster, size_t slot)
+void target_table__release(struct target_table *targets, size_t slot)
 {
-	roster->slots[slot].users--;
+	targets->slots[slot].users--;
 }

@@ -8,7 +8,7 @@
 struct decoder {
 	const unsigned char *next, *end;
 	struct arena *arena;
-	struct book *book;
+	struct identity_table *identities;
 	int err; /* the first one; nothing is read after it */
 	const char *where;
 };
@@ -153,14 +153,14 @@ static struct process_identity *take_identity(struct decoder *decoder, bool may_
 
 	if (decoder->err || (!number && may_be_null))
 		return NULL;
-	if (!decoder->book) {
+	if (!decoder->identities) {
 		fail(decoder, -EBADMSG);
 		return NULL;
 	}
-	identity = book__find(decoder->book, number);
+	identity = identity_table__find(decoder->identities, number);
 	if (identity)
 		return process_identity__get(identity);
-	if (number != book__next(decoder->book)) {
+	if (number != identity_table__next(decoder->identities)) {
 		fail(decoder, -EBADMSG);
 		return NULL;
 	}
@@ -168,7 +168,7 @@ static struct process_identity *take_identity(struct decoder *decoder, bool may_
 	if (decoder->err)
 		return NULL;
 	identity = process_identity__new(&read);
-	err = identity ? book__add(decoder->book, identity) : -ENOMEM;
+	err = identity ? identity_table__add(decoder->identities, identity) : -ENOMEM;
 	if (err)
 		fail(decoder, err);
 	return identity;
@@ -335,14 +335,15 @@ static void take_struct(struct decoder *decoder, const struct record_struct *typ
 	}
 }
 
-int codec__decode(const char *data, size_t length, struct arena *arena, struct book *book,
-		  const struct record_struct *type, void *object, const char **where)
+int codec__decode(const char *data, size_t length, struct arena *arena,
+		  struct identity_table *identities, const struct record_struct *type, void *object,
+		  const char **where)
 {
 	struct decoder decoder = {
 		.next = (const unsigned char *)data,
 		.end = (const unsigned char *)data + length,
 		.arena = arena,
-		.book = book,
+		.identities = identities,
 	};
 
 	take_struct(&decoder, type, object);

@@ -31,30 +31,31 @@ static void put_string(struct text *out, const char *string, bool may_be_null)
 		text__append(out, string, length);
 }
 
-static int put_struct(struct text *out, struct book *book, const struct record_struct *type,
-		      const void *object);
+static int put_struct(struct text *out, struct identity_table *identities,
+		      const struct record_struct *type, const void *object);
 
-static int put_identity(struct text *out, struct book *book, struct process_identity *identity)
+static int put_identity(struct text *out, struct identity_table *identities,
+			struct process_identity *identity)
 {
-	uint64_t number = identity ? book__number(book, identity) : 0;
+	uint64_t number = identity ? identity_table__number(identities, identity) : 0;
 	int err;
 
 	if (number || !identity) {
 		put_varint(out, number);
 		return 0;
 	}
-	put_varint(out, book__next(book));
-	err = put_struct(out, book, &record_identity, identity);
-	return err ? err : book__add(book, identity);
+	put_varint(out, identity_table__next(identities));
+	err = put_struct(out, identities, &record_identity, identity);
+	return err ? err : identity_table__add(identities, identity);
 }
 
-static int put_structs(struct text *out, struct book *book, const struct record_struct *type,
-		       const char *first, size_t count)
+static int put_structs(struct text *out, struct identity_table *identities,
+		       const struct record_struct *type, const char *first, size_t count)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++)
-		err = put_struct(out, book, type, first + i * type->size);
+		err = put_struct(out, identities, type, first + i * type->size);
 	return err;
 }
 
@@ -81,8 +82,8 @@ static void put_scalars(struct text *out, const struct field *field, const char 
 	}
 }
 
-static int put_counted(struct text *out, struct book *book, const struct field *field,
-		       const char *object)
+static int put_counted(struct text *out, struct identity_table *identities,
+		       const struct field *field, const char *object)
 {
 	const char *member = object + field->offset;
 	const void *array;
@@ -92,15 +93,15 @@ static int put_counted(struct text *out, struct book *book, const struct field *
 	memcpy(&array, member, sizeof(array));
 	put_varint(out, count);
 	if (field->kind == FIELD_ARRAY)
-		return put_structs(out, book, field->of, array, count);
+		return put_structs(out, identities, field->of, array, count);
 	if (field->kind == FIELD_ROWS)
-		return put_structs(out, book, field->of, member, count);
+		return put_structs(out, identities, field->of, member, count);
 	for (size_t i = 0; i < count; i++)
 		put_string(out, ((const char *const *)array)[i], false);
 	return 0;
 }
 
-static int put_field(struct text *out, struct book *book, const struct field *field,
+static int put_field(struct text *out, struct identity_table *identities, const struct field *field,
 		     const char *object)
 {
 	const char *member = object + field->offset;
@@ -140,31 +141,32 @@ static int put_field(struct text *out, struct book *book, const struct field *fi
 	case FIELD_IDENTITY:
 	case FIELD_IDENTITY_OR_NULL:
 		memcpy(&pointer, member, sizeof(pointer));
-		return put_identity(out, book, (struct process_identity *)pointer);
+		return put_identity(out, identities, (struct process_identity *)pointer);
 	case FIELD_STRUCT:
-		return put_structs(out, book, field->of, member, field->size / field->of->size);
+		return put_structs(out, identities, field->of, member,
+				   field->size / field->of->size);
 	case FIELD_STRINGS:
 	case FIELD_ARRAY:
 	case FIELD_ROWS:
-		return put_counted(out, book, field, object);
+		return put_counted(out, identities, field, object);
 	}
 	return 0;
 }
 
-static int put_struct(struct text *out, struct book *book, const struct record_struct *type,
-		      const void *object)
+static int put_struct(struct text *out, struct identity_table *identities,
+		      const struct record_struct *type, const void *object)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < type->count && !err; i++)
-		err = put_field(out, book, &type->fields[i], object);
+		err = put_field(out, identities, &type->fields[i], object);
 	return err;
 }
 
-int codec__encode(struct text *out, struct book *book, const struct record_struct *type,
-		  const void *object)
+int codec__encode(struct text *out, struct identity_table *identities,
+		  const struct record_struct *type, const void *object)
 {
-	int err = put_struct(out, book, type, object);
+	int err = put_struct(out, identities, type, object);
 
 	return err ? err : out->failed ? -ENOMEM : 0;
 }

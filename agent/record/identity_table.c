@@ -15,99 +15,100 @@ struct entry {
 	uint64_t number, used;
 };
 
-struct book {
+struct identity_table {
 	struct entry *identities, *numbers;
 	uint64_t last, turn;
 };
 
-struct book *book__new(void)
+struct identity_table *identity_table__new(void)
 {
-	return calloc(1, sizeof(struct book));
+	return calloc(1, sizeof(struct identity_table));
 }
 
-static void forget(struct book *book, struct entry *entry)
+static void forget(struct identity_table *identities, struct entry *entry)
 {
-	HASH_DELETE(by_identity, book->identities, entry);
-	HASH_DELETE(by_number, book->numbers, entry);
+	HASH_DELETE(by_identity, identities->identities, entry);
+	HASH_DELETE(by_number, identities->numbers, entry);
 	process_identity__put(entry->identity);
 	free(entry);
 }
 
-void book__clear(struct book *book)
+void identity_table__clear(struct identity_table *identities)
 {
 	struct entry *entry, *next;
 
-	HASH_ITER (by_number, book->numbers, entry, next)
-		forget(book, entry);
-	book->last = 0;
+	HASH_ITER (by_number, identities->numbers, entry, next)
+		forget(identities, entry);
+	identities->last = 0;
 }
 
-void book__free(struct book *book)
+void identity_table__free(struct identity_table *identities)
 {
-	if (!book)
+	if (!identities)
 		return;
-	book__clear(book);
-	free(book);
+	identity_table__clear(identities);
+	free(identities);
 }
 
-uint64_t book__number(struct book *book, const struct process_identity *identity)
+uint64_t identity_table__number(struct identity_table *identities,
+				const struct process_identity *identity)
 {
 	struct entry *entry;
 
-	HASH_FIND(by_identity, book->identities, &identity, sizeof(identity), entry);
+	HASH_FIND(by_identity, identities->identities, &identity, sizeof(identity), entry);
 	if (!entry)
 		return 0;
-	entry->used = book->turn;
+	entry->used = identities->turn;
 	return entry->number;
 }
 
-struct process_identity *book__find(struct book *book, uint64_t number)
+struct process_identity *identity_table__find(struct identity_table *identities, uint64_t number)
 {
 	struct entry *entry;
 
-	HASH_FIND(by_number, book->numbers, &number, sizeof(number), entry);
+	HASH_FIND(by_number, identities->numbers, &number, sizeof(number), entry);
 	if (!entry)
 		return NULL;
-	entry->used = book->turn;
+	entry->used = identities->turn;
 	return entry->identity;
 }
 
-uint64_t book__next(const struct book *book)
+uint64_t identity_table__next(const struct identity_table *identities)
 {
-	return book->last + 1;
+	return identities->last + 1;
 }
 
-int book__add(struct book *book, struct process_identity *identity)
+int identity_table__add(struct identity_table *identities, struct process_identity *identity)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 
 	if (!entry)
 		return -ENOMEM;
 	entry->identity = identity;
-	entry->number = book->last + 1;
-	entry->used = book->turn;
-	HASH_ADD(by_identity, book->identities, identity, sizeof(entry->identity), entry);
+	entry->number = identities->last + 1;
+	entry->used = identities->turn;
+	HASH_ADD(by_identity, identities->identities, identity, sizeof(entry->identity), entry);
 	if (!entry->by_identity.tbl) {
 		free(entry);
 		return -ENOMEM;
 	}
-	HASH_ADD(by_number, book->numbers, number, sizeof(entry->number), entry);
+	HASH_ADD(by_number, identities->numbers, number, sizeof(entry->number), entry);
 	if (!entry->by_number.tbl) {
-		HASH_DELETE(by_identity, book->identities, entry);
+		HASH_DELETE(by_identity, identities->identities, entry);
 		free(entry);
 		return -ENOMEM;
 	}
 	process_identity__get(identity);
-	book->last++;
+	identities->last++;
 	return 0;
 }
 
-void book__turn(struct book *book)
+void identity_table__turn(struct identity_table *identities)
 {
 	struct entry *entry, *next;
 
-	HASH_ITER (by_number, book->numbers, entry, next)
-		if (entry->used != book->turn)
-			forget(book, entry);
-	book->turn++;
+	HASH_ITER (by_number, identities->numbers, entry, next)
+		if (entry->used != identities->turn)
+			forget(identities, entry);
+	identities->turn++;
 }

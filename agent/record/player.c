@@ -106,7 +106,7 @@ static void publish(struct player *player, struct snapshot *snapshot, const stru
 		events__put(options->events, &event);
 	}
 	history__add(options->history, snapshot);
-	board__publish(options->board, snapshot);
+	snapshot_store__publish(options->store, snapshot);
 }
 
 /* What a new round adds to all of it. */

@@ -14,7 +14,7 @@ struct player_options {
 	double interval; /* seconds between two snapshots; 0: as they were recorded */
 	bool loop;	 /* begin again at the end; else the last one stays */
 	/* Borrowed; alive until player__stop. */
-	struct board *board;
+	struct snapshot_store *store;
 	struct history *history;
 	struct events *events;
 };

@@ -28,7 +28,7 @@ struct reader {
 	uint64_t next;	   /* where the next frame is */
 	uint64_t position; /* snapshots read since the first */
 	uint64_t rounds;
-	struct book *book;
+	struct identity_table *identities;
 	z_stream stream;
 	bool has_stream;
 	struct text raw;
@@ -223,8 +223,8 @@ static int take_frame(struct reader *reader, const struct frame_head *head, stru
 	if (err)
 		return err;
 	reader->next = offset + FRAME_HEAD_BYTES + head->length;
-	err = codec__decode(reader->raw.data, reader->raw.length, arena, reader->book, type, object,
-			    &where);
+	err = codec__decode(reader->raw.data, reader->raw.length, arena, reader->identities, type,
+			    object, &where);
 	if (err == -EBADMSG) {
 		snprintf(what, sizeof(what), "its %s is not right", where);
 		return damaged(reader, offset, what, message, size);
@@ -344,10 +344,10 @@ int reader__open(const char *path, struct reader **out, char *message, size_t si
 		return err;
 	reader->path = path;
 	reader->fd = -1;
-	reader->book = book__new();
+	reader->identities = identity_table__new();
 	reader->arena = arena__new(START_RAW_MOST);
 	reader->has_stream = inflateInit2(&reader->stream, RECORD_WINDOW) == Z_OK;
-	if (reader->book && reader->arena && reader->has_stream)
+	if (reader->identities && reader->arena && reader->has_stream)
 		err = open_file(reader, message, size);
 	if (err) {
 		if (!*message)
@@ -368,7 +368,7 @@ void reader__close(struct reader *reader)
 	if (reader->has_stream)
 		inflateEnd(&reader->stream);
 	text__free(&reader->raw);
-	book__free(reader->book);
+	identity_table__free(reader->identities);
 	arena__free(reader->arena);
 	free(reader);
 }
@@ -388,7 +388,7 @@ static int take_snapshot(struct reader *reader, const struct frame_head *head,
 
 	if (err)
 		return err;
-	book__turn(reader->book);
+	identity_table__turn(reader->identities);
 	reader->position++;
 	return 0;
 }
@@ -488,7 +488,7 @@ int reader__rewind(struct reader *reader)
 {
 	if (inflateReset(&reader->stream) != Z_OK)
 		return -EINVAL;
-	book__clear(reader->book);
+	identity_table__clear(reader->identities);
 	reader->position = 0;
 	reader->next = reader->first;
 	reader->rounds++;

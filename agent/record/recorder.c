@@ -137,12 +137,12 @@ cleanup:
 static void *run(void *argument)
 {
 	struct recorder *recorder = argument;
-	struct board *board = recorder->options.board;
+	struct snapshot_store *store = recorder->options.store;
 	uint64_t sequence = 0;
 	int err = 0;
 
 	while (!err && !__atomic_load_n(&recorder->stop, __ATOMIC_ACQUIRE)) {
-		struct snapshot *snapshot = board__wait(board, sequence, WAIT_SECONDS);
+		struct snapshot *snapshot = snapshot_store__wait(store, sequence, WAIT_SECONDS);
 
 		if (!snapshot)
 			continue;
@@ -150,7 +150,8 @@ static void *run(void *argument)
 		sequence = snapshot->sequence;
 		snapshot__put(snapshot);
 		/* What it lets happen, policies above all, takes a moment. */
-		snapshot__put(board__wait(board, sequence, recorder->options.interval / 2));
+		snapshot__put(
+			snapshot_store__wait(store, sequence, recorder->options.interval / 2));
 		if (!err)
 			err = write_beside(recorder);
 	}
@@ -172,7 +173,7 @@ void recorder__stop(struct recorder *recorder)
 	if (!recorder || !recorder->running)
 		return;
 	__atomic_store_n(&recorder->stop, true, __ATOMIC_RELEASE);
-	board__wake(recorder->options.board);
+	snapshot_store__wake(recorder->options.store);
 	pthread_join(recorder->thread, NULL);
 	recorder->running = false;
 	if (recorder->state.state == RECORD_WRITING)

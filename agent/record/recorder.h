@@ -19,7 +19,7 @@ struct recorder_options {
 	uint64_t limit;	 /* bytes of the file, at most */
 	double interval; /* between two snapshots, seconds */
 	/* Borrowed; alive until recorder__stop. */
-	struct board *board;
+	struct snapshot_store *store;
 	struct events *events;
 	struct tracks *tracks;
 	struct policies *policies;

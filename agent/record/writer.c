@@ -23,7 +23,7 @@
 struct writer {
 	int fd;
 	uint64_t bytes, limit;
-	struct book *book;
+	struct identity_table *identities;
 	z_stream stream;
 	bool has_stream;
 	struct text raw, packed;
@@ -116,7 +116,7 @@ static int put(struct writer *writer, enum frame_type type, const struct record_
 	if (writer->err)
 		return writer->err;
 	writer->raw.length = 0;
-	writer->err = codec__encode(&writer->raw, writer->book, layout, object);
+	writer->err = codec__encode(&writer->raw, writer->identities, layout, object);
 	if (!writer->err)
 		writer->err = append(writer, type);
 	return writer->err;
@@ -126,7 +126,7 @@ int writer__snapshot(struct writer *writer, const struct snapshot *snapshot)
 {
 	int err = put(writer, FRAME_SNAPSHOT, &record_snapshot, snapshot);
 
-	book__turn(writer->book);
+	identity_table__turn(writer->identities);
 	return err;
 }
 
@@ -197,10 +197,10 @@ int writer__new(const char *path, uint64_t limit, const struct record_start *sta
 		return err;
 	writer->fd = -1;
 	writer->limit = limit;
-	writer->book = book__new();
+	writer->identities = identity_table__new();
 	writer->has_stream = deflateInit2(&writer->stream, LEVEL, Z_DEFLATED, RECORD_WINDOW,
 					  MEMORY_LEVEL, Z_DEFAULT_STRATEGY) == Z_OK;
-	if (writer->book && writer->has_stream)
+	if (writer->identities && writer->has_stream)
 		err = open_file(writer, path, message, size);
 	if (!err) {
 		err = begin(writer, start);
@@ -225,6 +225,6 @@ void writer__free(struct writer *writer)
 		deflateEnd(&writer->stream);
 	text__free(&writer->raw);
 	text__free(&writer->packed);
-	book__free(writer->book);
+	identity_table__free(writer->identities);
 	free(writer);
 }

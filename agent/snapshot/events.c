@@ -10,7 +10,7 @@
 
 struct events {
 	pthread_mutex_t lock;
-	struct bell *bells;
+	struct listener *listeners;
 	uint64_t first;			/* none below this one is kept; 0: none yet */
 	uint64_t last;			/* id of the newest; 0: none yet */
 	struct event ring[EVENTS_KEPT]; /* id n is at n % EVENTS_KEPT */
@@ -44,7 +44,7 @@ static void put(struct events *events, const struct event *event)
 	if (events->last - events->first >= EVENTS_KEPT)
 		events->first = events->last - EVENTS_KEPT + 1;
 	events->ring[event->id % EVENTS_KEPT] = *event;
-	bells__ring(events->bells);
+	listeners__notify(events->listeners);
 }
 
 void events__add(struct events *events, const char *type, const char *severity, const char *subject,
@@ -114,16 +114,16 @@ uint64_t events__last(struct events *events)
 	return last;
 }
 
-void events__hang(struct events *events, struct bell *bell)
+void events__listen(struct events *events, struct listener *listener)
 {
 	pthread_mutex_lock(&events->lock);
-	bells__add(&events->bells, bell);
+	listeners__add(&events->listeners, listener);
 	pthread_mutex_unlock(&events->lock);
 }
 
-void events__unhang(struct events *events, struct bell *bell)
+void events__unlisten(struct events *events, struct listener *listener)
 {
 	pthread_mutex_lock(&events->lock);
-	bells__remove(&events->bells, bell);
+	listeners__remove(&events->listeners, listener);
 	pthread_mutex_unlock(&events->lock);
 }

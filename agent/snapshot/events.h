@@ -38,8 +38,8 @@ int events__read(struct events *events, uint64_t after, size_t limit, struct eve
 		 uint64_t *oldest);
 /* The id of the newest; 0: none yet. */
 uint64_t events__last(struct events *events);
-/* The bell rings with every event; once it is off, it rings no more. */
-void events__hang(struct events *events, struct bell *bell);
-void events__unhang(struct events *events, struct bell *bell);
+/* The listener is called with every event; once it is taken off, no more. */
+void events__listen(struct events *events, struct listener *listener);
+void events__unlisten(struct events *events, struct listener *listener);
 
 #endif

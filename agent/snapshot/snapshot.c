@@ -155,67 +155,68 @@ void process_identity__put(struct process_identity *identity)
 		free(identity);
 }
 
-struct board {
+struct snapshot_store {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;	 /* a new snapshot, or no more waiting */
-	struct snapshot *latest; /* the board's own reference */
-	struct bell *bells;
-	bool ended; /* board__wake */
+	struct snapshot *latest; /* the store's own reference */
+	struct listener *listeners;
+	bool ended; /* snapshot_store__wake */
 };
 
-struct board *board__new(void)
+struct snapshot_store *snapshot_store__new(void)
 {
-	struct board *board = calloc(1, sizeof(*board));
+	struct snapshot_store *store = calloc(1, sizeof(*store));
 	pthread_condattr_t attributes;
 
-	if (!board)
+	if (!store)
 		return NULL;
-	if (pthread_mutex_init(&board->lock, NULL)) {
-		free(board);
+	if (pthread_mutex_init(&store->lock, NULL)) {
+		free(store);
 		return NULL;
 	}
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&board->changed, &attributes);
+	pthread_cond_init(&store->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
-	return board;
+	return store;
 }
 
-void board__free(struct board *board)
+void snapshot_store__free(struct snapshot_store *store)
 {
-	if (!board)
+	if (!store)
 		return;
-	snapshot__put(board->latest);
-	pthread_cond_destroy(&board->changed);
-	pthread_mutex_destroy(&board->lock);
-	free(board);
+	snapshot__put(store->latest);
+	pthread_cond_destroy(&store->changed);
+	pthread_mutex_destroy(&store->lock);
+	free(store);
 }
 
-void board__publish(struct board *board, struct snapshot *snapshot)
+void snapshot_store__publish(struct snapshot_store *store, struct snapshot *snapshot)
 {
 	struct snapshot *before;
 
-	pthread_mutex_lock(&board->lock);
-	before = board->latest;
-	board->latest = snapshot;
-	pthread_cond_broadcast(&board->changed);
-	bells__ring(board->bells);
-	pthread_mutex_unlock(&board->lock);
+	pthread_mutex_lock(&store->lock);
+	before = store->latest;
+	store->latest = snapshot;
+	pthread_cond_broadcast(&store->changed);
+	listeners__notify(store->listeners);
+	pthread_mutex_unlock(&store->lock);
 	/* Freeing thousands of entries is not for under the lock. */
 	snapshot__put(before);
 }
 
-struct snapshot *board__latest(struct board *board)
+struct snapshot *snapshot_store__latest(struct snapshot_store *store)
 {
 	struct snapshot *snapshot;
 
-	pthread_mutex_lock(&board->lock);
-	snapshot = snapshot__get(board->latest);
-	pthread_mutex_unlock(&board->lock);
+	pthread_mutex_lock(&store->lock);
+	snapshot = snapshot__get(store->latest);
+	pthread_mutex_unlock(&store->lock);
 	return snapshot;
 }
 
-struct snapshot *board__wait(struct board *board, uint64_t after_sequence, double timeout_seconds)
+struct snapshot *snapshot_store__wait(struct snapshot_store *store, uint64_t after_sequence,
+				      double timeout_seconds)
 {
 	struct snapshot *snapshot = NULL;
 	struct timespec until;
@@ -231,34 +232,34 @@ struct snapshot *board__wait(struct board *board, uint64_t after_sequence, doubl
 		until.tv_sec += until.tv_nsec / 1000000000;
 		until.tv_nsec %= 1000000000;
 	}
-	pthread_mutex_lock(&board->lock);
-	while (!board->ended && !err &&
-	       !(board->latest && board->latest->sequence > after_sequence))
-		err = pthread_cond_timedwait(&board->changed, &board->lock, &until);
-	if (!board->ended && board->latest && board->latest->sequence > after_sequence)
-		snapshot = snapshot__get(board->latest);
-	pthread_mutex_unlock(&board->lock);
+	pthread_mutex_lock(&store->lock);
+	while (!store->ended && !err &&
+	       !(store->latest && store->latest->sequence > after_sequence))
+		err = pthread_cond_timedwait(&store->changed, &store->lock, &until);
+	if (!store->ended && store->latest && store->latest->sequence > after_sequence)
+		snapshot = snapshot__get(store->latest);
+	pthread_mutex_unlock(&store->lock);
 	return snapshot;
 }
 
-void board__wake(struct board *board)
+void snapshot_store__wake(struct snapshot_store *store)
 {
-	pthread_mutex_lock(&board->lock);
-	board->ended = true;
-	pthread_cond_broadcast(&board->changed);
-	pthread_mutex_unlock(&board->lock);
+	pthread_mutex_lock(&store->lock);
+	store->ended = true;
+	pthread_cond_broadcast(&store->changed);
+	pthread_mutex_unlock(&store->lock);
 }
 
-void board__hang(struct board *board, struct bell *bell)
+void snapshot_store__listen(struct snapshot_store *store, struct listener *listener)
 {
-	pthread_mutex_lock(&board->lock);
-	bells__add(&board->bells, bell);
-	pthread_mutex_unlock(&board->lock);
+	pthread_mutex_lock(&store->lock);
+	listeners__add(&store->listeners, listener);
+	pthread_mutex_unlock(&store->lock);
 }
 
-void board__unhang(struct board *board, struct bell *bell)
+void snapshot_store__unlisten(struct snapshot_store *store, struct listener *listener)
 {
-	pthread_mutex_lock(&board->lock);
-	bells__remove(&board->bells, bell);
-	pthread_mutex_unlock(&board->lock);
+	pthread_mutex_lock(&store->lock);
+	listeners__remove(&store->listeners, listener);
+	pthread_mutex_unlock(&store->lock);
 }

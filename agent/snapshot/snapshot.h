@@ -346,22 +346,23 @@ void process_identity__put(struct process_identity *identity);
 /*
  * Where the newest snapshot is found. Readers and the writer hold the lock only to swap a pointer.
  */
-struct board;
-struct board *board__new(void);
-void board__free(struct board *board);
+struct snapshot_store;
+struct snapshot_store *snapshot_store__new(void);
+void snapshot_store__free(struct snapshot_store *store);
 /* Takes over the caller's reference. */
-void board__publish(struct board *board, struct snapshot *snapshot);
+void snapshot_store__publish(struct snapshot_store *store, struct snapshot *snapshot);
 /* The newest, with a reference for the caller; NULL before the first. */
-struct snapshot *board__latest(struct board *board);
+struct snapshot *snapshot_store__latest(struct snapshot_store *store);
 /*
  * The newest once its sequence is above after_sequence, with a reference for the caller; NULL when
- * that takes longer than the time-out, or after board__wake.
+ * that takes longer than the time-out, or after snapshot_store__wake.
  */
-struct snapshot *board__wait(struct board *board, uint64_t after_sequence, double timeout_seconds);
+struct snapshot *snapshot_store__wait(struct snapshot_store *store, uint64_t after_sequence,
+				      double timeout_seconds);
 /* Ends all waits, those to come as well: for shutdown. */
-void board__wake(struct board *board);
-/* The bell rings with every snapshot; once it is off, it rings no more. */
-void board__hang(struct board *board, struct bell *bell);
-void board__unhang(struct board *board, struct bell *bell);
+void snapshot_store__wake(struct snapshot_store *store);
+/* The listener is called with every snapshot; once it is taken off, no more. */
+void snapshot_store__listen(struct snapshot_store *store, struct listener *listener);
+void snapshot_store__unlisten(struct snapshot_store *store, struct listener *listener);
 
 #endif

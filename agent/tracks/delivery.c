@@ -47,7 +47,7 @@ static int tell_member(const struct tracks *tracks, const struct track *track,
 {
 	const struct owners_options options = {
 		.procfs = tracks->config->procfs,
-		.board = tracks->board,
+		.store = tracks->store,
 		.device = track->target,
 		.frames = tracks->frames,
 	};

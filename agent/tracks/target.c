@@ -22,7 +22,7 @@ struct subscriber {
 struct target {
 	struct target_options options;
 	pthread_mutex_t lock;
-	struct pagemap *pagemap;
+	struct page_table *pagemap;
 	struct cpu_side cpu;
 	struct pfn_index *index; /* NULL: PFNs may not be read */
 	struct write_log *log;
@@ -57,8 +57,8 @@ static int read_pending(struct target *target)
 	int err = 0;
 
 	if (target->index && target->pending_start < target->pending_end)
-		err = pagemap__read(target->pagemap, target->pending_start, target->pending_end,
-				    index_entries, target);
+		err = page_table__read(target->pagemap, target->pending_start, target->pending_end,
+				       index_entries, target);
 	target->pending_start = target->pending_end = 0;
 	return err;
 }
@@ -71,8 +71,8 @@ static int index_all(struct target *target)
 		const struct map_region *region = &target->cpu.regions[i];
 
 		if (strcmp(region->name, "[vsyscall]") != 0)
-			err = pagemap__read(target->pagemap, region->start, region->end,
-					    index_entries, target);
+			err = page_table__read(target->pagemap, region->start, region->end,
+					       index_entries, target);
 	}
 	return err;
 }
@@ -125,11 +125,11 @@ struct matching {
 static int judge(const struct matching *matching, uint64_t page)
 {
 	struct target *target = matching->target;
-	uint64_t entry = pagemap__entry(target->pagemap, page * PAGE_BYTES);
+	uint64_t entry = page_table__entry(target->pagemap, page * PAGE_BYTES);
 
 	if (!(entry & PAGEMAP_PRESENT) || PAGEMAP_PFN(entry) != matching->pfn) {
 		pfn_index__remove(target->index, matching->pfn, page);
-		if (!pagemap__has_page(entry))
+		if (!page_table__has_page(entry))
 			return 0; /* there is no page any more */
 		/* It moved, before the write or after it: told, so that nothing is missed. */
 		target->moved++;
@@ -166,9 +166,9 @@ static int match(void *context, unsigned device, enum ds_evidence evidence, uint
 
 		if (count == -E2BIG)
 			for (size_t i = 0; i < target->cpu.region_count && !err; i++)
-				err = pagemap__read(target->pagemap, target->cpu.regions[i].start,
-						    target->cpu.regions[i].end, search_entries,
-						    &matching);
+				err = page_table__read(
+					target->pagemap, target->cpu.regions[i].start,
+					target->cpu.regions[i].end, search_entries, &matching);
 		for (int i = 0; i < count && !err; i++)
 			err = judge(&matching, pages[i]);
 		if (err)
@@ -201,7 +201,7 @@ static bool is_same_process(const struct target *target)
 
 	return procfs__stat(target->options.procfs, target->options.tgid, &stat) == 0 &&
 	       stat.start_ticks == target->options.start_ticks &&
-	       pagemap__is_alive(target->pagemap);
+	       page_table__is_alive(target->pagemap);
 }
 
 bool target__is_alive(const struct target *target)
@@ -229,7 +229,7 @@ static uint64_t resident_at(struct target *target, uint64_t start, uint64_t end)
 		const uint64_t to = region->end < end ? region->end : end;
 
 		if (from < to)
-			pagemap__read(target->pagemap, from, to, count_entries, &resident);
+			page_table__read(target->pagemap, from, to, count_entries, &resident);
 	}
 	pthread_mutex_unlock(&target->lock);
 	return resident;
@@ -293,7 +293,7 @@ int target__new(const struct target_options *options, struct target **out, char 
 	target->epoch = page_map__new();
 	if (!target->epoch)
 		goto cleanup;
-	err = pagemap__open(options->procfs, options->tgid, &target->pagemap);
+	err = page_table__open(options->procfs, options->tgid, &target->pagemap);
 	if (err) {
 		snprintf(why, size, "its page table cannot be read: %s%s", strerror(-err),
 			 err == -EACCES || err == -EPERM
@@ -333,7 +333,7 @@ void target__free(struct target *target)
 	cpu_side__end(&target->cpu);
 	write_log__free(target->log);
 	pfn_index__free(target->index);
-	pagemap__close(target->pagemap);
+	page_table__close(target->pagemap);
 	page_map__free(target->epoch);
 	pthread_mutex_destroy(&target->lock);
 	free(target);
@@ -387,7 +387,7 @@ static int fill_entries(void *context, uint64_t address, const uint64_t *entries
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++)
-		if (pagemap__has_page(entries[i]))
+		if (page_table__has_page(entries[i]))
 			err = page_map__add_cpu(map, address / PAGE_BYTES + i, 1);
 	return err;
 }
@@ -399,8 +399,8 @@ int target__fill(struct target *target, struct page_map *map)
 	pthread_mutex_lock(&target->lock);
 	for (size_t i = 0; i < target->cpu.region_count && !err; i++)
 		if (target->cpu.regions[i].writable)
-			err = pagemap__read(target->pagemap, target->cpu.regions[i].start,
-					    target->cpu.regions[i].end, fill_entries, map);
+			err = page_table__read(target->pagemap, target->cpu.regions[i].start,
+					       target->cpu.regions[i].end, fill_entries, map);
 	pthread_mutex_unlock(&target->lock);
 	return err;
 }

@@ -185,7 +185,7 @@ static void *keep(void *argument)
 /* ---- life ---- */
 
 struct tracks *tracks__new(const struct agent_config *config, struct events *events,
-			   struct board *board)
+			   struct snapshot_store *store)
 {
 	struct tracks *tracks = calloc(1, sizeof(*tracks));
 
@@ -193,7 +193,7 @@ struct tracks *tracks__new(const struct agent_config *config, struct events *eve
 		return NULL;
 	tracks->config = config;
 	tracks->events = events;
-	tracks->board = board;
+	tracks->store = store;
 	tracks->next_id = 1;
 	tracks->keeper_stop = -1;
 	pthread_mutex_init(&tracks->lock, NULL);

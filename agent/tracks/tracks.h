@@ -19,10 +19,10 @@
 
 struct tracks;
 
-/* All are borrowed, and outlive it. board: whose snapshots have the flows. NULL: memory is short.
+/* All are borrowed, and outlive it. store: whose snapshots have the flows. NULL: memory is short.
  */
 struct tracks *tracks__new(const struct agent_config *config, struct events *events,
-			   struct board *board);
+			   struct snapshot_store *store);
 /* Ends all of them: no target keeps a write-protection of ours. */
 void tracks__free(struct tracks *tracks);
 /* What devices write, for devices__listen. */

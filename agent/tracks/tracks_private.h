@@ -69,7 +69,7 @@ struct track {
 struct tracks {
 	const struct agent_config *config;
 	struct events *events;
-	struct board *board;
+	struct snapshot_store *store;
 	struct write_feed *feed;
 	pthread_mutex_t lock;	  /* the list, and whether there is service */
 	pthread_mutex_t starting; /* the targets, while one is made or given up */

@@ -13,7 +13,7 @@
 
 #include "api/server/connections.h"
 #include "api/server/exchange.h"
-#include "api/server/listen.h"
+#include "api/server/listen_socket.h"
 #include "api/metrics/scrape.h"
 #include "api/server/streams.h"
 #include "api/server/tls.h"
@@ -32,7 +32,7 @@ struct api_server {
 	struct api_counters counters;
 	struct connections *connections;
 	struct streams *streams;
-	struct listener listeners[OPTION_LIST_MAX];
+	struct listen_socket listeners[OPTION_LIST_MAX];
 	struct MHD_Daemon *daemons[OPTION_LIST_MAX];
 	size_t count;
 	struct tls *tls; /* NULL: plain HTTP */
@@ -74,7 +74,7 @@ static bool has_tls(const struct api_server *server, size_t index)
 static int start_daemon(struct api_server *server, size_t index, uint32_t max_connections,
 			uint32_t threads)
 {
-	struct listener *listener = &server->listeners[index];
+	struct listen_socket *listener = &server->listeners[index];
 	struct exchanges *exchanges = &server->exchanges;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 
@@ -118,7 +118,7 @@ static int start_connections(struct api_server *server, const struct connections
 			     const struct api_options *options)
 {
 	struct streams_options streams = {
-		.board = options->board,
+		.store = options->store,
 		.events = options->events,
 		.deadline = limits->deadline,
 	};
@@ -143,7 +143,8 @@ static int open_listeners(struct api_server *server, const struct option_list *a
 	if (!addresses->count)
 		addresses = &standard;
 	for (size_t i = 0; i < addresses->count; i++) {
-		int err = listener__open(&server->listeners[i], addresses->values[i], error, size);
+		int err = listen_socket__open(&server->listeners[i], addresses->values[i], error,
+					      size);
 
 		if (err)
 			return err;
@@ -191,7 +192,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	if (err)
 		goto cleanup;
 	server->exchanges = (struct exchanges){
-		.context = {.board = options->board,
+		.context = {.store = options->store,
 			    .history = options->history,
 			    .events = options->events,
 			    .tracks = options->tracks,
@@ -228,7 +229,7 @@ void api_server__stop(struct api_server *server)
 		if (stopped)
 			MHD_stop_daemon(server->daemons[i]);
 		/* The library has closed its listening socket. */
-		listener__close(&server->listeners[i], !stopped);
+		listen_socket__close(&server->listeners[i], !stopped);
 	}
 	streams__free(server->streams);
 	connections__free(server->connections);

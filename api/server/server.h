@@ -16,7 +16,7 @@
 
 struct api_options {
 	/* Borrowed; alive until api_server__stop. */
-	struct board *board;
+	struct snapshot_store *store;
 	struct history *history;
 	struct events *events;
 	struct tracks *tracks;	   /* NULL in a replay */

@@ -53,7 +53,7 @@ struct streams {
 	pthread_t waker;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct bell board_bell, events_bell;
+	struct listener snapshots_listener, events_listener;
 	bool news, stop;
 	struct stream_list list;
 	struct body *newest; /* a snapshot's text, shared by all that send it */
@@ -76,7 +76,7 @@ static int unread(const struct stream *stream)
 	return ioctl(stream->fd, SIOCOUTQ, &bytes) ? 0 : bytes;
 }
 
-static void ring(void *context)
+static void notify(void *context)
 {
 	struct streams *streams = context;
 
@@ -168,8 +168,8 @@ int streams__new(const struct streams_options *options, struct streams **out)
 	if (!streams)
 		return -ENOMEM;
 	streams->options = *options;
-	streams->board_bell = streams->events_bell =
-		(struct bell){.ring = ring, .context = streams};
+	streams->snapshots_listener = streams->events_listener =
+		(struct listener){.notify = notify, .context = streams};
 	TAILQ_INIT(&streams->list);
 	pthread_mutex_init(&streams->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -183,8 +183,8 @@ int streams__new(const struct streams_options *options, struct streams **out)
 		free(streams);
 		return err;
 	}
-	board__hang(options->board, &streams->board_bell);
-	events__hang(options->events, &streams->events_bell);
+	snapshot_store__listen(options->store, &streams->snapshots_listener);
+	events__listen(options->events, &streams->events_listener);
 	*out = streams;
 	return 0;
 }
@@ -195,9 +195,9 @@ void streams__end(struct streams *streams)
 
 	if (!streams)
 		return;
-	/* Not under our lock: a bell rings under theirs and takes ours. */
-	board__unhang(streams->options.board, &streams->board_bell);
-	events__unhang(streams->options.events, &streams->events_bell);
+	/* Not under our lock: a listener is called under theirs and takes ours. */
+	snapshot_store__unlisten(streams->options.store, &streams->snapshots_listener);
+	events__unlisten(streams->options.events, &streams->events_listener);
 	pthread_mutex_lock(&streams->lock);
 	streams->stop = true;
 	pthread_cond_signal(&streams->wake);
@@ -266,7 +266,7 @@ static int take_events(struct stream *stream)
 
 static int take_snapshot(struct stream *stream)
 {
-	struct snapshot *snapshot = board__latest(stream->streams->options.board);
+	struct snapshot *snapshot = snapshot_store__latest(stream->streams->options.store);
 	int err = 0;
 
 	if (snapshot && snapshot->sequence > stream->sequence) {

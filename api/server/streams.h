@@ -14,7 +14,7 @@
 #include "api/server/connections.h"
 
 struct streams_options {
-	struct board *board; /* these three are borrowed, alive until streams__free */
+	struct snapshot_store *store; /* these three are borrowed, alive until streams__free */
 	struct events *events;
 	struct connections *connections;
 	double deadline; /* theirs, seconds */

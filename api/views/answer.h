@@ -28,7 +28,7 @@ void body__put(struct body *body);
 
 /* What the routes answer from. */
 struct api_context {
-	struct board *board;
+	struct snapshot_store *store;
 	struct history *history;
 	struct events *events;
 	struct tracks *tracks;	   /* NULL in a replay */

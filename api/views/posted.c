@@ -25,11 +25,11 @@ json_t *posted__parse(const struct request *request, struct answer *answer)
 	return document;
 }
 
-int posted__read(json_t *object, const struct member_row *table, const char *where, void *out,
+int posted__read(json_t *object, const struct json_member_row *table, const char *where, void *out,
 		 struct answer *answer)
 {
-	struct member_error error;
-	int err = members__read(object, table, where, out, &error);
+	struct json_member_error error;
+	int err = json_members__read(object, table, where, out, &error);
 
 	if (err)
 		answer__error(answer, 400, "invalid_body", "%s %s", error.path, error.reason);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A request's body: a JSON object whose members are named in a table, agent/input/json_members.h. */
+/* A request's body: a JSON object whose members are named in a table, agent/input/json_members.h.
+ */
 #ifndef DIRTYSCOPE_API_VIEWS_POSTED_H
 #define DIRTYSCOPE_API_VIEWS_POSTED_H
 
@@ -9,7 +10,7 @@
 /* NULL, with the answer filled in; otherwise a new reference. An empty body is an empty object. */
 json_t *posted__parse(const struct request *request, struct answer *answer);
 /* -EINVAL, with the answer filled in. where: "" or "target.", before names. */
-int posted__read(json_t *object, const struct member_row *table, const char *where, void *out,
+int posted__read(json_t *object, const struct json_member_row *table, const char *where, void *out,
 		 struct answer *answer);
 
 #endif

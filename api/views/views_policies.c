@@ -11,7 +11,7 @@
 /* What the record holds. */
 static int write_recorded(const struct request *request, struct answer *answer)
 {
-	struct snapshot *snapshot = board__latest(request->context->board);
+	struct snapshot *snapshot = snapshot_store__latest(request->context->store);
 	const char *text = snapshot && snapshot->replay ? snapshot->replay->policies : "";
 	json_t *none = *text ? NULL : policies__describe(NULL);
 	char *empty = none ? json_dumps(none, JSON_COMPACT) : NULL;
@@ -54,7 +54,7 @@ int view__policies(const struct request *request, struct answer *answer)
 int view__policies_put(const struct request *request, struct answer *answer)
 {
 	json_t *document;
-	struct member_error error;
+	struct json_member_error error;
 	int err;
 
 	if (!request->context->policies)

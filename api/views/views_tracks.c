@@ -133,7 +133,7 @@ static int track_list__take(const struct api_context *context, struct track_list
 		list->infos = list->own;
 		return err;
 	}
-	list->snapshot = board__latest(context->board);
+	list->snapshot = snapshot_store__latest(context->store);
 	if (list->snapshot && list->snapshot->replay) {
 		list->infos = list->snapshot->replay->tracks;
 		list->count = list->snapshot->replay->track_count;
@@ -198,7 +198,7 @@ struct wanted_target {
 	const char *cgroup, *device;
 };
 
-static const struct member_row target_rows[] = {
+static const struct json_member_row target_rows[] = {
 	{"pid", MEMBER_INTEGER, offsetof(struct wanted_target, pid), 1, INT32_MAX, NULL, false},
 	{"cgroup", MEMBER_TEXT, offsetof(struct wanted_target, cgroup), 0, 127, NULL, false},
 	{"device", MEMBER_TEXT, offsetof(struct wanted_target, device), 0, 63, NULL, false},
@@ -212,7 +212,7 @@ struct wanted_track {
 	unsigned backend; /* 1 + index; 0: any */
 };
 
-static const struct member_row start_rows[] = {
+static const struct json_member_row start_rows[] = {
 	{"target", MEMBER_OBJECT, offsetof(struct wanted_track, target), 0, 0, NULL, true},
 	{"backend", MEMBER_CHOICE, offsetof(struct wanted_track, backend), 0, 0, backend_names,
 	 false},
@@ -221,7 +221,7 @@ static const struct member_row start_rows[] = {
 
 static bool device_exists(const struct request *request, const char *id)
 {
-	struct snapshot *snapshot = board__latest(request->context->board);
+	struct snapshot *snapshot = snapshot_store__latest(request->context->store);
 	bool found = false;
 
 	for (size_t i = 0; snapshot && i < snapshot->device_count; i++)
@@ -328,8 +328,8 @@ int view__track_pages(const struct request *request, struct answer *answer)
 }
 
 /* Numbers and choices only: what points into the body is gone with it. */
-static int read_body(const struct request *request, const struct member_row *rows, void *wanted,
-		     struct answer *answer)
+static int read_body(const struct request *request, const struct json_member_row *rows,
+		     void *wanted, struct answer *answer)
 {
 	json_t *document = posted__parse(request, answer);
 	int err = document ? posted__read(document, rows, "", wanted, answer) : -EINVAL;
@@ -344,7 +344,7 @@ struct wanted_collect {
 
 int view__track_collect(const struct request *request, struct answer *answer)
 {
-	static const struct member_row rows[] = {
+	static const struct json_member_row rows[] = {
 		{"evidence", MEMBER_CHOICE, offsetof(struct wanted_collect, evidence), 0, 0,
 		 evidences, false},
 		{},
@@ -365,7 +365,7 @@ struct wanted_cursor {
 
 int view__track_acknowledge(const struct request *request, struct answer *answer)
 {
-	static const struct member_row rows[] = {
+	static const struct json_member_row rows[] = {
 		{"cursor", MEMBER_INTEGER, offsetof(struct wanted_cursor, cursor), 0, CURSOR_MAX,
 		 NULL, true},
 		{},

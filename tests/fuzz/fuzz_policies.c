@@ -14,7 +14,7 @@ static void fuzz_file(const char *text, size_t length)
 {
 	struct rule_set *set = rule_set__new();
 	struct yaml_places *places;
-	struct member_error error;
+	struct json_member_error error;
 	char message[1024];
 	size_t line, column;
 	json_t *tree;

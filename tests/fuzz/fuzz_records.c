@@ -12,7 +12,7 @@ static void fuzz_snapshot(const char *data, size_t length)
 {
 	static const struct api_counters counters;
 	struct snapshot *snapshot = snapshot__new();
-	struct book *read = book__new(), *written = book__new();
+	struct identity_table *read = identity_table__new(), *written = identity_table__new();
 	struct text shown = {0}, again = {0};
 	const char *where;
 
@@ -25,8 +25,8 @@ static void fuzz_snapshot(const char *data, size_t length)
 	text__free(&shown);
 	text__free(&again);
 	snapshot__put(snapshot);
-	book__free(read);
-	book__free(written);
+	identity_table__free(read);
+	identity_table__free(written);
 }
 
 static void fuzz_beside(const char *data, size_t length)

@@ -215,7 +215,7 @@ static inline struct stub *stub__new(void)
 	return stub;
 }
 
-/* After the courier is freed: nobody hangs on a connection then. */
+/* After the queue is freed: nobody hangs on a connection then. */
 static inline void stub__free(struct stub *stub)
 {
 	shutdown(stub->listener, SHUT_RDWR);

@@ -23,7 +23,7 @@
 #define PROCESSES 3000 /* a body that no socket buffer takes whole */
 
 struct fixture {
-	struct board *board;
+	struct snapshot_store *store;
 	struct history *history;
 	struct events *events;
 	struct api_server *server;
@@ -43,7 +43,7 @@ static inline void publish(struct fixture *fixture, uint64_t sequence)
 		all[i] = sample_process(10000 + i, i, "many");
 	snapshot->processes = all;
 	snapshot->process_count = PROCESSES;
-	board__publish(fixture->board, snapshot);
+	snapshot_store__publish(fixture->store, snapshot);
 }
 
 static inline int set_up(void **state)
@@ -64,7 +64,7 @@ static inline int set_up(void **state)
 	snprintf(fixture->address, sizeof(fixture->address), "unix:%s", fixture->path);
 	fixture->local.sun_family = AF_UNIX;
 	memcpy(fixture->local.sun_path, fixture->path, sizeof(fixture->path));
-	options.board = fixture->board = board__new();
+	options.store = fixture->store = snapshot_store__new();
 	options.history = fixture->history = history__new(10);
 	options.events = fixture->events = events__new();
 	options.listen.values[0] = "127.0.0.1:0";
@@ -94,7 +94,7 @@ static inline int tear_down(void **state)
 	rmdir(fixture->directory);
 	events__free(fixture->events);
 	history__free(fixture->history);
-	board__free(fixture->board);
+	snapshot_store__free(fixture->store);
 	free(fixture);
 	return 0;
 }

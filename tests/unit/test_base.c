@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* log, arena, snapshot and board. */
+/* log, arena, snapshot and its store. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -114,7 +114,7 @@ static void test_arena(void **state)
 	arena__free(NULL);
 }
 
-/* ---- snapshot, identity, board ---- */
+/* ---- snapshot, identity, store ---- */
 
 static void test_names(void **state)
 {
@@ -186,13 +186,13 @@ static struct snapshot *make_snapshot(uint64_t sequence, struct process_identity
 	return snapshot;
 }
 
-static void *read_board(void *context)
+static void *read_store(void *context)
 {
-	struct board *board = context;
+	struct snapshot_store *store = context;
 	uint64_t last = 0;
 
 	while (last < PUBLISHED) {
-		struct snapshot *snapshot = board__latest(board);
+		struct snapshot *snapshot = snapshot_store__latest(store);
 
 		if (!snapshot)
 			continue;
@@ -206,23 +206,23 @@ static void *read_board(void *context)
 	return NULL;
 }
 
-static void test_board(void **state)
+static void test_store(void **state)
 {
 	struct process_identity from = {.tgid = 1}, *identity = process_identity__new(&from);
-	struct board *board = board__new();
+	struct snapshot_store *store = snapshot_store__new();
 	pthread_t readers[READERS];
 
-	assert_non_null(board);
-	assert_null(board__latest(board));
+	assert_non_null(store);
+	assert_null(snapshot_store__latest(store));
 	for (int i = 0; i < READERS; i++)
-		assert_int_equal(pthread_create(&readers[i], NULL, read_board, board), 0);
+		assert_int_equal(pthread_create(&readers[i], NULL, read_store, store), 0);
 	for (uint64_t sequence = 1; sequence <= PUBLISHED; sequence++)
-		board__publish(board, make_snapshot(sequence, identity));
+		snapshot_store__publish(store, make_snapshot(sequence, identity));
 	for (int i = 0; i < READERS; i++)
 		pthread_join(readers[i], NULL);
 	/* Held by the newest alone: five processes, one flow, and ours. */
 	assert_int_equal(identity->references, 7);
-	board__free(board);
+	snapshot_store__free(store);
 	assert_int_equal(identity->references, 1);
 	process_identity__put(identity);
 	snapshot__put(NULL);
@@ -233,7 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_log_quoting), cmocka_unit_test(test_log_levels),
 		cmocka_unit_test(test_arena),	    cmocka_unit_test(test_names),
-		cmocka_unit_test(test_identity),    cmocka_unit_test(test_board),
+		cmocka_unit_test(test_identity),    cmocka_unit_test(test_store),
 
 	};
 

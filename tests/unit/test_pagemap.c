@@ -15,7 +15,7 @@
 #define PAGES 64
 
 struct reading {
-	struct pagemap *pagemap;
+	struct page_table *pagemap;
 	uint64_t other; /* memory to read from within; 0: none */
 	size_t seen, present;
 	int fail;
@@ -29,9 +29,9 @@ static int take(void *context, uint64_t address, const uint64_t *entries, size_t
 		struct reading inner = {0};
 
 		if (reading->other)
-			assert_int_equal(pagemap__read(reading->pagemap, reading->other,
-						       reading->other + PAGES * PAGE_BYTES, take,
-						       &inner),
+			assert_int_equal(page_table__read(reading->pagemap, reading->other,
+							  reading->other + PAGES * PAGE_BYTES, take,
+							  &inner),
 					 0);
 		reading->seen++;
 		reading->present += entries[i] & PAGEMAP_PRESENT ? 1 : 0;
@@ -52,9 +52,9 @@ static uint64_t map(int fill)
 
 static int open_own(void **state)
 {
-	static struct pagemap *pagemap;
+	static struct page_table *pagemap;
 
-	if (pagemap__open("/proc", (uint32_t)getpid(), &pagemap))
+	if (page_table__open("/proc", (uint32_t)getpid(), &pagemap))
 		return -1;
 	*state = pagemap;
 	return 0;
@@ -62,7 +62,7 @@ static int open_own(void **state)
 
 static int close_own(void **state)
 {
-	pagemap__close(*state);
+	page_table__close(*state);
 	return 0;
 }
 
@@ -72,12 +72,13 @@ static void test_read_within_a_read(void **state)
 	const uint64_t full = map(1), empty = map(0);
 	struct reading reading = {.pagemap = *state, .other = empty};
 
-	assert_int_equal(pagemap__read(*state, full, full + PAGES * PAGE_BYTES, take, &reading), 0);
+	assert_int_equal(page_table__read(*state, full, full + PAGES * PAGE_BYTES, take, &reading),
+			 0);
 	assert_int_equal(reading.seen, PAGES);
 	assert_int_equal(reading.present, PAGES);
 	reading = (struct reading){.pagemap = *state, .other = full};
-	assert_int_equal(pagemap__read(*state, empty, empty + PAGES * PAGE_BYTES, take, &reading),
-			 0);
+	assert_int_equal(
+		page_table__read(*state, empty, empty + PAGES * PAGE_BYTES, take, &reading), 0);
 	assert_int_equal(reading.seen, PAGES);
 	assert_int_equal(reading.present, 0);
 	munmap((void *)(uintptr_t)full, PAGES * PAGE_BYTES);
@@ -89,12 +90,12 @@ static void test_limits(void **state)
 	const uint64_t full = map(1);
 	struct reading reading = {.pagemap = *state};
 
-	assert_int_equal(pagemap__read(*state, full, full, take, &reading), 0);
+	assert_int_equal(page_table__read(*state, full, full, take, &reading), 0);
 	assert_int_equal(reading.seen, 0);
-	assert_int_equal(pagemap__read(*state, full, full + PAGE_BYTES, take, &reading), 0);
+	assert_int_equal(page_table__read(*state, full, full + PAGE_BYTES, take, &reading), 0);
 	assert_int_equal(reading.seen, 1);
 	reading.fail = -ENOSPC;
-	assert_int_equal(pagemap__read(*state, full, full + PAGES * PAGE_BYTES, take, &reading),
+	assert_int_equal(page_table__read(*state, full, full + PAGES * PAGE_BYTES, take, &reading),
 			 -ENOSPC);
 	munmap((void *)(uintptr_t)full, PAGES * PAGE_BYTES);
 }

@@ -259,7 +259,7 @@ static void test_all_any(void **unused)
 static void test_many_come_and_go(void **unused)
 {
 	struct snapshot_process processes[100] = {};
-	const struct roster *roster;
+	const struct target_table *targets;
 	struct host host;
 
 	host__new(&host, "policies:\n" RULE("rule", "{metric: rates.cpu, threshold: 100}",
@@ -274,14 +274,14 @@ static void test_many_come_and_go(void **unused)
 		for (size_t i = 0; i < 100; i++)
 			process_identity__put(processes[i].identity);
 	}
-	roster = policy_of(&host)->roster;
+	targets = policy_of(&host)->targets;
 	assert_int_equal(host__actions(&host, "log", "dry_run"), 10000);
 	/* Those that fire, those that are resolved, those that are being forgotten. */
-	assert_in_range(roster->capacity, 200, 512);
+	assert_in_range(targets->capacity, 200, 512);
 	for (int i = 0; i < 3; i++)
 		host__look(&host, NULL, 0, NULL, 0, 4000 + 31.0 * i);
 	assert_int_equal(host.policies->instances, 0);
-	assert_int_equal(roster->count, 0);
+	assert_int_equal(targets->count, 0);
 	host__free(&host);
 }
 

@@ -27,7 +27,7 @@ struct wanted {
 };
 
 static const char *const choices[] = {"red", "green", NULL};
-static const struct member_row rows[] = {
+static const struct json_member_row rows[] = {
 	{"number", MEMBER_INTEGER, offsetof(struct wanted, number), 1, 1000, NULL, true},
 	{"choice", MEMBER_CHOICE, offsetof(struct wanted, choice), 0, 0, choices, false},
 	{"text", MEMBER_TEXT, offsetof(struct wanted, text), 0, 8, NULL, false},

@@ -672,11 +672,11 @@ static int decode_hostile(const char *data, size_t length)
 {
 	static const struct api_counters counters;
 	struct snapshot *snapshot = snapshot__new();
-	struct book *book = book__new();
+	struct identity_table *identities = identity_table__new();
 	struct text out = {0};
 	const char *where;
-	int err = codec__decode(data, length, snapshot->arena, book, &record_snapshot, snapshot,
-				&where);
+	int err = codec__decode(data, length, snapshot->arena, identities, &record_snapshot,
+				snapshot, &where);
 
 	assert_true(!err || err == -EBADMSG);
 	assert_int_equal(err != 0, *where != '\0');
@@ -684,7 +684,7 @@ static int decode_hostile(const char *data, size_t length)
 		metrics__write(&out, METRICS_TEXT, snapshot, &counters);
 	text__free(&out);
 	snapshot__put(snapshot);
-	book__free(book);
+	identity_table__free(identities);
 	return err;
 }
 
@@ -692,11 +692,11 @@ static void hostile_bytes(void **state)
 {
 	static const unsigned char values[] = {0, 1, 0x7f, 0x80, 0xff};
 	struct snapshot *snapshot = sample_snapshot(1);
-	struct book *book = book__new();
+	struct identity_table *identities = identity_table__new();
 	struct text raw = {0};
 	size_t refused = 0, taken = 0;
 
-	assert_int_equal(codec__encode(&raw, book, &record_snapshot, snapshot), 0);
+	assert_int_equal(codec__encode(&raw, identities, &record_snapshot, snapshot), 0);
 	assert_int_equal(decode_hostile(raw.data, raw.length), 0);
 	for (size_t at = 0; at < raw.length; at += 11) {
 		const char before = raw.data[at];
@@ -718,7 +718,7 @@ static void hostile_bytes(void **state)
 	assert_true(refused > 100);
 	assert_true(taken > 100);
 	text__free(&raw);
-	book__free(book);
+	identity_table__free(identities);
 	snapshot__put(snapshot);
 }
 

@@ -286,7 +286,7 @@ static void test_templates(void **unused)
 	const struct target_view view = {.item = &it};
 	struct expand_facts facts = {"r", "{pid}",	  "firing", "warning",
 				     "h", TARGET_PROCESS, 1.5,	    &view};
-	struct member_error error;
+	struct json_member_error error;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct text out = {0};
@@ -316,7 +316,7 @@ static struct rule_set *set_of(const char *text)
 {
 	struct rule_set *set = rule_set__new();
 	struct yaml_places *places;
-	struct member_error error;
+	struct json_member_error error;
 	json_t *tree = tree_of(text, &places);
 
 	if (!tree)

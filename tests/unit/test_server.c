@@ -218,7 +218,7 @@ static void refuse_start(const struct fixture *fixture, const char *address, int
 			 const char *part)
 {
 	struct api_options options = {
-		.board = fixture->board,
+		.store = fixture->store,
 		.history = fixture->history,
 		.events = fixture->events,
 		.listen = {.values = {address}, .count = 1},
@@ -237,7 +237,7 @@ static void addresses(void **state)
 	struct fixture *fixture = *state;
 	char file[100], unixed[108];
 	struct api_options options = {
-		.board = fixture->board,
+		.store = fixture->store,
 		.history = fixture->history,
 		.events = fixture->events,
 		.listen = {.values = {unixed, "[::1]:0"}, .count = 2},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* /api/v1/stream: its text, waiting at the board, and the answer through real sockets. */
+/* /api/v1/stream: its text, waiting for a snapshot, and the answer through real sockets. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -55,45 +55,45 @@ static void text_of_each(void **state)
 	snapshot__put(snapshot);
 }
 
-static void *publish_later(void *board)
+static void *publish_later(void *store)
 {
 	usleep(100000);
-	board__publish(board, sample_snapshot(5));
+	snapshot_store__publish(store, sample_snapshot(5));
 	return NULL;
 }
 
-static void *wake_later(void *board)
+static void *wake_later(void *store)
 {
 	usleep(100000);
-	board__wake(board);
+	snapshot_store__wake(store);
 	return NULL;
 }
 
 static void waiting(void **state)
 {
-	struct board *board = board__new();
+	struct snapshot_store *store = snapshot_store__new();
 	struct snapshot *snapshot;
 	double start = now();
 	pthread_t thread;
 
-	assert_null(board__wait(board, 0, 0.05));
+	assert_null(snapshot_store__wait(store, 0, 0.05));
 	assert_in_range((uint64_t)((now() - start) * 1000), 50, 1000);
-	pthread_create(&thread, NULL, publish_later, board);
-	snapshot = board__wait(board, 0, 1e18);
+	pthread_create(&thread, NULL, publish_later, store);
+	snapshot = snapshot_store__wait(store, 0, 1e18);
 	pthread_join(thread, NULL);
 	assert_int_equal(snapshot->sequence, 5);
 	snapshot__put(snapshot);
 	/* There already; and not above. */
-	snapshot = board__wait(board, 4, 0);
+	snapshot = snapshot_store__wait(store, 4, 0);
 	assert_int_equal(snapshot->sequence, 5);
 	snapshot__put(snapshot);
-	assert_null(board__wait(board, 5, -1));
-	pthread_create(&thread, NULL, wake_later, board);
-	assert_null(board__wait(board, 5, 60));
+	assert_null(snapshot_store__wait(store, 5, -1));
+	pthread_create(&thread, NULL, wake_later, store);
+	assert_null(snapshot_store__wait(store, 5, 60));
 	pthread_join(thread, NULL);
-	assert_null(board__wait(board, 0, 60));
+	assert_null(snapshot_store__wait(store, 0, 60));
 	assert_true(now() - start < 10);
-	board__free(board);
+	snapshot_store__free(store);
 }
 
 static int open_stream(const struct fixture *fixture, const char *headers, bool local)
@@ -135,7 +135,7 @@ static uint64_t sequence;
 
 static void next_snapshot(const struct fixture *fixture)
 {
-	board__publish(fixture->board, sample_snapshot(++sequence));
+	snapshot_store__publish(fixture->store, sample_snapshot(++sequence));
 }
 
 static void events(void **state)

@@ -26,19 +26,19 @@ static int set_up(void **state)
 	struct snapshot *snapshot;
 
 	fixture->context = (struct api_context){
-		.board = board__new(),
+		.store = snapshot_store__new(),
 		.history = history__new(10),
 		.events = events__new(),
 		.scrape = scrape__new(&fixture->counters),
 	};
 	agent_config__defaults(&fixture->config);
 	fixture->context.tracks =
-		tracks__new(&fixture->config, fixture->context.events, fixture->context.board);
+		tracks__new(&fixture->config, fixture->context.events, fixture->context.store);
 	for (uint64_t sequence = 1; sequence <= 3; sequence++) {
 		snapshot = sample_snapshot(sequence);
 		snapshot->time.tv_sec += (time_t)sequence;
 		history__add(fixture->context.history, snapshot);
-		board__publish(fixture->context.board, snapshot);
+		snapshot_store__publish(fixture->context.store, snapshot);
 	}
 	events__add(fixture->context.events, "agent", "info", "agent", "started");
 	events__add(fixture->context.events, "device", "warning", "pci/x", "named %s",
@@ -55,7 +55,7 @@ static int tear_down(void **state)
 	scrape__free(fixture->context.scrape);
 	events__free(fixture->context.events);
 	history__free(fixture->context.history);
-	board__free(fixture->context.board);
+	snapshot_store__free(fixture->context.store);
 	free(fixture);
 	return 0;
 }
@@ -347,9 +347,9 @@ static void events(void **state)
 static void not_ready(void **state)
 {
 	struct fixture *fixture = *state;
-	struct board *board = fixture->context.board;
+	struct snapshot_store *store = fixture->context.store;
 
-	fixture->context.board = board__new();
+	fixture->context.store = snapshot_store__new();
 	json_decref(get(state, "/-/healthy", 200));
 	json_decref(get(state, "/-/ready", 503));
 	json_decref(get(state, "/metrics", 503));
@@ -357,8 +357,8 @@ static void not_ready(void **state)
 	json_decref(get(state, "/api/v1/events", 200));
 	/* A bad request is one whether ready or not. */
 	json_decref(get(state, "/api/v1/summary?x=1", 400));
-	board__free(fixture->context.board);
-	fixture->context.board = board;
+	snapshot_store__free(fixture->context.store);
+	fixture->context.store = store;
 	json_decref(get(state, "/-/ready", 200));
 }
 

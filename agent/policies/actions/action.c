@@ -51,7 +51,7 @@ static bool is_allowed(const struct agent_config *config, const char *name)
 }
 
 static int check_kind(const struct action_type *type, const struct rule *rule, const char *path,
-		      struct member_error *error)
+		      struct json_member_error *error)
 {
 	struct text kinds = {0};
 
@@ -61,14 +61,15 @@ static int check_kind(const struct action_type *type, const struct rule *rule, c
 		if (type->kinds & 1u << kind)
 			text__printf(&kinds, "%s%s", kinds.length ? ", " : "",
 				     target_kinds[kind].name);
-	member_error__set(error, path, "is not for a %s; it takes %s",
-			  target_kinds[rule->kind].name, kinds.length ? kinds.data : "nothing");
+	json_member_error__set(error, path, "is not for a %s; it takes %s",
+			       target_kinds[rule->kind].name,
+			       kinds.length ? kinds.data : "nothing");
 	text__free(&kinds);
 	return -EINVAL;
 }
 
 int action__read(struct rule_action *action, const struct rule *rule, json_t *options,
-		 const char *path, const struct rule_world *world, struct member_error *error)
+		 const char *path, const struct rule_world *world, struct json_member_error *error)
 {
 	const struct action_type *type = action->type;
 	char where[MEMBER_PATH_MAX];
@@ -77,10 +78,11 @@ int action__read(struct rule_action *action, const struct rule *rule, json_t *op
 	if (err)
 		return err;
 	if (type->is_gated && world->config && !is_allowed(world->config, type->name))
-		return member_error__set(error, path,
-					 "changes the host: it needs 'policies.allow: [%s]' in the "
-					 "agent's configuration",
-					 type->name);
+		return json_member_error__set(
+			error, path,
+			"changes the host: it needs 'policies.allow: [%s]' in the "
+			"agent's configuration",
+			type->name);
 	action->settings = calloc(1, type->settings_size + 1);
 	if (!action->settings)
 		return -ENOMEM;
@@ -88,10 +90,10 @@ int action__read(struct rule_action *action, const struct rule *rule, json_t *op
 		memcpy(action->settings, type->defaults, type->settings_size);
 	snprintf(where, sizeof(where), "%.250s.", path);
 	if (options)
-		err = members__read(options, type->rows, where, action->settings, error);
-	for (const struct member_row *row = type->rows; !err && !options && row->name; row++)
+		err = json_members__read(options, type->rows, where, action->settings, error);
+	for (const struct json_member_row *row = type->rows; !err && !options && row->name; row++)
 		if (row->required)
-			err = member_error__set(error, path, "needs %s", row->name);
+			err = json_member_error__set(error, path, "needs %s", row->name);
 	if (!err && type->check)
 		err = type->check(action->settings, rule, world, path, error);
 	return err;

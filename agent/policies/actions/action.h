@@ -4,7 +4,8 @@
  * functions that it names.
  *
  * An action must not block: it runs in the thread that watches the snapshots. What takes time is
- * handed to a thread of its own (follows, courier, runner), which reports the result later.
+ * handed to a thread of its own (policy_tracks, webhook_queue, exec_queue), which reports the
+ * result later.
  */
 #ifndef DIRTYSCOPE_AGENT_POLICIES_ACTIONS_ACTION_H
 #define DIRTYSCOPE_AGENT_POLICIES_ACTIONS_ACTION_H
@@ -16,19 +17,19 @@
 #include "agent/policies/rules/rule.h"
 #include "agent/base/text.h"
 
-struct follows;
+struct policy_tracks;
 struct limits;
-struct courier;
-struct runner;
+struct webhook_queue;
+struct exec_queue;
 
-/* All borrowed. courier, runner: NULL where nothing is configured for them. */
+/* All borrowed. webhooks, execs: NULL where nothing is configured for them. */
 struct action_services {
 	const struct agent_config *config;
 	struct report *report;
-	struct follows *follows;
+	struct policy_tracks *policy_tracks;
 	struct limits *limits;
-	struct courier *courier;
-	struct runner *runner;
+	struct webhook_queue *webhooks;
+	struct exec_queue *execs;
 };
 
 /* One action of a policy that fires for a target. */
@@ -52,10 +53,10 @@ struct action_type {
 	bool undoes;	/* `end` is called when the agent ends, too: it has changed the host */
 	size_t settings_size;
 	const void *defaults; /* settings_size bytes; NULL: zeroes */
-	const struct member_row *rows;
+	const struct json_member_row *rows;
 	/* What the rows cannot say; may be NULL. path: of the options. */
 	int (*check)(const void *settings, const struct rule *rule, const struct rule_world *world,
-		     const char *path, struct member_error *error);
+		     const char *path, struct json_member_error *error);
 	void (*begin)(const struct action_call *call);
 	void (*again)(const struct action_call *call); /* each interval in between; NULL */
 	void (*end)(const struct action_call *call);   /* NULL */
@@ -67,7 +68,7 @@ const struct action_type *action_type__at(size_t index);
 void action_type__names(struct text *out);
 /* Fills in action->settings from its options (NULL: none). As rule__read. */
 int action__read(struct rule_action *action, const struct rule *rule, json_t *options,
-		 const char *path, const struct rule_world *world, struct member_error *error);
+		 const char *path, const struct rule_world *world, struct json_member_error *error);
 
 /* Counts a result and tells of it. reason: printf format, may be "". */
 void action__report(const struct action_call *call, const char *result, const char *severity,

@@ -23,14 +23,14 @@ struct exec_settings {
 static const struct exec_settings defaults = {.resolved = true};
 
 #define AT(member) offsetof(struct exec_settings, member)
-static const struct member_row rows[] = {
+static const struct json_member_row rows[] = {
 	{"run", MEMBER_TEXT, AT(run), 0, 63, NULL, true},
 	{"resolved", MEMBER_BOOL, AT(resolved), 0, 0, NULL, false},
 	{},
 };
 
 static int check(const void *settings, const struct rule *rule, const struct rule_world *world,
-		 const char *path, struct member_error *error)
+		 const char *path, struct json_member_error *error)
 {
 	const struct exec_settings *exec = settings;
 	const char *template;
@@ -39,10 +39,10 @@ static int check(const void *settings, const struct rule *rule, const struct rul
 		return 0;
 	template = config__named(&world->config->policies_exec, exec->run);
 	if (!template)
-		return member_error__set(error, path,
-					 "runs '%s', which the agent's configuration does not "
-					 "have: policies.exec: [\"%s=/PATH ARGUMENT...\"]",
-					 exec->run, exec->run);
+		return json_member_error__set(error, path,
+					      "runs '%s', which the agent's configuration does not "
+					      "have: policies.exec: [\"%s=/PATH ARGUMENT...\"]",
+					      exec->run, exec->run);
 	return expand__check(template, rule->kind, path, error);
 }
 
@@ -141,8 +141,8 @@ static void run(const struct action_call *call)
 		split(template, call->facts, arguments);
 		put_facts(call, variables);
 		if (words__end(arguments) && words__end(variables))
-			err = runner__run(call->services->runner, arguments->pointers,
-					  variables->pointers, tag);
+			err = exec_queue__run(call->services->execs, arguments->pointers,
+					      variables->pointers, tag);
 	}
 	if (err) {
 		free(tag);

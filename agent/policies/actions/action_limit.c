@@ -32,7 +32,7 @@ static const struct limit_settings defaults = {.device = BUSIEST};
 #define AT(member) offsetof(struct limit_settings, member)
 #define MOST (1ULL << 50)
 #define MOST_REQUESTS (UINT32_MAX - 1) /* the kernel takes more for none at all */
-static const struct member_row rows[] = {
+static const struct json_member_row rows[] = {
 	{"pages", MEMBER_INTEGER, AT(pages), 1, MOST, NULL, false},
 	{"rbps", MEMBER_SIZE, AT(rbps), 1, MOST, NULL, false},
 	{"wbps", MEMBER_SIZE, AT(wbps), 1, MOST, NULL, false},
@@ -43,15 +43,15 @@ static const struct member_row rows[] = {
 };
 
 static int check(const void *settings, const struct rule *rule, const struct rule_world *world,
-		 const char *path, struct member_error *error)
+		 const char *path, struct json_member_error *error)
 {
 	const struct limit_settings *limit = settings;
 
 	if (limit->pages && limit->rbps)
-		return member_error__set(error, path, "has both pages and rbps");
+		return json_member_error__set(error, path, "has both pages and rbps");
 	if (!limit->pages && !limit->rbps && !limit->wbps && !limit->riops && !limit->wiops)
-		return member_error__set(error, path,
-					 "needs one of pages, rbps, wbps, riops, wiops");
+		return json_member_error__set(error, path,
+					      "needs one of pages, rbps, wbps, riops, wiops");
 	return 0;
 }
 

@@ -9,7 +9,7 @@ struct log_settings {
 
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const struct log_settings defaults = {LOG_WARN};
-static const struct member_row rows[] = {
+static const struct json_member_row rows[] = {
 	{"level", MEMBER_CHOICE, offsetof(struct log_settings, level), 0, 0, levels, false},
 	{},
 };

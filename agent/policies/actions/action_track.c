@@ -18,7 +18,7 @@ struct track_settings {
 static const struct track_settings track_defaults = {.every = 5, .downtime = 0.3};
 
 #define TRACK(member) offsetof(struct track_settings, member)
-static const struct member_row track_rows[] = {
+static const struct json_member_row track_rows[] = {
 	{"every", MEMBER_SECONDS, TRACK(every), 100, 3600000, NULL, false},
 	{"bandwidth", MEMBER_SIZE, TRACK(bandwidth), 1, 1000000000000000, NULL, false},
 	{"downtime", MEMBER_SECONDS, TRACK(downtime), 0, 86400000, NULL, false},
@@ -36,7 +36,7 @@ static const struct reclaim_settings reclaim_defaults = {
 static const char *const advices[] = {"pageout", "cold", NULL};
 
 #define RECLAIM(member) offsetof(struct reclaim_settings, member)
-static const struct member_row reclaim_rows[] = {
+static const struct json_member_row reclaim_rows[] = {
 	{"every", MEMBER_SECONDS, RECLAIM(every), 100, 3600000, NULL, false},
 	{"epochs", MEMBER_INTEGER, RECLAIM(epochs), 2, TRACK_EPOCHS, NULL, false},
 	{"most", MEMBER_SIZE, RECLAIM(most), 4096, 1ULL << 40, NULL, false},
@@ -63,7 +63,7 @@ static uint32_t pid_of(const struct action_call *call)
 	return 0;
 }
 
-static void begin(const struct action_call *call, struct follow_request *request)
+static void begin(const struct action_call *call, struct policy_track_request *request)
 {
 	struct action_tag *tag = action__tag(call);
 
@@ -72,7 +72,7 @@ static void begin(const struct action_call *call, struct follow_request *request
 	request->pid = pid_of(call);
 	request->tag = tag;
 	if (tag)
-		*call->handle = follows__begin(call->services->follows, request);
+		*call->handle = policy_tracks__begin(call->services->policy_tracks, request);
 	if (!*call->handle)
 		action__report(call, "failed", "warning", "out of memory");
 	free(tag);
@@ -81,7 +81,7 @@ static void begin(const struct action_call *call, struct follow_request *request
 static void track_begin(const struct action_call *call)
 {
 	const struct track_settings *settings = call->action->settings;
-	struct follow_request request = {
+	struct policy_track_request request = {
 		.every = settings->every,
 		.bandwidth = (double)settings->bandwidth,
 		.downtime = settings->downtime,
@@ -93,7 +93,7 @@ static void track_begin(const struct action_call *call)
 static void reclaim_begin(const struct action_call *call)
 {
 	const struct reclaim_settings *settings = call->action->settings;
-	struct follow_request request = {
+	struct policy_track_request request = {
 		.every = settings->every,
 		.reclaim = {settings->epochs, settings->advice, settings->most},
 	};
@@ -104,7 +104,7 @@ static void reclaim_begin(const struct action_call *call)
 static void end(const struct action_call *call)
 {
 	if (*call->handle)
-		follows__end(call->services->follows, *call->handle);
+		policy_tracks__end(call->services->policy_tracks, *call->handle);
 }
 
 const struct action_type action_track = {

@@ -27,7 +27,7 @@ static const struct webhook_settings defaults = {.format = FORMAT_AUTO, .repeat 
 static const char *const formats[] = {"auto", "alertmanager", "json", NULL};
 
 #define AT(member) offsetof(struct webhook_settings, member)
-static const struct member_row rows[] = {
+static const struct json_member_row rows[] = {
 	{"to", MEMBER_TEXT, AT(to), 0, 63, NULL, false},
 	{"format", MEMBER_CHOICE, AT(format), 0, 0, formats, false},
 	{"repeat", MEMBER_SECONDS, AT(repeat), 0, 86400000, NULL, false},
@@ -35,16 +35,17 @@ static const struct member_row rows[] = {
 };
 
 static int check(const void *settings, const struct rule *rule, const struct rule_world *world,
-		 const char *path, struct member_error *error)
+		 const char *path, struct json_member_error *error)
 {
 	const struct webhook_settings *webhook = settings;
 
 	if (webhook->to && world->config &&
 	    !config__named(&world->config->policies_webhook, webhook->to))
-		return member_error__set(error, path,
-					 "sends to '%s', which the agent's configuration does not "
-					 "have: policies.webhook: [%s=URL]",
-					 webhook->to, webhook->to);
+		return json_member_error__set(
+			error, path,
+			"sends to '%s', which the agent's configuration does not "
+			"have: policies.webhook: [%s=URL]",
+			webhook->to, webhook->to);
 	return 0;
 }
 
@@ -205,7 +206,7 @@ static void send_to(const struct action_call *call, const char *name, bool resol
 		text__free(&body);
 		err = -ENOMEM;
 	} else {
-		err = courier__send(call->services->courier, name, body.data, tag);
+		err = webhook_queue__send(call->services->webhooks, name, body.data, tag);
 	}
 	if (err) {
 		free(tag);

@@ -19,9 +19,9 @@
 /* A pipe's 64 KiB and more: who still writes into it must not hold up the thread. */
 #define DRAIN_READS 32
 
-const char run_stopped[] = "the agent stops";
+const char exec_process_stopped[] = "the agent stops";
 
-double run__now(void)
+double exec_process__now(void)
 {
 	struct timespec time;
 
@@ -30,7 +30,7 @@ double run__now(void)
 }
 
 /* The first line that is not empty, as valid UTF-8 without control characters. */
-static void first_line(const struct run *run, char line[LINE_BYTES + 1])
+static void first_line(const struct exec_process *run, char line[LINE_BYTES + 1])
 {
 	struct text text = {0};
 	size_t at = 0, end;
@@ -51,7 +51,8 @@ static void first_line(const struct run *run, char line[LINE_BYTES + 1])
 }
 
 /* info: how it ended; NULL when nobody knows. */
-static void judge(const struct run *run, const siginfo_t *info, struct run_end *end)
+static void judge(const struct exec_process *run, const siginfo_t *info,
+		  struct exec_process_end *end)
 {
 	char line[LINE_BYTES + 1];
 	const char *colon;
@@ -63,7 +64,8 @@ static void judge(const struct run *run, const siginfo_t *info, struct run_end *
 		snprintf(end->reason, sizeof(end->reason), "still running after %g s%s%s",
 			 run->timeout, colon, line);
 	} else if (run->result) {
-		snprintf(end->reason, sizeof(end->reason), "%s%s%s", run_stopped, colon, line);
+		snprintf(end->reason, sizeof(end->reason), "%s%s%s", exec_process_stopped, colon,
+			 line);
 	} else if (child__trouble(&run->child, end->reason, sizeof(end->reason))) {
 		return;
 	} else if (!info) {
@@ -81,12 +83,12 @@ static void judge(const struct run *run, const siginfo_t *info, struct run_end *
 	}
 }
 
-static void read_output(struct run *run)
+static void read_output(struct exec_process *run)
 {
 	char rest[16384];
 
 	for (int i = 0; i < DRAIN_READS && run->child.output >= 0; i++) {
-		size_t room = RUN_OUTPUT_KEPT - run->length;
+		size_t room = EXEC_OUTPUT_KEPT - run->length;
 		ssize_t got = read(run->child.output, room ? run->output + run->length : rest,
 				   room ? room : sizeof(rest));
 
@@ -101,7 +103,7 @@ static void read_output(struct run *run)
 	}
 }
 
-static void close_run(struct run *run, const siginfo_t *info, struct run_end *end)
+static void close_run(struct exec_process *run, const siginfo_t *info, struct exec_process_end *end)
 {
 	read_output(run);
 	judge(run, info, end);
@@ -110,39 +112,39 @@ static void close_run(struct run *run, const siginfo_t *info, struct run_end *en
 	close(run->child.trouble);
 	if (run->pidfd >= 0)
 		close(run->pidfd);
-	run->stage = RUN_FREE;
+	run->stage = EXEC_FREE;
 }
 
 /* Only while it is not reaped: its number, and so its group's, is nobody else's until then. */
-static void signal_group(const struct run *run, int number)
+static void signal_group(const struct exec_process *run, int number)
 {
 	/* It has no group of its own yet in its first moment. */
 	if (kill(-run->child.pid, number) && errno == ESRCH)
 		kill(run->child.pid, number);
 }
 
-int run__start(struct run *run, const struct child_plan *plan, double timeout)
+int exec_process__start(struct exec_process *run, const struct child_plan *plan, double timeout)
 {
 	int err;
 
-	*run = (struct run){.timeout = timeout, .deadline = run__now() + timeout};
+	*run = (struct exec_process){.timeout = timeout, .deadline = exec_process__now() + timeout};
 	err = child__start(plan, &run->child);
 	if (err)
 		return err;
 	run->pidfd = pidfd_open(run->child.pid, 0);
-	run->stage = RUN_RUNS;
+	run->stage = EXEC_RUNS;
 	return 0;
 }
 
-void run__stop(struct run *run, const char *result)
+void exec_process__stop(struct exec_process *run, const char *result)
 {
 	run->result = result;
-	run->stage = RUN_TERMINATED;
-	run->deadline = run__now() + TERM_SECONDS;
+	run->stage = EXEC_TERMINATED;
+	run->deadline = exec_process__now() + TERM_SECONDS;
 	signal_group(run, SIGTERM);
 }
 
-bool run__look(struct run *run, bool give_up, struct run_end *end)
+bool exec_process__look(struct exec_process *run, bool give_up, struct exec_process_end *end)
 {
 	siginfo_t info = {0};
 
@@ -158,18 +160,18 @@ bool run__look(struct run *run, bool give_up, struct run_end *end)
 		close_run(run, &info, end);
 		return true;
 	}
-	if (run__now() < run->deadline)
+	if (exec_process__now() < run->deadline)
 		return false;
-	if (run->stage == RUN_RUNS) {
-		run__stop(run, "timeout");
+	if (run->stage == EXEC_RUNS) {
+		exec_process__stop(run, "timeout");
 		return false;
 	}
-	if (run->stage == RUN_KILLED && give_up) {
+	if (run->stage == EXEC_KILLED && give_up) {
 		close_run(run, NULL, end);
 		return true;
 	}
-	run->stage = RUN_KILLED;
-	run->deadline = run__now() + KILL_SECONDS;
+	run->stage = EXEC_KILLED;
+	run->deadline = exec_process__now() + KILL_SECONDS;
 	signal_group(run, SIGKILL);
 	return false;
 }

@@ -8,37 +8,37 @@
 
 #include "agent/policies/actions/child.h"
 
-#define RUN_OUTPUT_KEPT 4096
-#define RUN_REASON_MAX 400
+#define EXEC_OUTPUT_KEPT 4096
+#define EXEC_REASON_MAX 400
 
-extern const char run_stopped[]; /* the reason of what an end of the agent drops */
+extern const char exec_process_stopped[]; /* the reason of what an end of the agent drops */
 
-enum run_stage { RUN_FREE, RUN_RUNS, RUN_TERMINATED, RUN_KILLED };
+enum exec_process_stage { EXEC_FREE, EXEC_RUNS, EXEC_TERMINATED, EXEC_KILLED };
 
-struct run {
-	enum run_stage stage; /* RUN_FREE: nothing else here counts */
+struct exec_process {
+	enum exec_process_stage stage; /* RUN_FREE: nothing else here counts */
 	struct child child;
 	int pidfd;	    /* -1 where there are none to be had: seccomp, no descriptor left */
 	double timeout;	    /* seconds, as it was given */
 	double deadline;    /* of the stage, on the monotonic clock */
 	const char *result; /* what we ended it for: "timeout", "dropped"; or NULL */
-	char output[RUN_OUTPUT_KEPT];
+	char output[EXEC_OUTPUT_KEPT];
 	size_t length;
 };
 
 /* What came of it. */
-struct run_end {
+struct exec_process_end {
 	const char *result; /* static */
-	char reason[RUN_REASON_MAX];
+	char reason[EXEC_REASON_MAX];
 };
 
-double run__now(void);
+double exec_process__now(void);
 /* 0; or a negative errno, and it stays free. */
-int run__start(struct run *run, const struct child_plan *plan, double timeout);
+int exec_process__start(struct exec_process *run, const struct child_plan *plan, double timeout);
 /* Whether it is over: then it is free again, and *end filled. give_up: one that even SIGKILL does
  * not end is left alone. */
-bool run__look(struct run *run, bool give_up, struct run_end *end);
+bool exec_process__look(struct exec_process *run, bool give_up, struct exec_process_end *end);
 /* Begins to end it, for good: SIGTERM now, SIGKILL later. Once. */
-void run__stop(struct run *run, const char *result);
+void exec_process__stop(struct exec_process *run, const char *result);
 
 #endif

@@ -33,11 +33,11 @@ struct job {
 
 struct slot {
 	struct job *job; /* that runs in it */
-	struct run run;
+	struct exec_process run;
 };
 
-struct runner {
-	struct runner_options options;
+struct exec_queue {
+	struct exec_queue_options options;
 	bool change_user;
 	int input, wake;
 	struct slot *slots;
@@ -53,144 +53,145 @@ struct runner {
 
 /* ---- a program ---- */
 
-static void finish(struct runner *runner, struct job *job, const char *result, const char *reason)
+static void finish(struct exec_queue *execs, struct job *job, const char *result,
+		   const char *reason)
 {
-	pthread_mutex_lock(&runner->lock);
-	runner->unfinished--;
-	pthread_mutex_unlock(&runner->lock);
-	if (runner->options.done)
-		runner->options.done(runner->options.context, job->tag, result, reason);
+	pthread_mutex_lock(&execs->lock);
+	execs->unfinished--;
+	pthread_mutex_unlock(&execs->lock);
+	if (execs->options.done)
+		execs->options.done(execs->options.context, job->tag, result, reason);
 	free(job);
 }
 
-static struct job *take_job(struct runner *runner)
+static struct job *take_job(struct exec_queue *execs)
 {
 	struct job *job;
 
-	pthread_mutex_lock(&runner->lock);
-	job = runner->first;
+	pthread_mutex_lock(&execs->lock);
+	job = execs->first;
 	if (job)
-		runner->first = job->next;
-	pthread_mutex_unlock(&runner->lock);
+		execs->first = job->next;
+	pthread_mutex_unlock(&execs->lock);
 	return job;
 }
 
-static void start_job(struct runner *runner, struct slot *slot, struct job *job)
+static void start_job(struct exec_queue *execs, struct slot *slot, struct job *job)
 {
 	const struct child_plan plan = {
 		.argv = job->argv,
 		.envp = job->envp,
-		.input = runner->input,
-		.change_user = runner->change_user,
-		.uid = runner->options.uid,
-		.gid = runner->options.gid,
+		.input = execs->input,
+		.change_user = execs->change_user,
+		.uid = execs->options.uid,
+		.gid = execs->options.gid,
 	};
-	char reason[RUN_REASON_MAX];
-	int err = run__start(&slot->run, &plan, runner->options.timeout);
+	char reason[EXEC_REASON_MAX];
+	int err = exec_process__start(&slot->run, &plan, execs->options.timeout);
 
 	slot->job = job;
 	if (!err)
 		return;
 	snprintf(reason, sizeof(reason), "it cannot be started: %s", strerror(-err));
-	finish(runner, job, "failed", reason);
+	finish(execs, job, "failed", reason);
 }
 
-static void start_waiting(struct runner *runner)
+static void start_waiting(struct exec_queue *execs)
 {
-	for (uint32_t i = 0; i < runner->options.concurrency; i++) {
+	for (uint32_t i = 0; i < execs->options.concurrency; i++) {
 		struct job *job;
 
-		while (runner->slots[i].run.stage == RUN_FREE && (job = take_job(runner)))
-			start_job(runner, &runner->slots[i], job);
+		while (execs->slots[i].run.stage == EXEC_FREE && (job = take_job(execs)))
+			start_job(execs, &execs->slots[i], job);
 	}
 }
 
 /* ---- the thread ---- */
 
 /* Until something happens, or `until`. */
-static void await(struct runner *runner, double until)
+static void await(struct exec_queue *execs, double until)
 {
-	struct pollfd polls[1 + 2 * CONCURRENCY_MAX] = {{runner->wake, POLLIN, 0}};
+	struct pollfd polls[1 + 2 * CONCURRENCY_MAX] = {{execs->wake, POLLIN, 0}};
 	nfds_t count = 1;
 	uint64_t ignored;
 
-	for (uint32_t i = 0; i < runner->options.concurrency; i++) {
-		const struct run *run = &runner->slots[i].run;
+	for (uint32_t i = 0; i < execs->options.concurrency; i++) {
+		const struct exec_process *run = &execs->slots[i].run;
 
-		if (run->stage == RUN_FREE)
+		if (run->stage == EXEC_FREE)
 			continue;
 		until = fmin(until, run->deadline);
 		if (run->pidfd < 0)
-			until = fmin(until, run__now() + LOOK_SECONDS);
+			until = fmin(until, exec_process__now() + LOOK_SECONDS);
 		polls[count++] = (struct pollfd){run->pidfd, POLLIN, 0};
 		polls[count++] = (struct pollfd){run->child.output, POLLIN, 0};
 	}
-	until = fmax(fmin(until - run__now(), LONGEST_SLEEP), 0);
+	until = fmax(fmin(until - exec_process__now(), LONGEST_SLEEP), 0);
 	if (poll(polls, count, (int)ceil(until * 1000)) > 0 && polls[0].revents &&
-	    read(runner->wake, &ignored, sizeof(ignored)) < 0)
+	    read(execs->wake, &ignored, sizeof(ignored)) < 0)
 		return; /* nothing was told, and nothing is lost */
 }
 
 /* The end of the grace: what waits is dropped, what runs is ended. */
-static void end_all(struct runner *runner)
+static void end_all(struct exec_queue *execs)
 {
 	struct job *job;
 
-	while ((job = take_job(runner)))
-		finish(runner, job, "dropped", run_stopped);
-	for (uint32_t i = 0; i < runner->options.concurrency; i++)
-		if (runner->slots[i].run.stage == RUN_RUNS)
-			run__stop(&runner->slots[i].run, "dropped");
+	while ((job = take_job(execs)))
+		finish(execs, job, "dropped", exec_process_stopped);
+	for (uint32_t i = 0; i < execs->options.concurrency; i++)
+		if (execs->slots[i].run.stage == EXEC_RUNS)
+			exec_process__stop(&execs->slots[i].run, "dropped");
 }
 
-static void look_after(struct runner *runner, struct slot *slot, bool give_up)
+static void look_after(struct exec_queue *execs, struct slot *slot, bool give_up)
 {
-	struct run_end end;
+	struct exec_process_end end;
 
-	if (slot->run.stage != RUN_FREE && run__look(&slot->run, give_up, &end))
-		finish(runner, slot->job, end.result, end.reason);
+	if (slot->run.stage != EXEC_FREE && exec_process__look(&slot->run, give_up, &end))
+		finish(execs, slot->job, end.result, end.reason);
 }
 
 /* When the grace ends; INFINITY while there is no end in sight. *over: nothing is left to be done.
  */
-static double look_at_end(struct runner *runner, bool *stopping, bool *over)
+static double look_at_end(struct exec_queue *execs, bool *stopping, bool *over)
 {
 	double stop_at;
 
-	pthread_mutex_lock(&runner->lock);
-	*stopping = runner->stopping;
-	*over = runner->stopping && !runner->unfinished;
-	stop_at = runner->stopping ? runner->stop_at : INFINITY;
-	pthread_mutex_unlock(&runner->lock);
+	pthread_mutex_lock(&execs->lock);
+	*stopping = execs->stopping;
+	*over = execs->stopping && !execs->unfinished;
+	stop_at = execs->stopping ? execs->stop_at : INFINITY;
+	pthread_mutex_unlock(&execs->lock);
 	return stop_at;
 }
 
 static void *work(void *context)
 {
-	struct runner *runner = context;
+	struct exec_queue *execs = context;
 	bool stopping, over;
 
 	for (;;) {
-		double stop_at = look_at_end(runner, &stopping, &over);
-		bool ended = run__now() >= stop_at;
+		double stop_at = look_at_end(execs, &stopping, &over);
+		bool ended = exec_process__now() >= stop_at;
 
 		if (ended)
-			end_all(runner);
+			end_all(execs);
 		else
-			start_waiting(runner);
+			start_waiting(execs);
 		/* Again: what was dropped, or did not even start, may have been the last. */
-		stop_at = look_at_end(runner, &stopping, &over);
+		stop_at = look_at_end(execs, &stopping, &over);
 		if (over)
 			return NULL;
-		await(runner, ended ? INFINITY : stop_at);
-		for (uint32_t i = 0; i < runner->options.concurrency; i++)
-			look_after(runner, &runner->slots[i], stopping);
+		await(execs, ended ? INFINITY : stop_at);
+		for (uint32_t i = 0; i < execs->options.concurrency; i++)
+			look_after(execs, &execs->slots[i], stopping);
 	}
 }
 
 /* ---- set-up ---- */
 
-static int check_user(const struct runner_options *options, char *error, size_t size)
+static int check_user(const struct exec_queue_options *options, char *error, size_t size)
 {
 	/* To the kernel these mean: stay who you are. */
 	if (options->uid == (uid_t)-1 || options->gid == (gid_t)-1) {
@@ -220,7 +221,7 @@ static bool is_user(uid_t uid, gid_t gid)
 	return count == 0 || (count == 1 && groups[0] == gid);
 }
 
-static int check_options(struct runner_options *options, char *error, size_t size)
+static int check_options(struct exec_queue_options *options, char *error, size_t size)
 {
 	if (!isfinite(options->timeout) || options->timeout < 0 ||
 	    options->timeout > LONGEST_TIMEOUT) {
@@ -241,49 +242,50 @@ static int check_options(struct runner_options *options, char *error, size_t siz
 }
 
 /* With all signals blocked: a child is born so, and has none of the agent's handlers run in it. */
-static int start(struct runner *runner)
+static int start(struct exec_queue *execs)
 {
 	sigset_t all, before;
 	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = -pthread_create(&runner->thread, NULL, work, runner);
+	err = -pthread_create(&execs->thread, NULL, work, execs);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	runner->started = !err;
+	execs->started = !err;
 	return err;
 }
 
-int runner__new(const struct runner_options *options, struct runner **out, char *error, size_t size)
+int exec_queue__new(const struct exec_queue_options *options, struct exec_queue **out, char *error,
+		    size_t size)
 {
-	struct runner *runner = calloc(1, sizeof(*runner));
+	struct exec_queue *execs = calloc(1, sizeof(*execs));
 	int err;
 
 	snprintf(error, size, "out of memory");
-	if (!runner)
+	if (!execs)
 		return -ENOMEM;
-	pthread_mutex_init(&runner->lock, NULL);
-	runner->input = runner->wake = -1;
-	runner->options = *options;
-	err = check_options(&runner->options, error, size);
+	pthread_mutex_init(&execs->lock, NULL);
+	execs->input = execs->wake = -1;
+	execs->options = *options;
+	err = check_options(&execs->options, error, size);
 	if (err)
 		goto cleanup;
-	runner->change_user = !is_user(options->uid, options->gid);
-	runner->slots = calloc(runner->options.concurrency, sizeof(*runner->slots));
-	runner->input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	runner->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	err = !runner->slots ? -ENOMEM : runner->input < 0 || runner->wake < 0 ? -errno : 0;
+	execs->change_user = !is_user(options->uid, options->gid);
+	execs->slots = calloc(execs->options.concurrency, sizeof(*execs->slots));
+	execs->input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	execs->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = !execs->slots ? -ENOMEM : execs->input < 0 || execs->wake < 0 ? -errno : 0;
 	if (!err)
-		err = start(runner);
+		err = start(execs);
 	if (err) {
 		snprintf(error, size, "programs cannot be run: %s", strerror(-err));
 		goto cleanup;
 	}
 	*error = '\0';
-	*out = runner;
+	*out = execs;
 	return 0;
 cleanup:
-	runner__free(runner, 0);
+	exec_queue__free(execs, 0);
 	return err;
 }
 
@@ -326,16 +328,17 @@ static struct job *copy_job(const char *const *argv, const char *const *envp, vo
 	return job;
 }
 
-static void wake(struct runner *runner)
+static void wake(struct exec_queue *execs)
 {
 	const uint64_t one = 1;
 
 	/* It only fails when the thread is to be awake already. */
-	if (write(runner->wake, &one, sizeof(one)) < 0)
+	if (write(execs->wake, &one, sizeof(one)) < 0)
 		return;
 }
 
-int runner__run(struct runner *runner, const char *const *argv, const char *const *envp, void *tag)
+int exec_queue__run(struct exec_queue *execs, const char *const *argv, const char *const *envp,
+		    void *tag)
 {
 	struct job *job;
 	int err = 0;
@@ -345,45 +348,45 @@ int runner__run(struct runner *runner, const char *const *argv, const char *cons
 	job = copy_job(argv, envp, tag);
 	if (!job)
 		return -ENOMEM;
-	pthread_mutex_lock(&runner->lock);
-	if (runner->stopping)
+	pthread_mutex_lock(&execs->lock);
+	if (execs->stopping)
 		err = -ESHUTDOWN;
-	else if (runner->unfinished >=
-		 (uint64_t)runner->options.queue_max + runner->options.concurrency)
+	else if (execs->unfinished >=
+		 (uint64_t)execs->options.queue_max + execs->options.concurrency)
 		err = -ENOSPC;
 	if (!err) {
-		if (runner->first)
-			runner->last->next = job;
+		if (execs->first)
+			execs->last->next = job;
 		else
-			runner->first = job;
-		runner->last = job;
-		runner->unfinished++;
+			execs->first = job;
+		execs->last = job;
+		execs->unfinished++;
 	}
-	pthread_mutex_unlock(&runner->lock);
+	pthread_mutex_unlock(&execs->lock);
 	if (err)
 		free(job);
 	else
-		wake(runner);
+		wake(execs);
 	return err;
 }
 
-void runner__free(struct runner *runner, double grace)
+void exec_queue__free(struct exec_queue *execs, double grace)
 {
-	if (!runner)
+	if (!execs)
 		return;
-	if (runner->started) {
-		pthread_mutex_lock(&runner->lock);
-		runner->stopping = true;
-		runner->stop_at = run__now() + fmax(grace, 0);
-		pthread_mutex_unlock(&runner->lock);
-		wake(runner);
-		pthread_join(runner->thread, NULL);
+	if (execs->started) {
+		pthread_mutex_lock(&execs->lock);
+		execs->stopping = true;
+		execs->stop_at = exec_process__now() + fmax(grace, 0);
+		pthread_mutex_unlock(&execs->lock);
+		wake(execs);
+		pthread_join(execs->thread, NULL);
 	}
-	if (runner->wake >= 0)
-		close(runner->wake);
-	if (runner->input >= 0)
-		close(runner->input);
-	free(runner->slots);
-	pthread_mutex_destroy(&runner->lock);
-	free(runner);
+	if (execs->wake >= 0)
+		close(execs->wake);
+	if (execs->input >= 0)
+		close(execs->input);
+	free(execs->slots);
+	pthread_mutex_destroy(&execs->lock);
+	free(execs);
 }

@@ -15,9 +15,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct runner;
+struct exec_queue;
 
-struct runner_options {
+struct exec_queue_options {
 	double timeout;	      /* seconds; then SIGTERM, and SIGKILL 2 s later; 0: 10 */
 	uint32_t concurrency; /* at most 64; 0: 4 */
 	uint32_t queue_max;   /* programs waiting, beside those that run; 0: 64 */
@@ -25,29 +25,30 @@ struct runner_options {
 	gid_t gid;	 /* and no other group */
 	bool allow_root; /* or a uid or a gid of 0 is refused */
 	/*
-	 * Called in the runner's thread, exactly once for each accepted program. result: "ok";
+	 * Called in the queue's thread, exactly once for each accepted program. result: "ok";
 	 * "failed" (exit status, signal, or it could not be executed); "timeout"; "dropped" when
-	 * the runner ended before it. The reason has the first line of its output, of which 4 KiB
-	 * are kept. Both strings last as long as the call. It may call runner__run, and must not
-	 * call runner__free. May be NULL.
+	 * the queue ended before it. The reason has the first line of its output, of which 4 KiB
+	 * are kept. Both strings last as long as the call. It may call exec_queue__run, and must
+	 * not call exec_queue__free. May be NULL.
 	 */
 	void (*done)(void *context, void *tag, const char *result, const char *reason);
 	void *context;
 };
 
 /* 0; -EPERM (root without allow_root), -EINVAL, -ENOMEM or another with *error. */
-int runner__new(const struct runner_options *options, struct runner **runner, char *error,
-		size_t size);
+int exec_queue__new(const struct exec_queue_options *options, struct exec_queue **execs,
+		    char *error, size_t size);
 /*
  * argv and envp end in NULL and are copied; argv[0] is an absolute path, envp may be NULL. PATH is
  * /usr/sbin:/usr/bin:/sbin:/bin unless envp has one. -EINVAL, -ENOSPC (the queue is full),
- * -ESHUTDOWN (the runner is being freed), -ENOMEM: then `done` is not called. Thread-safe.
+ * -ESHUTDOWN (the queue is being freed), -ENOMEM: then `done` is not called. Thread-safe.
  */
-int runner__run(struct runner *runner, const char *const *argv, const char *const *envp, void *tag);
+int exec_queue__run(struct exec_queue *execs, const char *const *argv, const char *const *envp,
+		    void *tag);
 /*
  * Runs what is queued for at most `grace` seconds, then ends what still runs as a time-out does,
  * and drops the rest. NULL is fine.
  */
-void runner__free(struct runner *runner, double grace);
+void exec_queue__free(struct exec_queue *execs, double grace);
 
 #endif

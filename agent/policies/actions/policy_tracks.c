@@ -15,29 +15,29 @@
 #include "agent/policies/actions/reclaim.h"
 #include "agent/tracks/forecast.h"
 
-enum follow_state { FOLLOW_WANTED, FOLLOW_ACTIVE, FOLLOW_OVER };
+enum policy_track_state { POLICY_TRACK_WANTED, POLICY_TRACK_ACTIVE, POLICY_TRACK_OVER };
 
-struct follow {
+struct policy_track {
 	uint64_t id;
-	struct follow_request request; /* key.name and tag are its own */
+	struct policy_track_request request; /* key.name and tag are its own */
 	struct action_tag tag;
 	char name[128];
 	bool ending; /* under the lock, as are the facts */
-	struct follow_facts facts;
-	struct follow *next;
+	struct policy_track_facts facts;
+	struct policy_track *next;
 	/* Of the thread alone. */
-	enum follow_state state;
+	enum policy_track_state state;
 	double due;
 	bool told; /* that it cannot be started yet */
 	struct reclaim *reclaim;
 };
 
-struct follows {
+struct policy_tracks {
 	const struct agent_config *config;
 	struct tracks *tracks;
 	struct report *report;
 	pthread_mutex_t lock;
-	struct follow *list;
+	struct policy_track *list;
 	size_t count;
 	uint64_t next_id;
 	pthread_t thread;
@@ -53,66 +53,67 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void tell(const struct follows *follows, const struct follow *follow, const char *result,
-		 const char *reason)
+static void tell(const struct policy_tracks *policy_tracks, const struct policy_track *policy_track,
+		 const char *result, const char *reason)
 {
-	report__add(follows->report, &follow->tag, result,
+	report__add(policy_tracks->report, &policy_track->tag, result,
 		    strcmp(result, "failed") == 0 ? "warning" : "info", reason);
 }
 
-static bool is_by_pid(const struct follow_request *request)
+static bool is_by_pid(const struct policy_track_request *request)
 {
 	return request->kind == TARGET_PROCESS || request->kind == TARGET_VM;
 }
 
 /* ---- the thread's work on one of them ---- */
 
-static void start(struct follows *follows, struct follow *follow)
+static void start(struct policy_tracks *policy_tracks, struct policy_track *policy_track)
 {
 	const struct track_request request = {
-		.kind = is_by_pid(&follow->request)		? TRACK_PID
-			: follow->request.kind == TARGET_CGROUP ? TRACK_CGROUP
-								: TRACK_DEVICE,
-		.pid = follow->request.pid,
-		.path = follow->name,
+		.kind = is_by_pid(&policy_track->request)	      ? TRACK_PID
+			: policy_track->request.kind == TARGET_CGROUP ? TRACK_CGROUP
+								      : TRACK_DEVICE,
+		.pid = policy_track->request.pid,
+		.path = policy_track->name,
 	};
 	struct track_info *info = calloc(1, sizeof(*info));
 	struct track_error error = {""};
 	char reason[64];
-	int err = info ? tracks__start(follows->tracks, &request, info, &error) : -ENOMEM;
+	int err = info ? tracks__start(policy_tracks->tracks, &request, info, &error) : -ENOMEM;
 
 	if (err == -EAGAIN || err == -EBUSY || err == -ENOSPC || err == -ENOMEM) {
-		if (!follow->told)
-			tell(follows, follow, "delayed", error.message);
-		follow->told = true;
-		follow->due = now() + FOLLOW_RETRY;
+		if (!policy_track->told)
+			tell(policy_tracks, policy_track, "delayed", error.message);
+		policy_track->told = true;
+		policy_track->due = now() + POLICY_TRACK_RETRY;
 	} else if (err) {
-		tell(follows, follow, "failed", *error.message ? error.message : strerror(-err));
-		follow->state = FOLLOW_OVER;
+		tell(policy_tracks, policy_track, "failed",
+		     *error.message ? error.message : strerror(-err));
+		policy_track->state = POLICY_TRACK_OVER;
 	} else {
 		snprintf(reason, sizeof(reason), "track %" PRIu64, info->id);
-		tell(follows, follow, "started", reason);
-		follow->state = FOLLOW_ACTIVE;
-		follow->due = now() + follow->request.every;
-		pthread_mutex_lock(&follows->lock);
-		follow->facts.track = info->id;
-		pthread_mutex_unlock(&follows->lock);
+		tell(policy_tracks, policy_track, "started", reason);
+		policy_track->state = POLICY_TRACK_ACTIVE;
+		policy_track->due = now() + policy_track->request.every;
+		pthread_mutex_lock(&policy_tracks->lock);
+		policy_track->facts.track = info->id;
+		pthread_mutex_unlock(&policy_tracks->lock);
 	}
 	free(info);
 }
 
-static void add_forecast(const struct follows *follows, const struct follow *follow,
-			 struct follow_facts *facts)
+static void add_forecast(const struct policy_tracks *policy_tracks,
+			 const struct policy_track *policy_track, struct policy_track_facts *facts)
 {
 	const struct forecast_options options = {
-		.bandwidth = follow->request.bandwidth,
-		.downtime = follow->request.downtime,
+		.bandwidth = policy_track->request.bandwidth,
+		.downtime = policy_track->request.downtime,
 	};
 	struct forecast forecast;
 	struct track_error error;
 
 	if (options.bandwidth <= 0 ||
-	    tracks__forecast(follows->tracks, facts->track, &options, &forecast, &error))
+	    tracks__forecast(policy_tracks->tracks, facts->track, &options, &forecast, &error))
 		return;
 	facts->forecast = true;
 	facts->converges = forecast.converges;
@@ -126,21 +127,21 @@ static void add_forecast(const struct follows *follows, const struct follow *fol
 	}
 }
 
-static void collect(struct follows *follows, struct follow *follow)
+static void collect(struct policy_tracks *policy_tracks, struct policy_track *policy_track)
 {
-	struct follow_facts facts = {.track = follow->facts.track};
+	struct policy_track_facts facts = {.track = policy_track->facts.track};
 	struct track_info *info = calloc(1, sizeof(*info));
 	struct track_error error = {""};
 	int err;
 
 	if (!info)
 		return;
-	err = tracks__collect(follows->tracks, facts.track, DS_EVIDENCE_EXPOSED, NULL, NULL, info,
-			      &error);
+	err = tracks__collect(policy_tracks->tracks, facts.track, DS_EVIDENCE_EXPOSED, NULL, NULL,
+			      info, &error);
 	if (err) {
 		/* Its process ended, or somebody stopped it. */
-		tell(follows, follow, "ended", error.message);
-		follow->state = FOLLOW_OVER;
+		tell(policy_tracks, policy_track, "ended", error.message);
+		policy_track->state = POLICY_TRACK_OVER;
 		facts.track = 0;
 	} else {
 		facts.epoch = info->epoch;
@@ -149,239 +150,240 @@ static void collect(struct follows *follows, struct follow *follow)
 		facts.dma = info->last.dma;
 		facts.all = info->last.all;
 		facts.missed = info->last.missed;
-		add_forecast(follows, follow, &facts);
-		if (follow->reclaim)
-			reclaim__run(follow->reclaim, info->id, info->epoch);
+		add_forecast(policy_tracks, policy_track, &facts);
+		if (policy_track->reclaim)
+			reclaim__run(policy_track->reclaim, info->id, info->epoch);
 	}
-	pthread_mutex_lock(&follows->lock);
-	follow->facts = facts;
-	pthread_mutex_unlock(&follows->lock);
+	pthread_mutex_lock(&policy_tracks->lock);
+	policy_track->facts = facts;
+	pthread_mutex_unlock(&policy_tracks->lock);
 	free(info);
 }
 
-static void work_on(struct follows *follows, struct follow *follow)
+static void work_on(struct policy_tracks *policy_tracks, struct policy_track *policy_track)
 {
-	const double due = now() + follow->request.every;
+	const double due = now() + policy_track->request.every;
 
-	if (follow->state == FOLLOW_WANTED) {
-		start(follows, follow);
+	if (policy_track->state == POLICY_TRACK_WANTED) {
+		start(policy_tracks, policy_track);
 	} else {
-		collect(follows, follow);
-		follow->due = due;
+		collect(policy_tracks, policy_track);
+		policy_track->due = due;
 	}
 }
 
-static void finish(struct follows *follows, struct follow *follow)
+static void finish(struct policy_tracks *policy_tracks, struct policy_track *policy_track)
 {
 	char reason[64];
 
-	if (follow->state == FOLLOW_ACTIVE) {
-		tracks__stop(follows->tracks, follow->facts.track);
-		snprintf(reason, sizeof(reason), "track %" PRIu64, follow->facts.track);
-		tell(follows, follow, "ended", reason);
+	if (policy_track->state == POLICY_TRACK_ACTIVE) {
+		tracks__stop(policy_tracks->tracks, policy_track->facts.track);
+		snprintf(reason, sizeof(reason), "track %" PRIu64, policy_track->facts.track);
+		tell(policy_tracks, policy_track, "ended", reason);
 	}
-	reclaim__free(follow->reclaim);
-	free(follow);
+	reclaim__free(policy_track->reclaim);
+	free(policy_track);
 }
 
 /* ---- the thread ---- */
 
 /* Takes those that are to end off the list. */
-static struct follow *take_ended(struct follows *follows)
+static struct policy_track *take_ended(struct policy_tracks *policy_tracks)
 {
-	struct follow *ended = NULL, **at = &follows->list;
+	struct policy_track *ended = NULL, **at = &policy_tracks->list;
 
-	pthread_mutex_lock(&follows->lock);
+	pthread_mutex_lock(&policy_tracks->lock);
 	while (*at) {
-		struct follow *follow = *at;
+		struct policy_track *policy_track = *at;
 
-		if (!follow->ending && !follows->stop) {
-			at = &follow->next;
+		if (!policy_track->ending && !policy_tracks->stop) {
+			at = &policy_track->next;
 			continue;
 		}
-		*at = follow->next;
-		follow->next = ended;
-		ended = follow;
-		follows->count--;
+		*at = policy_track->next;
+		policy_track->next = ended;
+		ended = policy_track;
+		policy_tracks->count--;
 	}
-	pthread_mutex_unlock(&follows->lock);
+	pthread_mutex_unlock(&policy_tracks->lock);
 	return ended;
 }
 
 /* Only this thread takes any off the list, so one that was found stays. */
-static struct follow *first_due(struct follows *follows, double until)
+static struct policy_track *first_due(struct policy_tracks *policy_tracks, double until)
 {
-	struct follow *found = NULL;
+	struct policy_track *found = NULL;
 
-	pthread_mutex_lock(&follows->lock);
-	for (struct follow *one = follows->list; one; one = one->next)
-		if (one->state != FOLLOW_OVER && (!found || one->due < found->due))
+	pthread_mutex_lock(&policy_tracks->lock);
+	for (struct policy_track *one = policy_tracks->list; one; one = one->next)
+		if (one->state != POLICY_TRACK_OVER && (!found || one->due < found->due))
 			found = one;
-	pthread_mutex_unlock(&follows->lock);
+	pthread_mutex_unlock(&policy_tracks->lock);
 	return found && found->due <= until ? found : NULL;
 }
 
-static double next_due(struct follows *follows)
+static double next_due(struct policy_tracks *policy_tracks)
 {
-	const struct follow *next = first_due(follows, 1e300);
+	const struct policy_track *next = first_due(policy_tracks, 1e300);
 
 	return next ? next->due : 1e300;
 }
 
-static void finish_ended(struct follows *follows)
+static void finish_ended(struct policy_tracks *policy_tracks)
 {
-	struct follow *next;
+	struct policy_track *next;
 
-	for (struct follow *ended = take_ended(follows); ended; ended = next) {
+	for (struct policy_track *ended = take_ended(policy_tracks); ended; ended = next) {
 		next = ended->next;
-		finish(follows, ended);
+		finish(policy_tracks, ended);
 	}
 }
 
 /* Where it is not yet told to stop, being told wakes it from the poll that comes next. */
-static bool is_over(struct follows *follows)
+static bool is_over(struct policy_tracks *policy_tracks)
 {
 	bool over;
 
-	pthread_mutex_lock(&follows->lock);
-	over = follows->stop && !follows->list;
-	pthread_mutex_unlock(&follows->lock);
+	pthread_mutex_lock(&policy_tracks->lock);
+	over = policy_tracks->stop && !policy_tracks->list;
+	pthread_mutex_unlock(&policy_tracks->lock);
 	return over;
 }
 
 static void *run(void *argument)
 {
-	struct follows *follows = argument;
-	struct pollfd wake = {.fd = follows->wake, .events = POLLIN};
+	struct policy_tracks *policy_tracks = argument;
+	struct pollfd wake = {.fd = policy_tracks->wake, .events = POLLIN};
 
 	for (;;) {
-		struct follow *follow;
+		struct policy_track *policy_track;
 		eventfd_t ignored;
 		double left;
 
-		finish_ended(follows);
-		if (is_over(follows))
+		finish_ended(policy_tracks);
+		if (is_over(policy_tracks))
 			return NULL;
-		follow = first_due(follows, now());
-		if (follow)
-			work_on(follows, follow);
-		left = next_due(follows) - now();
+		policy_track = first_due(policy_tracks, now());
+		if (policy_track)
+			work_on(policy_tracks, policy_track);
+		left = next_due(policy_tracks) - now();
 		if (left > 3600)
 			left = 3600;
 		if (poll(&wake, 1, left > 0 ? (int)(left * 1000) + 1 : 0) > 0)
-			eventfd_read(follows->wake, &ignored);
+			eventfd_read(policy_tracks->wake, &ignored);
 	}
 }
 
 /* ---- for everybody ---- */
 
-int follows__new(const struct agent_config *config, struct tracks *tracks, struct report *report,
-		 struct follows **out)
+int policy_tracks__new(const struct agent_config *config, struct tracks *tracks,
+		       struct report *report, struct policy_tracks **out)
 {
-	struct follows *follows = calloc(1, sizeof(*follows));
+	struct policy_tracks *policy_tracks = calloc(1, sizeof(*policy_tracks));
 	int err = -ENOMEM;
 
 	*out = NULL;
-	if (!follows)
+	if (!policy_tracks)
 		return err;
-	follows->config = config;
-	follows->tracks = tracks;
-	follows->report = report;
-	follows->next_id = 1;
-	pthread_mutex_init(&follows->lock, NULL);
-	follows->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	err = follows->wake < 0 ? -errno : 0;
+	policy_tracks->config = config;
+	policy_tracks->tracks = tracks;
+	policy_tracks->report = report;
+	policy_tracks->next_id = 1;
+	pthread_mutex_init(&policy_tracks->lock, NULL);
+	policy_tracks->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = policy_tracks->wake < 0 ? -errno : 0;
 	if (!err)
-		err = -pthread_create(&follows->thread, NULL, run, follows);
-	follows->running = !err;
+		err = -pthread_create(&policy_tracks->thread, NULL, run, policy_tracks);
+	policy_tracks->running = !err;
 	if (err) {
-		follows__free(follows);
+		policy_tracks__free(policy_tracks);
 		return err;
 	}
-	*out = follows;
+	*out = policy_tracks;
 	return 0;
 }
 
-void follows__free(struct follows *follows)
+void policy_tracks__free(struct policy_tracks *policy_tracks)
 {
-	if (!follows)
+	if (!policy_tracks)
 		return;
-	if (follows->running) {
-		pthread_mutex_lock(&follows->lock);
-		follows->stop = true;
-		pthread_mutex_unlock(&follows->lock);
-		eventfd_write(follows->wake, 1);
-		pthread_join(follows->thread, NULL);
+	if (policy_tracks->running) {
+		pthread_mutex_lock(&policy_tracks->lock);
+		policy_tracks->stop = true;
+		pthread_mutex_unlock(&policy_tracks->lock);
+		eventfd_write(policy_tracks->wake, 1);
+		pthread_join(policy_tracks->thread, NULL);
 	}
-	if (follows->wake >= 0)
-		close(follows->wake);
-	pthread_mutex_destroy(&follows->lock);
-	free(follows);
+	if (policy_tracks->wake >= 0)
+		close(policy_tracks->wake);
+	pthread_mutex_destroy(&policy_tracks->lock);
+	free(policy_tracks);
 }
 
-uint64_t follows__begin(struct follows *follows, const struct follow_request *request)
+uint64_t policy_tracks__begin(struct policy_tracks *policy_tracks,
+			      const struct policy_track_request *request)
 {
-	struct follow *follow = calloc(1, sizeof(*follow));
+	struct policy_track *policy_track = calloc(1, sizeof(*policy_track));
 	uint64_t id;
 
-	if (!follow)
+	if (!policy_track)
 		return 0;
-	follow->request = *request;
-	follow->tag = *request->tag;
-	snprintf(follow->name, sizeof(follow->name), "%s", request->key.name);
-	follow->request.key.name = follow->name;
-	follow->request.tag = &follow->tag;
+	policy_track->request = *request;
+	policy_track->tag = *request->tag;
+	snprintf(policy_track->name, sizeof(policy_track->name), "%s", request->key.name);
+	policy_track->request.key.name = policy_track->name;
+	policy_track->request.tag = &policy_track->tag;
 	if (request->reclaim.epochs) {
-		follow->reclaim = reclaim__new(follows->config, follows->tracks, follows->report,
-					       &follow->request);
-		if (!follow->reclaim) {
-			free(follow);
+		policy_track->reclaim = reclaim__new(policy_tracks->config, policy_tracks->tracks,
+						     policy_tracks->report, &policy_track->request);
+		if (!policy_track->reclaim) {
+			free(policy_track);
 			return 0;
 		}
 	}
-	pthread_mutex_lock(&follows->lock);
-	id = follow->id = follows->next_id++;
-	follow->next = follows->list;
-	follows->list = follow;
-	follows->count++;
-	pthread_mutex_unlock(&follows->lock);
-	eventfd_write(follows->wake, 1);
+	pthread_mutex_lock(&policy_tracks->lock);
+	id = policy_track->id = policy_tracks->next_id++;
+	policy_track->next = policy_tracks->list;
+	policy_tracks->list = policy_track;
+	policy_tracks->count++;
+	pthread_mutex_unlock(&policy_tracks->lock);
+	eventfd_write(policy_tracks->wake, 1);
 	return id;
 }
 
-void follows__end(struct follows *follows, uint64_t id)
+void policy_tracks__end(struct policy_tracks *policy_tracks, uint64_t id)
 {
-	pthread_mutex_lock(&follows->lock);
-	for (struct follow *one = follows->list; one; one = one->next)
+	pthread_mutex_lock(&policy_tracks->lock);
+	for (struct policy_track *one = policy_tracks->list; one; one = one->next)
 		if (one->id == id)
 			one->ending = true;
-	pthread_mutex_unlock(&follows->lock);
-	eventfd_write(follows->wake, 1);
+	pthread_mutex_unlock(&policy_tracks->lock);
+	eventfd_write(policy_tracks->wake, 1);
 }
 
-bool follows__facts(struct follows *follows, enum target_kind kind, const struct target_key *key,
-		    struct follow_facts *facts)
+bool policy_tracks__facts(struct policy_tracks *policy_tracks, enum target_kind kind,
+			  const struct target_key *key, struct policy_track_facts *facts)
 {
-	const struct follow *found = NULL;
+	const struct policy_track *found = NULL;
 
-	pthread_mutex_lock(&follows->lock);
-	for (const struct follow *one = follows->list; one; one = one->next)
+	pthread_mutex_lock(&policy_tracks->lock);
+	for (const struct policy_track *one = policy_tracks->list; one; one = one->next)
 		/* One with a forecast says more than one without. */
 		if (one->request.kind == kind && one->facts.track &&
 		    target_key__equals(&one->request.key, key) && (!found || one->facts.forecast))
 			found = one;
 	if (found)
 		*facts = found->facts;
-	pthread_mutex_unlock(&follows->lock);
+	pthread_mutex_unlock(&policy_tracks->lock);
 	return found;
 }
 
-size_t follows__count(struct follows *follows)
+size_t policy_tracks__count(struct policy_tracks *policy_tracks)
 {
 	size_t count;
 
-	pthread_mutex_lock(&follows->lock);
-	count = follows->count;
-	pthread_mutex_unlock(&follows->lock);
+	pthread_mutex_lock(&policy_tracks->lock);
+	count = policy_tracks->count;
+	pthread_mutex_unlock(&policy_tracks->lock);
 	return count;
 }

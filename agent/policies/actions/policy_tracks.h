@@ -12,7 +12,7 @@
 #include "agent/policies/report.h"
 #include "agent/tracks/tracks.h"
 
-#define FOLLOW_RETRY 5.0 /* seconds, where a track cannot be started for now */
+#define POLICY_TRACK_RETRY 5.0 /* seconds, where a track cannot be started for now */
 
 /* What is done with pages that nobody wrote for a while. */
 struct reclaim_options {
@@ -22,7 +22,7 @@ struct reclaim_options {
 };
 enum reclaim_advice { RECLAIM_PAGEOUT, RECLAIM_COLD };
 
-struct follow_request {
+struct policy_track_request {
 	enum target_kind kind; /* PROCESS, VM: by pid; CGROUP, DEVICE: by the key's name */
 	struct target_key key; /* copied */
 	uint32_t pid;
@@ -33,20 +33,21 @@ struct follow_request {
 	const struct action_tag *tag; /* copied; whose results are reported */
 };
 
-struct follows;
+struct policy_tracks;
 /* All borrowed. 0, or a negative errno. */
-int follows__new(const struct agent_config *config, struct tracks *tracks, struct report *report,
-		 struct follows **out);
+int policy_tracks__new(const struct agent_config *config, struct tracks *tracks,
+		       struct report *report, struct policy_tracks **out);
 /* Ends all of them. */
-void follows__free(struct follows *follows);
+void policy_tracks__free(struct policy_tracks *policy_tracks);
 /* Its id, above 0; 0 when memory is short. Reports "started", "failed" or "ended". */
-uint64_t follows__begin(struct follows *follows, const struct follow_request *request);
+uint64_t policy_tracks__begin(struct policy_tracks *policy_tracks,
+			      const struct policy_track_request *request);
 /* Its track is stopped soon, and that is reported. */
-void follows__end(struct follows *follows, uint64_t id);
+void policy_tracks__end(struct policy_tracks *policy_tracks, uint64_t id);
 /* What the tracks on a target say; false: there is none. */
-bool follows__facts(struct follows *follows, enum target_kind kind, const struct target_key *key,
-		    struct follow_facts *facts);
+bool policy_tracks__facts(struct policy_tracks *policy_tracks, enum target_kind kind,
+			  const struct target_key *key, struct policy_track_facts *facts);
 /* How many there are; cheap. */
-size_t follows__count(struct follows *follows);
+size_t policy_tracks__count(struct policy_tracks *policy_tracks);
 
 #endif

@@ -21,7 +21,7 @@ struct reclaim {
 	const struct agent_config *config;
 	struct tracks *tracks;
 	struct report *report;
-	const struct follow_request *request;
+	const struct policy_track_request *request;
 	uint64_t from; /* where it goes on, bytes */
 	uint64_t next; /* epoch in which it begins again, once it was all around */
 	int said;      /* errno of the last failure, so that it is told once */
@@ -31,7 +31,7 @@ struct reclaim {
 struct sweep {
 	struct reclaim *reclaim;
 	uint64_t track;
-	struct pagemap *pagemap;
+	struct page_table *pagemap;
 	int pidfd;
 	struct iovec spans[SPANS_MAX];
 	size_t span_count;
@@ -42,7 +42,7 @@ struct sweep {
 };
 
 struct reclaim *reclaim__new(const struct agent_config *config, struct tracks *tracks,
-			     struct report *report, const struct follow_request *request)
+			     struct report *report, const struct policy_track_request *request)
 {
 	struct reclaim *reclaim = calloc(1, sizeof(*reclaim));
 
@@ -101,7 +101,7 @@ static int add_span(void *context, uint64_t start, uint64_t pages)
 static int take_present(void *context, uint64_t start, uint64_t end)
 {
 	struct sweep *sweep = context;
-	const struct follow_request *request = sweep->reclaim->request;
+	const struct policy_track_request *request = sweep->reclaim->request;
 
 	return tracks__unwritten(sweep->reclaim->tracks, sweep->track, request->pid, start, end,
 				 (uint32_t)request->reclaim.epochs, add_span, sweep);
@@ -136,7 +136,7 @@ static bool is_wanted(const struct map_region *region)
 static int look_at(void *context, const struct map_region *region)
 {
 	struct sweep *sweep = context;
-	const struct pagemap_scan scan = {
+	const struct page_table_scan scan = {
 		.mask = PAGE_IS_PRESENT,
 		.each = take_present,
 		.context = sweep,
@@ -149,16 +149,16 @@ static int look_at(void *context, const struct map_region *region)
 		return 0;
 	if (start < from)
 		start = from;
-	err = pagemap__scan(sweep->pagemap, start, region->end, &scan);
+	err = page_table__scan(sweep->pagemap, start, region->end, &scan);
 	if (err == -ENOTTY || err == -EINVAL)
-		err = pagemap__read(sweep->pagemap, start, region->end, take_entries, sweep);
+		err = page_table__read(sweep->pagemap, start, region->end, take_entries, sweep);
 	return err;
 }
 
 /* The descriptor holds the process; the track was made for the one that began then. */
 static int open_process(const struct reclaim *reclaim)
 {
-	const struct follow_request *request = reclaim->request;
+	const struct policy_track_request *request = reclaim->request;
 	const struct ds_process_key key = {.tgid = request->pid,
 					   .start_boottime_ns = request->key.second};
 	int fd = (int)syscall(SYS_pidfd_open, request->pid, 0);
@@ -205,8 +205,8 @@ void reclaim__run(struct reclaim *reclaim, uint64_t track, uint64_t epoch)
 	sweep->pidfd = open_process(reclaim);
 	err = sweep->pidfd < 0 ? sweep->pidfd : 0;
 	if (!err)
-		err = pagemap__open(reclaim->config->procfs, reclaim->request->pid,
-				    &sweep->pagemap);
+		err = page_table__open(reclaim->config->procfs, reclaim->request->pid,
+				       &sweep->pagemap);
 	if (!err)
 		err = maps__read(reclaim->config->procfs, reclaim->request->pid, look_at, sweep);
 	if (sweep->err || sweep->full)
@@ -216,7 +216,7 @@ void reclaim__run(struct reclaim *reclaim, uint64_t track, uint64_t epoch)
 	reclaim->from = sweep->full ? sweep->end : 0;
 	reclaim->next = epoch + (sweep->full ? 1 : reclaim->request->reclaim.epochs);
 	tell(reclaim, err, sweep);
-	pagemap__close(sweep->pagemap);
+	page_table__close(sweep->pagemap);
 	if (sweep->pidfd >= 0)
 		close(sweep->pidfd);
 	free(sweep);

@@ -13,7 +13,7 @@
 struct reclaim;
 /* request: borrowed, as the others are. NULL: memory is short. */
 struct reclaim *reclaim__new(const struct agent_config *config, struct tracks *tracks,
-			     struct report *report, const struct follow_request *request);
+			     struct report *report, const struct policy_track_request *request);
 void reclaim__free(struct reclaim *reclaim);
 /* After an epoch of the track: at most `most` bytes; it goes on where it was the next time. */
 void reclaim__run(struct reclaim *reclaim, uint64_t track, uint64_t epoch);

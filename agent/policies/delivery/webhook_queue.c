@@ -41,8 +41,8 @@ struct channel {
 	char reason[POST_REASON_MAX];
 };
 
-struct courier {
-	struct courier_options options;
+struct webhook_queue {
+	struct webhook_queue_options options;
 	struct channel *channels;
 	size_t channel_count;
 	CURLM *multi;
@@ -63,39 +63,39 @@ static double now(void)
 
 /* ---- one message ---- */
 
-static struct message *first_message(struct courier *courier, struct channel *channel)
+static struct message *first_message(struct webhook_queue *webhooks, struct channel *channel)
 {
 	struct message *message;
 
-	pthread_mutex_lock(&courier->lock);
+	pthread_mutex_lock(&webhooks->lock);
 	message = channel->first;
-	pthread_mutex_unlock(&courier->lock);
+	pthread_mutex_unlock(&webhooks->lock);
 	return message;
 }
 
 /* The end of a channel's first message. */
-static void finish(struct courier *courier, struct channel *channel, const char *result,
+static void finish(struct webhook_queue *webhooks, struct channel *channel, const char *result,
 		   const char *reason)
 {
 	struct message *message;
 
-	pthread_mutex_lock(&courier->lock);
+	pthread_mutex_lock(&webhooks->lock);
 	message = channel->first;
 	channel->first = message->next;
 	channel->count--;
-	pthread_mutex_unlock(&courier->lock);
+	pthread_mutex_unlock(&webhooks->lock);
 	free(message->body);
-	if (courier->options.done)
-		courier->options.done(courier->options.context, message->tag, result, reason);
+	if (webhooks->options.done)
+		webhooks->options.done(webhooks->options.context, message->tag, result, reason);
 	free(message);
 	channel->attempts = 0;
 	channel->due = 0;
 	channel->reason[0] = '\0';
 }
 
-static void attempt_failed(struct courier *courier, struct channel *channel, double wait)
+static void attempt_failed(struct webhook_queue *webhooks, struct channel *channel, double wait)
 {
-	const struct courier_options *options = &courier->options;
+	const struct webhook_queue_options *options = &webhooks->options;
 	double back_off = ldexp(options->back_off, (int)channel->attempts - 1);
 	char reason[POST_REASON_MAX + 64];
 
@@ -107,25 +107,25 @@ static void attempt_failed(struct courier *courier, struct channel *channel, dou
 	}
 	snprintf(reason, sizeof(reason), "tried %u times, the last time: %s", channel->attempts,
 		 channel->reason);
-	finish(courier, channel, "failed", reason);
+	finish(webhooks, channel, "failed", reason);
 }
 
-static void begin_attempt(struct courier *courier, struct channel *channel,
+static void begin_attempt(struct webhook_queue *webhooks, struct channel *channel,
 			  const struct message *message)
 {
 	CURL *easy = post__prepare(channel->post, message->body);
 
 	channel->attempts++;
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, channel);
-	if (curl_multi_add_handle(courier->multi, easy) == CURLM_OK) {
+	if (curl_multi_add_handle(webhooks->multi, easy) == CURLM_OK) {
 		channel->transfer = easy;
 		return;
 	}
 	snprintf(channel->reason, sizeof(channel->reason), "out of memory");
-	attempt_failed(courier, channel, 0);
+	attempt_failed(webhooks, channel, 0);
 }
 
-static void end_attempt(struct courier *courier, CURL *easy, CURLcode code)
+static void end_attempt(struct webhook_queue *webhooks, CURL *easy, CURLcode code)
 {
 	enum post_verdict verdict;
 	struct channel *channel;
@@ -135,43 +135,43 @@ static void end_attempt(struct courier *courier, CURL *easy, CURLcode code)
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
 	channel = (struct channel *)(void *)private;
 	verdict = post__judge(channel->post, code, &wait, channel->reason);
-	curl_multi_remove_handle(courier->multi, easy);
+	curl_multi_remove_handle(webhooks->multi, easy);
 	channel->transfer = NULL;
 	if (verdict == POST_AGAIN)
-		attempt_failed(courier, channel, wait);
+		attempt_failed(webhooks, channel, wait);
 	else
-		finish(courier, channel, verdict == POST_DELIVERED ? "delivered" : "failed",
+		finish(webhooks, channel, verdict == POST_DELIVERED ? "delivered" : "failed",
 		       channel->reason);
 }
 
-static void drop(struct courier *courier, struct channel *channel)
+static void drop(struct webhook_queue *webhooks, struct channel *channel)
 {
 	char reason[POST_REASON_MAX + 64] = "the agent stops";
 
 	if (channel->transfer)
-		curl_multi_remove_handle(courier->multi, channel->transfer);
+		curl_multi_remove_handle(webhooks->multi, channel->transfer);
 	channel->transfer = NULL;
 	if (*channel->reason)
 		snprintf(reason, sizeof(reason), "the agent stops; tried already: %s",
 			 channel->reason);
-	finish(courier, channel, "dropped", reason);
+	finish(webhooks, channel, "dropped", reason);
 }
 
 /* ---- the thread ---- */
 
 /* Begins what is due. When the thread has to look again; INFINITY: when it is woken. */
-static double begin_due(struct courier *courier)
+static double begin_due(struct webhook_queue *webhooks)
 {
 	double next = INFINITY, time = now();
 
-	for (size_t i = 0; i < courier->channel_count; i++) {
-		struct channel *channel = &courier->channels[i];
-		struct message *message = first_message(courier, channel);
+	for (size_t i = 0; i < webhooks->channel_count; i++) {
+		struct channel *channel = &webhooks->channels[i];
+		struct message *message = first_message(webhooks, channel);
 
 		if (!message || channel->transfer)
 			continue;
 		if (channel->due <= time)
-			begin_attempt(courier, channel, message);
+			begin_attempt(webhooks, channel, message);
 		/* One that could not even begin is over, or due later. */
 		if (!channel->transfer)
 			next = fmin(next, channel->due);
@@ -179,20 +179,20 @@ static double begin_due(struct courier *courier)
 	return next;
 }
 
-static void end_done(struct courier *courier)
+static void end_done(struct webhook_queue *webhooks)
 {
 	CURLMsg *info;
 	int left;
 
-	while ((info = curl_multi_info_read(courier->multi, &left)))
+	while ((info = curl_multi_info_read(webhooks->multi, &left)))
 		if (info->msg == CURLMSG_DONE)
-			end_attempt(courier, info->easy_handle, info->data.result);
+			end_attempt(webhooks, info->easy_handle, info->data.result);
 }
 
-static bool is_under_way(const struct courier *courier)
+static bool is_under_way(const struct webhook_queue *webhooks)
 {
-	for (size_t i = 0; i < courier->channel_count; i++)
-		if (courier->channels[i].transfer)
+	for (size_t i = 0; i < webhooks->channel_count; i++)
+		if (webhooks->channels[i].transfer)
 			return true;
 	return false;
 }
@@ -206,7 +206,7 @@ static void rest(double seconds)
 
 static void *deliver(void *context)
 {
-	struct courier *courier = context;
+	struct webhook_queue *webhooks = context;
 	double next, stop_at, wait;
 	bool stopping;
 	CURLMcode code;
@@ -214,29 +214,29 @@ static void *deliver(void *context)
 
 	for (;;) {
 		/* First: what was accepted before it is then seen below. */
-		pthread_mutex_lock(&courier->lock);
-		stopping = courier->stopping;
-		stop_at = stopping ? courier->stop_at : INFINITY;
-		pthread_mutex_unlock(&courier->lock);
-		begin_due(courier);
-		code = curl_multi_perform(courier->multi, &running);
-		end_done(courier);
+		pthread_mutex_lock(&webhooks->lock);
+		stopping = webhooks->stopping;
+		stop_at = stopping ? webhooks->stop_at : INFINITY;
+		pthread_mutex_unlock(&webhooks->lock);
+		begin_due(webhooks);
+		code = curl_multi_perform(webhooks->multi, &running);
+		end_done(webhooks);
 		/* What ended may have made room for the next one of its target. */
-		next = begin_due(courier);
+		next = begin_due(webhooks);
 		/* What is due only after the end need not be waited for. */
-		if (stopping && (now() >= stop_at || (next >= stop_at && !is_under_way(courier))))
+		if (stopping && (now() >= stop_at || (next >= stop_at && !is_under_way(webhooks))))
 			break;
 		wait = fmin(fmin(next, stop_at) - now(), LONGEST_SLEEP);
 		wait = fmax(wait, 0);
 		if (code == CURLM_OK)
-			code = curl_multi_poll(courier->multi, NULL, 0, (int)ceil(wait * 1000),
+			code = curl_multi_poll(webhooks->multi, NULL, 0, (int)ceil(wait * 1000),
 					       NULL);
 		if (code != CURLM_OK) /* memory is short: it must not spin */
 			rest(0.1);
 	}
-	for (size_t i = 0; i < courier->channel_count; i++)
-		while (first_message(courier, &courier->channels[i]))
-			drop(courier, &courier->channels[i]);
+	for (size_t i = 0; i < webhooks->channel_count; i++)
+		while (first_message(webhooks, &webhooks->channels[i]))
+			drop(webhooks, &webhooks->channels[i]);
 	return NULL;
 }
 
@@ -247,7 +247,7 @@ static void init_library(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static int check_options(struct courier_options *options, char *error, size_t size)
+static int check_options(struct webhook_queue_options *options, char *error, size_t size)
 {
 	if (!isfinite(options->timeout) || options->timeout < 0 ||
 	    options->timeout > LONGEST_TIMEOUT) {
@@ -269,18 +269,18 @@ static int check_options(struct courier_options *options, char *error, size_t si
 	return 0;
 }
 
-static struct channel *find_channel(const struct courier *courier, const char *name)
+static struct channel *find_channel(const struct webhook_queue *webhooks, const char *name)
 {
-	for (size_t i = 0; i < courier->channel_count; i++)
-		if (strcmp(courier->channels[i].name, name) == 0)
-			return &courier->channels[i];
+	for (size_t i = 0; i < webhooks->channel_count; i++)
+		if (strcmp(webhooks->channels[i].name, name) == 0)
+			return &webhooks->channels[i];
 	return NULL;
 }
 
-static int add_channel(struct courier *courier, const struct courier_target *target, char *error,
-		       size_t size)
+static int add_channel(struct webhook_queue *webhooks, const struct webhook_target *target,
+		       char *error, size_t size)
 {
-	struct channel *channel = &courier->channels[courier->channel_count];
+	struct channel *channel = &webhooks->channels[webhooks->channel_count];
 	char why[256] = "";
 	int err;
 
@@ -288,11 +288,11 @@ static int add_channel(struct courier *courier, const struct courier_target *tar
 		snprintf(error, size, "a target needs a name and a URL");
 		return -EINVAL;
 	}
-	if (find_channel(courier, target->name)) {
+	if (find_channel(webhooks, target->name)) {
 		snprintf(error, size, "target %s is there twice", target->name);
 		return -EINVAL;
 	}
-	err = post__new(target->url, courier->options.timeout, &channel->post, why, sizeof(why));
+	err = post__new(target->url, webhooks->options.timeout, &channel->post, why, sizeof(why));
 	if (err) {
 		snprintf(error, size, "target %s: %s", target->name, why);
 		return err;
@@ -302,63 +302,63 @@ static int add_channel(struct courier *courier, const struct courier_target *tar
 		post__free(channel->post);
 		return -ENOMEM;
 	}
-	courier->channel_count++;
+	webhooks->channel_count++;
 	return 0;
 }
 
 /* Its thread takes no signals: those are for the agent's main thread, and SIGPIPE for nobody. */
-static int start(struct courier *courier)
+static int start(struct webhook_queue *webhooks)
 {
 	sigset_t all, before;
 	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = -pthread_create(&courier->thread, NULL, deliver, courier);
+	err = -pthread_create(&webhooks->thread, NULL, deliver, webhooks);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	courier->started = !err;
+	webhooks->started = !err;
 	return err;
 }
 
-int courier__new(const struct courier_options *options, struct courier **out, char *error,
-		 size_t size)
+int webhook_queue__new(const struct webhook_queue_options *options, struct webhook_queue **out,
+		       char *error, size_t size)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct courier *courier = calloc(1, sizeof(*courier));
+	struct webhook_queue *webhooks = calloc(1, sizeof(*webhooks));
 	int err = -ENOMEM;
 
 	snprintf(error, size, "out of memory");
-	if (!courier)
+	if (!webhooks)
 		return -ENOMEM;
 	pthread_once(&once, init_library);
-	pthread_mutex_init(&courier->lock, NULL);
-	courier->options = *options;
-	courier->options.targets = NULL; /* the caller's, and it may go away */
-	courier->channels = calloc(options->target_count + 1, sizeof(*courier->channels));
-	courier->multi = curl_multi_init();
-	if (!courier->channels || !courier->multi)
+	pthread_mutex_init(&webhooks->lock, NULL);
+	webhooks->options = *options;
+	webhooks->options.targets = NULL; /* the caller's, and it may go away */
+	webhooks->channels = calloc(options->target_count + 1, sizeof(*webhooks->channels));
+	webhooks->multi = curl_multi_init();
+	if (!webhooks->channels || !webhooks->multi)
 		goto cleanup;
-	err = check_options(&courier->options, error, size);
+	err = check_options(&webhooks->options, error, size);
 	for (size_t i = 0; !err && i < options->target_count; i++)
-		err = add_channel(courier, &options->targets[i], error, size);
+		err = add_channel(webhooks, &options->targets[i], error, size);
 	if (err)
 		goto cleanup;
-	err = start(courier);
+	err = start(webhooks);
 	if (err) {
 		snprintf(error, size, "no thread for it: %s", strerror(-err));
 		goto cleanup;
 	}
 	*error = '\0';
-	*out = courier;
+	*out = webhooks;
 	return 0;
 cleanup:
-	courier__free(courier, 0);
+	webhook_queue__free(webhooks, 0);
 	return err;
 }
 
-int courier__send(struct courier *courier, const char *target, char *body, void *tag)
+int webhook_queue__send(struct webhook_queue *webhooks, const char *target, char *body, void *tag)
 {
-	struct channel *channel = find_channel(courier, target);
+	struct channel *channel = find_channel(webhooks, target);
 	struct message *message = malloc(sizeof(*message));
 	int err = 0;
 
@@ -367,10 +367,10 @@ int courier__send(struct courier *courier, const char *target, char *body, void 
 		goto cleanup;
 	}
 	*message = (struct message){NULL, body, tag};
-	pthread_mutex_lock(&courier->lock);
-	if (courier->stopping)
+	pthread_mutex_lock(&webhooks->lock);
+	if (webhooks->stopping)
 		err = -ESHUTDOWN;
-	else if (channel->count > courier->options.queue_max) /* the first is not waiting */
+	else if (channel->count > webhooks->options.queue_max) /* the first is not waiting */
 		err = -ENOSPC;
 	if (!err) {
 		if (channel->first)
@@ -380,10 +380,10 @@ int courier__send(struct courier *courier, const char *target, char *body, void 
 		channel->last = message;
 		channel->count++;
 	}
-	pthread_mutex_unlock(&courier->lock);
+	pthread_mutex_unlock(&webhooks->lock);
 	if (err)
 		goto cleanup;
-	curl_multi_wakeup(courier->multi);
+	curl_multi_wakeup(webhooks->multi);
 	return 0;
 cleanup:
 	free(message);
@@ -391,24 +391,24 @@ cleanup:
 	return err;
 }
 
-void courier__free(struct courier *courier, double grace)
+void webhook_queue__free(struct webhook_queue *webhooks, double grace)
 {
-	if (!courier)
+	if (!webhooks)
 		return;
-	if (courier->started) {
-		pthread_mutex_lock(&courier->lock);
-		courier->stopping = true;
-		courier->stop_at = now() + fmax(grace, 0);
-		pthread_mutex_unlock(&courier->lock);
-		curl_multi_wakeup(courier->multi);
-		pthread_join(courier->thread, NULL);
+	if (webhooks->started) {
+		pthread_mutex_lock(&webhooks->lock);
+		webhooks->stopping = true;
+		webhooks->stop_at = now() + fmax(grace, 0);
+		pthread_mutex_unlock(&webhooks->lock);
+		curl_multi_wakeup(webhooks->multi);
+		pthread_join(webhooks->thread, NULL);
 	}
-	for (size_t i = 0; courier->channels && i < courier->channel_count; i++) {
-		post__free(courier->channels[i].post);
-		free(courier->channels[i].name);
+	for (size_t i = 0; webhooks->channels && i < webhooks->channel_count; i++) {
+		post__free(webhooks->channels[i].post);
+		free(webhooks->channels[i].name);
 	}
-	free(courier->channels);
-	curl_multi_cleanup(courier->multi);
-	pthread_mutex_destroy(&courier->lock);
-	free(courier);
+	free(webhooks->channels);
+	curl_multi_cleanup(webhooks->multi);
+	pthread_mutex_destroy(&webhooks->lock);
+	free(webhooks);
 }

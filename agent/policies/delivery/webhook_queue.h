@@ -15,14 +15,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct courier;
+struct webhook_queue;
 
-struct courier_target {
+struct webhook_target {
 	const char *name, *url; /* http:// or https:// only; redirects are not followed */
 };
 
-struct courier_options {
-	const struct courier_target *targets; /* copied */
+struct webhook_queue_options {
+	const struct webhook_target *targets; /* copied */
 	size_t target_count;
 	double timeout;	    /* seconds, of one attempt; 0: 10 */
 	uint32_t attempts;  /* 0: 5 */
@@ -30,10 +30,10 @@ struct courier_options {
 			       0: 1 */
 	uint32_t queue_max; /* messages waiting per target, beside the one under way; 0: 256 */
 	/*
-	 * Called in the courier's thread, exactly once for each accepted message. result:
-	 * "delivered", "failed", or "dropped" when the courier ended before it. Both strings last
-	 * as long as the call. It may call courier__send, and must not call courier__free. May be
-	 * NULL.
+	 * Called in the queue's thread, exactly once for each accepted message. result:
+	 * "delivered", "failed", or "dropped" when the queue ended before it. Both strings last
+	 * as long as the call. It may call webhook_queue__send, and must not call
+	 * webhook_queue__free. May be NULL.
 	 */
 	void (*done)(void *context, void *tag, const char *result, const char *reason);
 	void *context;
@@ -45,14 +45,14 @@ struct courier_options {
  * answer's Retry-After (at most 60 s), whichever is longer. Anything else fails it at once. The
  * status decides, whatever becomes of the body after it; 64 KiB of that are read.
  */
-int courier__new(const struct courier_options *options, struct courier **courier, char *error,
-		 size_t size);
+int webhook_queue__new(const struct webhook_queue_options *options, struct webhook_queue **webhooks,
+		       char *error, size_t size);
 /*
  * Takes over *body, from the heap, in any case. -ENOENT: no such target; -ENOSPC: its queue is
- * full; -ESHUTDOWN: the courier is being freed; -ENOMEM. Then `done` is not called. Thread-safe.
+ * full; -ESHUTDOWN: the queue is being freed; -ENOMEM. Then `done` is not called. Thread-safe.
  */
-int courier__send(struct courier *courier, const char *target, char *body, void *tag);
+int webhook_queue__send(struct webhook_queue *webhooks, const char *target, char *body, void *tag);
 /* Tries what is queued for at most `grace` seconds, and drops the rest. NULL is fine. */
-void courier__free(struct courier *courier, double grace);
+void webhook_queue__free(struct webhook_queue *webhooks, double grace);
 
 #endif

@@ -39,7 +39,7 @@ static bool has_field(const char *name, enum target_kind first, enum target_kind
 }
 
 static int check(const char *template, enum target_kind first, enum target_kind last,
-		 const char *path, struct member_error *error)
+		 const char *path, struct json_member_error *error)
 {
 	char name[NAME_MAX_BYTES];
 
@@ -49,25 +49,27 @@ static int check(const char *template, enum target_kind first, enum target_kind 
 		} else if (at[1] == '{') {
 			at += 2;
 		} else if (!take_name(&at, name)) {
-			return member_error__set(error, path,
-						 "has a { without a name and a } behind it; write "
-						 "{{ for the brace itself");
+			return json_member_error__set(
+				error, path,
+				"has a { without a name and a } behind it; write "
+				"{{ for the brace itself");
 		} else if (!is_fact(name) && !has_field(name, first, last)) {
-			return member_error__set(error, path, "has {%s}, which %s%s", name,
-						 first == last ? "is no field of a " : "is unknown",
-						 first == last ? target_kinds[first].name : "");
+			return json_member_error__set(
+				error, path, "has {%s}, which %s%s", name,
+				first == last ? "is no field of a " : "is unknown",
+				first == last ? target_kinds[first].name : "");
 		}
 	}
 	return 0;
 }
 
 int expand__check(const char *template, enum target_kind kind, const char *path,
-		  struct member_error *error)
+		  struct json_member_error *error)
 {
 	return check(template, kind, kind, path, error);
 }
 
-int expand__check_any(const char *template, const char *path, struct member_error *error)
+int expand__check_any(const char *template, const char *path, struct json_member_error *error)
 {
 	return check(template, 0, TARGET_KINDS - 1, path, error);
 }

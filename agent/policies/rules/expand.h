@@ -21,9 +21,9 @@ struct expand_facts {
 /* -EINVAL with *error: a brace without its end, a name that a target of this kind does not have.
  */
 int expand__check(const char *template, enum target_kind kind, const char *path,
-		  struct member_error *error);
+		  struct json_member_error *error);
 void expand__print(const char *template, const struct expand_facts *facts, struct text *out);
 /* For a configuration that does not know yet for what kind it will be used: any kind's fields. */
-int expand__check_any(const char *template, const char *path, struct member_error *error);
+int expand__check_any(const char *template, const char *path, struct json_member_error *error);
 
 #endif

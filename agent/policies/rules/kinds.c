@@ -10,11 +10,11 @@
 
 /* ---- the fields of a track that a policy keeps ---- */
 
-#define FOLLOW(name, expression)                                  \
-	static double follow_##name(const struct target_view *it) \
-	{                                                         \
-		const struct follow_facts *facts = it->follow;    \
-		return facts ? (double)(expression) : NAN;        \
+#define FOLLOW(name, expression)                                           \
+	static double follow_##name(const struct target_view *it)          \
+	{                                                                  \
+		const struct policy_track_facts *facts = it->policy_track; \
+		return facts ? (double)(expression) : NAN;                 \
 	}
 
 FOLLOW(track, facts->track)
@@ -33,7 +33,9 @@ FOLLOW(device_share, facts->forecast ? facts->device_share : NAN)
 
 static const char *follow_device(const struct target_view *it, size_t index)
 {
-	return index == 0 && it->follow && it->follow->forecast ? it->follow->device : NULL;
+	return index == 0 && it->policy_track && it->policy_track->forecast
+		       ? it->policy_track->device
+		       : NULL;
 }
 
 static const struct field follow_fields[] = {

@@ -20,7 +20,7 @@ enum target_kind {
 };
 
 /* What a track that a policy keeps on a target found in its last epoch, and what that foretells. */
-struct follow_facts {
+struct policy_track_facts {
 	uint64_t track; /* 0: there is none */
 	uint64_t epoch;
 	double rate; /* pages per second */
@@ -35,7 +35,7 @@ struct follow_facts {
 struct target_view {
 	const void *item; /* struct snapshot_process and so on, by kind; struct snapshot: host */
 	const struct snapshot *snapshot;
-	const struct follow_facts *follow; /* NULL: no policy has a track on it */
+	const struct policy_track_facts *policy_track; /* NULL: no policy has a track on it */
 };
 
 enum field_type {

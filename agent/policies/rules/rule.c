@@ -31,7 +31,7 @@ static const char *const kind_names[TARGET_KINDS + 1] = {
 	"process", "cgroup", "vm", "device", "flow", "host", "sensor", NULL,
 };
 
-static const struct member_row rule_rows[] = {
+static const struct json_member_row rule_rows[] = {
 	{"name", MEMBER_TEXT, RAW(name), 0, NAME_MAX_BYTES, NULL, true},
 	{"summary", MEMBER_TEXT, RAW(summary), 0, 500, NULL, false},
 	{"severity", MEMBER_CHOICE, RAW(severity), 0, 0, rule_severity_names, false},
@@ -46,18 +46,18 @@ static const struct member_row rule_rows[] = {
 };
 
 /* It becomes a label, a file's part, an event's subject. */
-static int check_name(const char *name, const char *path, struct member_error *error)
+static int check_name(const char *name, const char *path, struct json_member_error *error)
 {
 	const char *allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
 	if (strspn(name, allowed) == strlen(name))
 		return 0;
-	return member_error__set(error, path,
-				 "has other characters than letters, digits, '-', '_' and '.'");
+	return json_member_error__set(
+		error, path, "has other characters than letters, digits, '-', '_' and '.'");
 }
 
 static int read_selectors(struct rule *rule, const json_t *list, const char *where,
-			  struct member_error *error)
+			  struct json_member_error *error)
 {
 	char path[MEMBER_PATH_MAX], reason[700];
 	const json_t *item;
@@ -70,12 +70,13 @@ static int read_selectors(struct rule *rule, const json_t *list, const char *whe
 		snprintf(path, sizeof(path), "%swhere[%zu]", where, i);
 		if (!json_is_string(item) ||
 		    strlen(json_string_value(item)) != json_string_length(item))
-			return member_error__set(error, path,
-						 "is not a string: FIELD OPERATOR VALUE");
+			return json_member_error__set(error, path,
+						      "is not a string: FIELD OPERATOR VALUE");
 		err = selector__parse(&target_kinds[rule->kind], json_string_value(item),
 				      &rule->selectors[i], reason, sizeof(reason));
 		if (err)
-			return err == -EINVAL ? member_error__set(error, path, "%s", reason) : err;
+			return err == -EINVAL ? json_member_error__set(error, path, "%s", reason)
+					      : err;
 		rule->selector_count++;
 	}
 	return 0;
@@ -97,7 +98,7 @@ static const char *action_name(json_t *item, json_t **options)
 }
 
 static int read_action(struct rule *rule, json_t *item, const char *path,
-		       const struct rule_world *world, struct member_error *error)
+		       const struct rule_world *world, struct json_member_error *error)
 {
 	struct rule_action *action = &rule->actions[rule->action_count];
 	json_t *options;
@@ -105,31 +106,32 @@ static int read_action(struct rule *rule, json_t *item, const char *path,
 	char within[MEMBER_PATH_MAX];
 
 	if (json_is_object(item) && json_object_size(item) > 1)
-		return member_error__set(error, path,
-					 "has more than one name: each action is an item of its "
-					 "own, its options below it");
+		return json_member_error__set(
+			error, path,
+			"has more than one name: each action is an item of its "
+			"own, its options below it");
 	if (!name)
-		return member_error__set(error, path,
-					 "is neither an action's name nor one with its options");
+		return json_member_error__set(
+			error, path, "is neither an action's name nor one with its options");
 	action->type = action_type__find(name);
 	if (!action->type) {
 		struct text names = {0};
 
 		action_type__names(&names);
-		member_error__set(error, path, "names no action: '%.64s'; there are %s", name,
-				  names.length ? names.data : "none");
+		json_member_error__set(error, path, "names no action: '%.64s'; there are %s", name,
+				       names.length ? names.data : "none");
 		text__free(&names);
 		return -EINVAL;
 	}
 	snprintf(within, sizeof(within), "%.200s.%s", path, name);
 	if (options && !json_is_object(options) && !json_is_null(options))
-		return member_error__set(error, within, "is not a mapping of options");
+		return json_member_error__set(error, within, "is not a mapping of options");
 	return action__read(action, rule, json_is_object(options) ? options : NULL, within, world,
 			    error);
 }
 
 static int read_actions(struct rule *rule, json_t *list, const char *where,
-			const struct rule_world *world, struct member_error *error)
+			const struct rule_world *world, struct json_member_error *error)
 {
 	char path[MEMBER_PATH_MAX];
 	json_t *item;
@@ -149,12 +151,12 @@ static int read_actions(struct rule *rule, json_t *list, const char *where,
 }
 
 static int fill(struct rule *rule, json_t *document, const char *where,
-		const struct rule_world *world, struct member_error *error)
+		const struct rule_world *world, struct json_member_error *error)
 {
 	struct raw_rule raw = {
 		.summary = "", .severity = RULE_WARNING, .cooldown = 60, .max_active = 16};
 	char path[MEMBER_PATH_MAX];
-	int err = members__read(document, rule_rows, where, &raw, error);
+	int err = json_members__read(document, rule_rows, where, &raw, error);
 
 	if (err)
 		return err;
@@ -179,7 +181,7 @@ static int fill(struct rule *rule, json_t *document, const char *where,
 }
 
 int rule__read(json_t *document, const char *where, const char *source,
-	       const struct rule_world *world, struct rule **out, struct member_error *error)
+	       const struct rule_world *world, struct rule **out, struct json_member_error *error)
 {
 	struct rule *rule = calloc(1, sizeof(*rule));
 	char path[MEMBER_PATH_MAX];
@@ -194,7 +196,7 @@ int rule__read(json_t *document, const char *where, const char *source,
 	if (!rule->source)
 		err = -ENOMEM;
 	else if (!json_is_object(document))
-		err = member_error__set(error, path, "is not a mapping");
+		err = json_member_error__set(error, path, "is not a mapping");
 	else
 		err = fill(rule, document, where, world, error);
 	if (err) {

@@ -72,7 +72,7 @@ struct rule_world {
  * is copied.
  */
 int rule__read(json_t *document, const char *where, const char *source,
-	       const struct rule_world *world, struct rule **out, struct member_error *error);
+	       const struct rule_world *world, struct rule **out, struct json_member_error *error);
 void rule__free(struct rule *rule);
 
 /* All policies that are in force together; names are unique. */
@@ -84,7 +84,7 @@ struct rule_set *rule_set__new(void);
 void rule_set__free(struct rule_set *set);
 /* Adds the policies of {"policies": [...]}. As rule__read; the set is then to be thrown away. */
 int rule_set__add(struct rule_set *set, json_t *document, const char *source,
-		  const struct rule_world *world, struct member_error *error);
+		  const struct rule_world *world, struct json_member_error *error);
 /*
  * Adds those of a file, or of all *.yaml and *.yml of a directory in the order of their names.
  * 0, or a negative errno with one sentence: FILE:LINE:COLUMN: where: why.

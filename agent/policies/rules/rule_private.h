@@ -6,6 +6,7 @@
 #include "agent/policies/rules/rule.h"
 
 /* Fills in the conditions and `hold`. path: of the object itself. */
-int conditions__read(struct rule *rule, json_t *when, const char *path, struct member_error *error);
+int conditions__read(struct rule *rule, json_t *when, const char *path,
+		     struct json_member_error *error);
 
 #endif

@@ -34,7 +34,7 @@ static const struct rule *find(const struct rule_set *set, const char *name)
 }
 
 static int add(struct rule_set *set, struct rule *rule, const char *where,
-	       struct member_error *error)
+	       struct json_member_error *error)
 {
 	const struct rule *before = find(set, rule->name);
 	char path[MEMBER_PATH_MAX];
@@ -42,11 +42,12 @@ static int add(struct rule_set *set, struct rule *rule, const char *where,
 
 	snprintf(path, sizeof(path), "%sname", where);
 	if (before)
-		return member_error__set(error, path, "is '%s', as that of another policy from %s",
-					 rule->name, before->source);
+		return json_member_error__set(error, path,
+					      "is '%s', as that of another policy from %s",
+					      rule->name, before->source);
 	if (set->count == RULES_MAX)
-		return member_error__set(error, path, "is one policy too many; %d are allowed",
-					 RULES_MAX);
+		return json_member_error__set(error, path, "is one policy too many; %d are allowed",
+					      RULES_MAX);
 	rules = reallocarray(set->rules, set->count + 1, sizeof(struct rule *));
 	if (!rules)
 		return -ENOMEM;
@@ -56,17 +57,17 @@ static int add(struct rule_set *set, struct rule *rule, const char *where,
 }
 
 int rule_set__add(struct rule_set *set, json_t *document, const char *source,
-		  const struct rule_world *world, struct member_error *error)
+		  const struct rule_world *world, struct json_member_error *error)
 {
-	static const struct member_row rows[] = {
+	static const struct json_member_row rows[] = {
 		{"policies", MEMBER_LIST, 0, 0, RULES_MAX, NULL, true}, {}};
 	json_t *list = NULL, *item;
 	size_t i;
 	int err;
 
 	if (!json_is_object(document))
-		return member_error__set(error, "", "is not a mapping with policies");
-	err = members__read(document, rows, "", &list, error);
+		return json_member_error__set(error, "", "is not a mapping with policies");
+	err = json_members__read(document, rows, "", &list, error);
 	if (err)
 		return err;
 	json_array_foreach(list, i, item)
@@ -91,7 +92,7 @@ int rule_set__add_file(struct rule_set *set, const char *path, const struct rule
 		       char *message, size_t size)
 {
 	struct yaml_places *places;
-	struct member_error error;
+	struct json_member_error error;
 	size_t line, column;
 	json_t *tree;
 	int err = yaml_tree__read(path, &tree, &places, message, size);

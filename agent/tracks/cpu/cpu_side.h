@@ -23,8 +23,8 @@ struct cpu_side {
 	const struct cpu_backend *backend;
 	const char *procfs;
 	uint32_t tgid;
-	struct pagemap *pagemap; /* borrowed */
-	int uffd;		 /* -1: none */
+	struct page_table *pagemap; /* borrowed */
+	int uffd;		    /* -1: none */
 	uint64_t stopped_ns; /* that the target stood still for the start; of an epoch: the last */
 	struct map_region *regions; /* of this epoch, by address */
 	size_t region_count, region_room;

@@ -12,14 +12,14 @@
 #define REGIONS 4096 /* of one PAGEMAP_SCAN */
 #define ENTRIES 8192 /* of one read */
 
-struct pagemap {
+struct page_table {
 	int fd;
 	struct page_region regions[REGIONS];
 };
 
-int pagemap__open(const char *procfs, uint32_t tgid, struct pagemap **out)
+int page_table__open(const char *procfs, uint32_t tgid, struct page_table **out)
 {
-	struct pagemap *pagemap = calloc(1, sizeof(*pagemap));
+	struct page_table *pagemap = calloc(1, sizeof(*pagemap));
 	char path[64];
 	int err;
 
@@ -37,7 +37,7 @@ int pagemap__open(const char *procfs, uint32_t tgid, struct pagemap **out)
 	return 0;
 }
 
-void pagemap__close(struct pagemap *pagemap)
+void page_table__close(struct page_table *pagemap)
 {
 	if (!pagemap)
 		return;
@@ -45,7 +45,7 @@ void pagemap__close(struct pagemap *pagemap)
 	free(pagemap);
 }
 
-bool pagemap__is_alive(const struct pagemap *pagemap)
+bool page_table__is_alive(const struct page_table *pagemap)
 {
 	uint64_t entry;
 
@@ -53,7 +53,7 @@ bool pagemap__is_alive(const struct pagemap *pagemap)
 	return pread(pagemap->fd, &entry, sizeof(entry), 0) == sizeof(entry);
 }
 
-uint64_t pagemap__entry(const struct pagemap *pagemap, uint64_t address)
+uint64_t page_table__entry(const struct page_table *pagemap, uint64_t address)
 {
 	uint64_t entry;
 
@@ -63,10 +63,10 @@ uint64_t pagemap__entry(const struct pagemap *pagemap, uint64_t address)
 	return entry;
 }
 
-int pagemap__read(struct pagemap *pagemap, uint64_t start, uint64_t end,
-		  int (*each)(void *context, uint64_t address, const uint64_t *entries,
-			      size_t count),
-		  void *context)
+int page_table__read(struct page_table *pagemap, uint64_t start, uint64_t end,
+		     int (*each)(void *context, uint64_t address, const uint64_t *entries,
+				 size_t count),
+		     void *context)
 {
 	const size_t pages = start < end ? (end - start) / PAGE_BYTES : 0;
 	const size_t room = pages < ENTRIES ? pages : ENTRIES;
@@ -99,7 +99,7 @@ int pagemap__read(struct pagemap *pagemap, uint64_t start, uint64_t end,
 }
 
 /* What was protected is told, also where the kernel then gave up and did not say how many. */
-static int tell(struct pagemap *pagemap, long count, const struct pagemap_scan *scan)
+static int tell(struct page_table *pagemap, long count, const struct page_table_scan *scan)
 {
 	size_t told = count < 0 ? REGIONS : (size_t)count;
 
@@ -113,8 +113,8 @@ static int tell(struct pagemap *pagemap, long count, const struct pagemap_scan *
 	return 0;
 }
 
-int pagemap__scan(struct pagemap *pagemap, uint64_t start, uint64_t end,
-		  const struct pagemap_scan *scan)
+int page_table__scan(struct page_table *pagemap, uint64_t start, uint64_t end,
+		     const struct page_table_scan *scan)
 {
 	struct pm_scan_arg arg = {
 		.size = sizeof(arg),

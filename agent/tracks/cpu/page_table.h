@@ -41,7 +41,7 @@ struct pm_scan_arg {
  * Where nothing was there to be protected, the kernel notes that in a swap entry that is none: a
  * PTE marker (include/linux/swapops.h), of a type that no swap file has, with at most 3 bits in it.
  */
-static inline bool pagemap__has_page(uint64_t entry)
+static inline bool page_table__has_page(uint64_t entry)
 {
 	enum { TYPE_BITS = 5, MOST_SWAPFILES = 23, MOST_MARKERS = 7 }; /* include/linux/swap.h */
 	const uint64_t type = PAGEMAP_PFN(entry) & ((1 << TYPE_BITS) - 1);
@@ -51,28 +51,28 @@ static inline bool pagemap__has_page(uint64_t entry)
 	       (entry & PAGEMAP_SWAPPED && !(type >= MOST_SWAPFILES && offset <= MOST_MARKERS));
 }
 
-struct pagemap;
+struct page_table;
 
 /* -ESRCH, -EPERM, -ENOMEM. */
-int pagemap__open(const char *procfs, uint32_t tgid, struct pagemap **out);
-void pagemap__close(struct pagemap *pagemap);
+int page_table__open(const char *procfs, uint32_t tgid, struct page_table **out);
+void page_table__close(struct page_table *pagemap);
 
 /* False: the memory that it was opened for is gone; the process ended, or executed a program. */
-bool pagemap__is_alive(const struct pagemap *pagemap);
+bool page_table__is_alive(const struct page_table *pagemap);
 
 /* One page's entry; 0 when there is none. */
-uint64_t pagemap__entry(const struct pagemap *pagemap, uint64_t address);
+uint64_t page_table__entry(const struct page_table *pagemap, uint64_t address);
 /*
  * Calls `each` with the entries of each of the pages from start to end, in order and in batches;
  * it may read in its turn.
  * 0, what `each` returned, or a negative errno.
  */
-int pagemap__read(struct pagemap *pagemap, uint64_t start, uint64_t end,
-		  int (*each)(void *context, uint64_t address, const uint64_t *entries,
-			      size_t count),
-		  void *context);
+int page_table__read(struct page_table *pagemap, uint64_t start, uint64_t end,
+		     int (*each)(void *context, uint64_t address, const uint64_t *entries,
+				 size_t count),
+		     void *context);
 
-struct pagemap_scan {
+struct page_table_scan {
 	uint64_t flags;			/* PM_SCAN_* */
 	uint64_t mask, inverted, anyof; /* PAGE_IS_*: all of, of these without, any of */
 	int (*each)(void *context, uint64_t start, uint64_t end);
@@ -82,7 +82,7 @@ struct pagemap_scan {
  * 0, what `each` returned, or a negative errno: -EPERM where PM_SCAN_CHECK_WPASYNC found memory
  * that is not registered; `each` was then called for all that was protected before it, too.
  */
-int pagemap__scan(struct pagemap *pagemap, uint64_t start, uint64_t end,
-		  const struct pagemap_scan *scan);
+int page_table__scan(struct page_table *pagemap, uint64_t start, uint64_t end,
+		     const struct page_table_scan *scan);
 
 #endif

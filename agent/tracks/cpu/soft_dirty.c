@@ -88,8 +88,8 @@ static int read_and_clear(struct cpu_side *side, cpu_side__each each, void *cont
 		/* Not readable by anyone through the page table: [vvar], [vsyscall]. */
 		if (strncmp(region->name, "[v", 2) == 0)
 			continue;
-		err = pagemap__read(side->pagemap, region->start, region->end, take_entries,
-				    &reading);
+		err = page_table__read(side->pagemap, region->start, region->end, take_entries,
+				       &reading);
 	}
 	return err ? err : clear_bits(side->procfs, side->tgid);
 }

@@ -153,7 +153,7 @@ static int take_data(const struct cpu_side *side, const struct map_region *regio
 static int take_new(struct cpu_side *side, const struct map_region *region, cpu_side__each each,
 		    void *context)
 {
-	struct pagemap_scan present = {
+	struct page_table_scan present = {
 		.anyof = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
 		.each = each,
 		.context = context,
@@ -166,12 +166,12 @@ static int take_new(struct cpu_side *side, const struct map_region *region, cpu_
 		return take_data(side, region, each, context);
 	if (region->inode && !region->shared)
 		present.inverted = present.mask = PAGE_IS_FILE; /* copied, so written */
-	return pagemap__scan(side->pagemap, region->start, region->end, &present);
+	return page_table__scan(side->pagemap, region->start, region->end, &present);
 }
 
 static int epoch(struct cpu_side *side, cpu_side__each each, void *context)
 {
-	const struct pagemap_scan written = {
+	const struct page_table_scan written = {
 		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
 		.mask = PAGE_IS_WRITTEN,
 		.each = each,
@@ -184,7 +184,7 @@ static int epoch(struct cpu_side *side, cpu_side__each each, void *context)
 
 		if (is_kernels(region))
 			continue;
-		err = pagemap__scan(side->pagemap, region->start, region->end, &written);
+		err = page_table__scan(side->pagemap, region->start, region->end, &written);
 		if (err == -EPERM)
 			err = take_new(side, region, each, context);
 	}

@@ -10,7 +10,7 @@
 
 struct looking {
 	struct owners *owners;
-	struct pagemap *pagemap;
+	struct page_table *pagemap;
 	uint32_t pid;
 };
 
@@ -56,8 +56,8 @@ static int look_at_region(void *context, const struct map_region *region)
 	/* Not in the page table: what the kernel shows there is not the process's. */
 	if (strcmp(region->name, "[vsyscall]") == 0)
 		return 0;
-	return pagemap__read(looking->pagemap, region->start, region->end, look_at_entries,
-			     looking);
+	return page_table__read(looking->pagemap, region->start, region->end, look_at_entries,
+				looking);
 }
 
 /* A process that is gone, or may not be read, owns nothing that can be told. */
@@ -65,11 +65,11 @@ static int look_at_process(const struct owners_options *options, uint32_t pid,
 			   struct owners *owners)
 {
 	struct looking looking = {.owners = owners, .pid = pid};
-	int err = pagemap__open(options->procfs, pid, &looking.pagemap);
+	int err = page_table__open(options->procfs, pid, &looking.pagemap);
 
 	if (!err) {
 		err = maps__read(options->procfs, pid, look_at_region, &looking);
-		pagemap__close(looking.pagemap);
+		page_table__close(looking.pagemap);
 	}
 	return err == -ENOMEM ? err : 0;
 }
@@ -83,7 +83,7 @@ static int by_pfn(const void *a, const void *b)
 
 int owners__find(const struct owners_options *options, struct page_map *map, struct owners *owners)
 {
-	struct snapshot *snapshot = board__latest(options->board);
+	struct snapshot *snapshot = snapshot_store__latest(options->store);
 	struct page_counts counts;
 	int err = 0;
 

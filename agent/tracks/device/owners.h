@@ -26,9 +26,9 @@ struct owners {
 
 struct owners_options {
 	const char *procfs;
-	struct board *board; /* its latest snapshot has the flows */
-	const char *device;  /* id */
-	uint64_t frames;     /* of the host */
+	struct snapshot_store *store; /* its latest snapshot has the flows */
+	const char *device;	      /* id */
+	uint64_t frames;	      /* of the host */
 };
 /* Whose are those of the map, whose pages are PFNs. -ENOMEM, or 0; freed by owners__free either
  * way. */

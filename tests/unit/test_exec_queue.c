@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/runner_fixture.h"
+#include "tests/unit/exec_queue_fixture.h"
 
 /* ---- what it is given ---- */
 
@@ -29,8 +29,8 @@ static void test_arguments(void **state)
 				    NULL};
 	char want[512], *got;
 
-	begin(fixture, (struct runner_options){0});
-	assert_int_equal(runner__run(fixture->runner, argv, NULL, (void *)1), 0);
+	begin(fixture, (struct exec_queue_options){0});
+	assert_int_equal(exec_queue__run(fixture->execs, argv, NULL, (void *)1), 0);
 	await(fixture, 1);
 	expect(fixture, 1, "ok", "");
 	snprintf(want, sizeof(want), "%s|%s|%s|%s|%s|%s|", argv[4], argv[5], argv[6], argv[7],
@@ -39,8 +39,8 @@ static void test_arguments(void **state)
 	assert_non_null(got);
 	assert_string_equal(got, want);
 	free(got);
-	assert_int_equal(runner__run(fixture->runner, argv + 1, NULL, NULL), -EINVAL);
-	assert_int_equal(runner__run(fixture->runner, argv + 10, NULL, NULL), -EINVAL);
+	assert_int_equal(exec_queue__run(fixture->execs, argv + 1, NULL, NULL), -EINVAL);
+	assert_int_equal(exec_queue__run(fixture->execs, argv + 10, NULL, NULL), -EINVAL);
 }
 
 static void test_environment(void **state)
@@ -51,11 +51,11 @@ static void test_environment(void **state)
 	struct fixture *fixture = *state;
 
 	setenv("SECRET", "of the agent", 1);
-	begin(fixture, (struct runner_options){.concurrency = 1});
+	begin(fixture, (struct exec_queue_options){.concurrency = 1});
 	/* The zero bytes between them are no text, and the line break ends the line. */
-	assert_int_equal(runner__run(fixture->runner, argv, envp, (void *)1), 0);
-	assert_int_equal(runner__run(fixture->runner, argv, NULL, (void *)2), 0);
-	assert_int_equal(runner__run(fixture->runner, argv, paths, (void *)3), 0);
+	assert_int_equal(exec_queue__run(fixture->execs, argv, envp, (void *)1), 0);
+	assert_int_equal(exec_queue__run(fixture->execs, argv, NULL, (void *)2), 0);
+	assert_int_equal(exec_queue__run(fixture->execs, argv, paths, (void *)3), 0);
 	await(fixture, 3);
 	unsetenv("SECRET");
 	assert_string_equal(fixture->results[0].reason, "A=1 2B=C=x=");
@@ -93,7 +93,7 @@ static void test_surroundings(void **state)
 	pthread_sigmask(SIG_SETMASK, &all, &mask);
 	sigaction(SIGUSR1, &caught, &before[0]);
 	sigaction(SIGPIPE, &ignored, &before[1]);
-	begin(fixture, (struct runner_options){0});
+	begin(fixture, (struct exec_queue_options){0});
 	assert_int_equal(run(fixture, 1, script), 0);
 	await(fixture, 1);
 	sigaction(SIGUSR1, &before[0], NULL);
@@ -124,7 +124,7 @@ static void test_user(void **state)
 
 	if (geteuid() != 0)
 		skip();
-	begin(fixture, (struct runner_options){0});
+	begin(fixture, (struct exec_queue_options){0});
 	assert_int_equal(run(fixture, 1, script), 0);
 	await(fixture, 1);
 	expect(fixture, 1, "failed", "exit status 1: cat: /etc/shadow: Permission denied");
@@ -140,7 +140,7 @@ static void test_user(void **state)
 static void test_options(void **state)
 {
 	static const struct {
-		struct runner_options options;
+		struct exec_queue_options options;
 		int err;
 	} cases[] = {
 		{{.uid = 0, .gid = 0}, -EPERM},
@@ -152,16 +152,16 @@ static void test_options(void **state)
 		{{.uid = 1000, .gid = 1000, .concurrency = 65}, -EINVAL},
 		{{.uid = 0, .gid = 0, .allow_root = true}, 0},
 	};
-	struct runner *runner = NULL;
+	struct exec_queue *execs = NULL;
 	char error[256];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(runner__new(&cases[i].options, &runner, error, sizeof(error)),
+		assert_int_equal(exec_queue__new(&cases[i].options, &execs, error, sizeof(error)),
 				 cases[i].err);
 		assert_int_equal(*error != '\0', cases[i].err != 0);
 	}
-	runner__free(runner, 100); /* at once: nothing runs */
-	runner__free(NULL, 0);
+	exec_queue__free(execs, 100); /* at once: nothing runs */
+	exec_queue__free(NULL, 0);
 }
 
 static void test_descriptors(void **state)
@@ -172,12 +172,12 @@ static void test_descriptors(void **state)
 
 	/* Its first descriptor is then 0. */
 	close(STDIN_FILENO);
-	begin(fixture, (struct runner_options){0});
+	begin(fixture, (struct exec_queue_options){0});
 	assert_int_equal(pipe(fds), 0); /* without close-on-exec */
 	high = fcntl(fds[0], F_DUPFD, 500);
 	assert_true(high >= 500);
 	for (uintptr_t tag = 0; tag < 8; tag++)
-		assert_int_equal(runner__run(fixture->runner, argv, NULL, (void *)tag), 0);
+		assert_int_equal(exec_queue__run(fixture->execs, argv, NULL, (void *)tag), 0);
 	await(fixture, 8);
 	for (uintptr_t tag = 0; tag < 8; tag++) {
 		expect(fixture, tag, "ok", "");
@@ -213,12 +213,12 @@ static void test_ends(void **state)
 	struct fixture *fixture = *state;
 	size_t descriptors = open_descriptors();
 
-	begin(fixture, (struct runner_options){0});
+	begin(fixture, (struct exec_queue_options){0});
 	assert_int_equal(run(fixture, 1, "echo; echo ' hello'; echo more"), 0);
 	assert_int_equal(run(fixture, 2, "echo 'bad \033[1m\377 thing' >&2; exit 3"), 0);
 	assert_int_equal(run(fixture, 3, "kill -SEGV $$"), 0);
-	assert_int_equal(runner__run(fixture->runner, missing, NULL, (void *)4), 0);
-	assert_int_equal(runner__run(fixture->runner, directory, NULL, (void *)5), 0);
+	assert_int_equal(exec_queue__run(fixture->execs, missing, NULL, (void *)4), 0);
+	assert_int_equal(exec_queue__run(fixture->execs, directory, NULL, (void *)5), 0);
 	await(fixture, 5);
 	expect(fixture, 1, "ok", "hello");
 	expect(fixture, 2, "failed", "exit status 3: bad [1m\xef\xbf\xbd thing");
@@ -235,7 +235,7 @@ static void test_flood(void **state)
 	size_t length;
 	char *got;
 
-	begin(fixture, (struct runner_options){0});
+	begin(fixture, (struct exec_queue_options){0});
 	assert_int_equal(run(fixture, 1,
 			     "head -c 3000000 /dev/zero | tr '\\0' x;"
 			     "head -c 3000000 /dev/zero >&2; echo end > \"$1/out\""),
@@ -252,7 +252,7 @@ static void test_timeout(void **state)
 	struct fixture *fixture = *state;
 	double start = now();
 
-	begin(fixture, (struct runner_options){.timeout = 0.5});
+	begin(fixture, (struct exec_queue_options){.timeout = 0.5});
 	assert_int_equal(run(fixture, 1, "echo slow; exec sleep 100"), 0);
 	assert_int_equal(run(fixture, 2, "trap '' TERM; while :; do sleep 0.1; done"), 0);
 	assert_int_equal(run(fixture, 3,
@@ -273,7 +273,7 @@ static void test_leftovers(void **state)
 {
 	struct fixture *fixture = *state;
 
-	begin(fixture, (struct runner_options){.timeout = 1.5});
+	begin(fixture, (struct exec_queue_options){.timeout = 1.5});
 	assert_int_equal(run(fixture, 1, "sleep 1000 & echo $! > \"$1/one\""), 0);
 	assert_int_equal(run(fixture, 2,
 			     "(trap '' TERM; while :; do sleep 1; done) & echo $! > \"$1/two\";"
@@ -303,7 +303,7 @@ static void test_concurrency(void **state)
 	size_t length;
 	char *marks;
 
-	begin(fixture, (struct runner_options){.queue_max = 96});
+	begin(fixture, (struct exec_queue_options){.queue_max = 96});
 	for (uintptr_t tag = 0; tag < 100; tag++)
 		assert_int_equal(
 			run(fixture, tag,
@@ -328,7 +328,7 @@ static void test_shutdown(void **state)
 	struct fixture *fixture = *state;
 	double start = now();
 
-	begin(fixture, (struct runner_options){.concurrency = 2, .queue_max = 3});
+	begin(fixture, (struct exec_queue_options){.concurrency = 2, .queue_max = 3});
 	assert_int_equal(run(fixture, 0, "echo $$ > \"$1/zero\"; exec sleep 100"), 0);
 	assert_int_equal(run(fixture, 1, "sleep 0.2; echo first"), 0);
 	assert_int_equal(run(fixture, 2, "echo second"), 0);
@@ -347,7 +347,7 @@ static void test_shutdown(void **state)
 	/* Without a grace, and with nothing that runs yet, perhaps. */
 	for (int round = 0; round < 20; round++) {
 		fixture->count = 0;
-		begin(fixture, (struct runner_options){.concurrency = 1});
+		begin(fixture, (struct exec_queue_options){.concurrency = 1});
 		for (uintptr_t tag = 0; tag < 3; tag++)
 			assert_int_equal(run(fixture, tag, "exec sleep 100"), 0);
 		end(fixture, 0);
@@ -369,5 +369,5 @@ int main(void)
 		WITH_DIRECTORY(test_concurrency),  WITH_DIRECTORY(test_shutdown),
 	};
 
-	return cmocka_run_group_tests_name("runner", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("exec_queue", tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A runner, a directory that its programs may write into, and what came of them. After cmocka.h. */
-#ifndef DIRTYSCOPE_TESTS_UNIT_RUNNER_FIXTURE_H
-#define DIRTYSCOPE_TESTS_UNIT_RUNNER_FIXTURE_H
+/* An exec queue, a directory that its programs may write into, and what came of them. After
+ * cmocka.h. */
+#ifndef DIRTYSCOPE_TESTS_UNIT_EXEC_QUEUE_FIXTURE_H
+#define DIRTYSCOPE_TESTS_UNIT_EXEC_QUEUE_FIXTURE_H
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,7 +27,7 @@ struct result {
 };
 
 struct fixture {
-	struct runner *runner;
+	struct exec_queue *execs;
 	char directory[64]; /* that the programs may write into */
 	pthread_mutex_t lock;
 	struct result results[RESULTS];
@@ -83,7 +84,7 @@ static inline int tear_down(void **state)
 	struct dirent *entry;
 	DIR *directory;
 
-	runner__free(fixture->runner, 0);
+	exec_queue__free(fixture->execs, 0);
 	directory = opendir(fixture->directory);
 	while (directory && (entry = readdir(directory))) {
 		snprintf(path, sizeof(path), "%s/%s", fixture->directory, entry->d_name);
@@ -98,7 +99,7 @@ static inline int tear_down(void **state)
 }
 
 /* As nobody, when this is root. */
-static inline void begin(struct fixture *fixture, struct runner_options options)
+static inline void begin(struct fixture *fixture, struct exec_queue_options options)
 {
 	char error[256];
 
@@ -108,7 +109,7 @@ static inline void begin(struct fixture *fixture, struct runner_options options)
 	options.context = fixture;
 	if (!options.timeout)
 		options.timeout = PATIENCE;
-	if (runner__new(&options, &fixture->runner, error, sizeof(error)))
+	if (exec_queue__new(&options, &fixture->execs, error, sizeof(error)))
 		fail_msg("%s", error);
 }
 
@@ -117,7 +118,7 @@ static inline int run(struct fixture *fixture, uintptr_t tag, const char *script
 {
 	const char *const argv[] = {"/bin/sh", "-c", script, "test", fixture->directory, NULL};
 
-	return runner__run(fixture->runner, argv, NULL, (void *)tag);
+	return exec_queue__run(fixture->execs, argv, NULL, (void *)tag);
 }
 
 static inline void await(struct fixture *fixture, size_t count)
@@ -136,8 +137,8 @@ static inline void await(struct fixture *fixture, size_t count)
 
 static inline void end(struct fixture *fixture, double grace)
 {
-	runner__free(fixture->runner, grace);
-	fixture->runner = NULL;
+	exec_queue__free(fixture->execs, grace);
+	fixture->execs = NULL;
 }
 
 static inline void expect(const struct fixture *fixture, uintptr_t tag, const char *result,

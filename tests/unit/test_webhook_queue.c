@@ -25,7 +25,7 @@ struct result {
 
 struct fixture {
 	struct stub *stub;
-	struct courier *courier;
+	struct webhook_queue *webhooks;
 	pthread_mutex_t lock;
 	struct result results[RESULTS];
 	size_t count;
@@ -77,7 +77,7 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
-	courier__free(fixture->courier, 0);
+	webhook_queue__free(fixture->webhooks, 0);
 	stub__free(fixture->stub);
 	pthread_mutex_destroy(&fixture->lock);
 	free(fixture);
@@ -85,9 +85,10 @@ static int tear_down(void **state)
 }
 
 /* One target a path, named as it; a path that begins with "http" is a whole URL. */
-static void begin(struct fixture *fixture, struct courier_options options, const char *const *paths)
+static void begin(struct fixture *fixture, struct webhook_queue_options options,
+		  const char *const *paths)
 {
-	struct courier_target targets[TARGETS];
+	struct webhook_target targets[TARGETS];
 	char urls[TARGETS][128], error[256] = "";
 
 	for (; paths[options.target_count]; options.target_count++) {
@@ -97,7 +98,7 @@ static void begin(struct fixture *fixture, struct courier_options options, const
 		snprintf(url, sizeof(urls[0]), "http://127.0.0.1:%u%s", fixture->stub->port, path);
 		if (strncmp(path, "http", 4) == 0)
 			snprintf(url, sizeof(urls[0]), "%s", path);
-		targets[options.target_count] = (struct courier_target){path, url};
+		targets[options.target_count] = (struct webhook_target){path, url};
 	}
 	options.targets = targets;
 	options.done = on_done;
@@ -106,7 +107,7 @@ static void begin(struct fixture *fixture, struct courier_options options, const
 		options.timeout = PATIENCE;
 	if (!options.back_off)
 		options.back_off = 0.02;
-	if (courier__new(&options, &fixture->courier, error, sizeof(error)))
+	if (webhook_queue__new(&options, &fixture->webhooks, error, sizeof(error)))
 		fail_msg("%s", error);
 	assert_string_equal(error, "");
 	/* All of it was copied. */
@@ -118,7 +119,7 @@ static int post(struct fixture *fixture, const char *path, uintptr_t tag)
 	char *body = NULL;
 
 	assert_true(asprintf(&body, "{\"number\":%lu}", tag) > 0);
-	return courier__send(fixture->courier, path, body, (void *)tag);
+	return webhook_queue__send(fixture->webhooks, path, body, (void *)tag);
 }
 
 static void await(struct fixture *fixture, size_t count)
@@ -171,11 +172,11 @@ static void test_request(void **state)
 	/* None of these are taken notice of. */
 	setenv("http_proxy", "http://127.0.0.1:1", 1);
 	setenv("ALL_PROXY", "http://127.0.0.1:1", 1);
-	begin(fixture, (struct courier_options){0}, paths);
+	begin(fixture, (struct webhook_queue_options){0}, paths);
 	assert_int_equal(post(fixture, "/ok", 7), 0);
 	memset(body, 'b', large);
 	body[large] = '\0';
-	assert_int_equal(courier__send(fixture->courier, "/ok", body, (void *)8), 0);
+	assert_int_equal(webhook_queue__send(fixture->webhooks, "/ok", body, (void *)8), 0);
 	await(fixture, 2);
 	unsetenv("http_proxy");
 	unsetenv("ALL_PROXY");
@@ -214,11 +215,11 @@ static void test_verdicts(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *const paths[] = {cases[i].path, NULL};
 
-		begin(fixture, (struct courier_options){.attempts = 3}, paths);
+		begin(fixture, (struct webhook_queue_options){.attempts = 3}, paths);
 		assert_int_equal(post(fixture, cases[i].path, i), 0);
 		await(fixture, i + 1);
-		courier__free(fixture->courier, 0);
-		fixture->courier = NULL;
+		webhook_queue__free(fixture->webhooks, 0);
+		fixture->webhooks = NULL;
 		expect(fixture, i, cases[i].result, cases[i].part);
 		if (cases[i].visits)
 			assert_int_equal(stub__visits(fixture->stub, cases[i].path),
@@ -234,7 +235,7 @@ static void test_no_answer(void **state)
 	struct fixture *fixture = *state;
 	double start = now();
 
-	begin(fixture, (struct courier_options){.attempts = 2, .timeout = 0.2}, paths);
+	begin(fixture, (struct webhook_queue_options){.attempts = 2, .timeout = 0.2}, paths);
 	assert_int_equal(post(fixture, paths[0], 1), 0);
 	assert_int_equal(post(fixture, paths[1], 2), 0);
 	await(fixture, 2);
@@ -251,7 +252,7 @@ static void test_back_off(void **state)
 	const struct stub_request *requests = fixture->stub->requests;
 	double last = 0, gap = 0.1;
 
-	begin(fixture, (struct courier_options){.attempts = 4, .back_off = 0.1}, paths);
+	begin(fixture, (struct webhook_queue_options){.attempts = 4, .back_off = 0.1}, paths);
 	assert_int_equal(post(fixture, "/broken", 1), 0);
 	await(fixture, 1);
 	assert_int_equal(fixture->stub->count, 4);
@@ -269,8 +270,8 @@ static void test_back_off(void **state)
 	assert_true(requests[fixture->stub->count - 1].time - requests[4].time >= 0.9);
 	/* It is not due before the end, so that nothing is waited for. */
 	last = now();
-	courier__free(fixture->courier, 50);
-	fixture->courier = NULL;
+	webhook_queue__free(fixture->webhooks, 50);
+	fixture->webhooks = NULL;
 	assert_true(now() - last < 10);
 	expect(fixture, 3, "dropped", "503");
 }
@@ -287,7 +288,7 @@ static void test_secrets(void **state)
 	snprintf(good, sizeof(good), "http://Zaphod:p%%40ss@127.0.0.1:%u/echo/T0KEN-17?key=S3CR",
 		 fixture->stub->port);
 	snprintf(refused, sizeof(refused), "http://Zaphod:p%%40ss@127.0.0.1:1/echo?key=S3CR");
-	begin(fixture, (struct courier_options){.attempts = 1}, paths);
+	begin(fixture, (struct webhook_queue_options){.attempts = 1}, paths);
 	assert_int_equal(post(fixture, good, 1), 0);
 	assert_int_equal(post(fixture, refused, 2), 0);
 	await(fixture, 2);
@@ -306,34 +307,35 @@ static void test_options(void **state)
 					   "http://",	     "http://a b/",	   "",
 					   "http://h\n/",    "gopher://h/",	   "javascript:1",
 					   "http://h:99999/"};
-	struct courier_target targets[2] = {{"one", "http://u:secret@h/"}, {"one", "http://h/"}};
-	struct courier_options options = {.targets = targets, .target_count = 2};
-	struct courier *courier = NULL;
+	struct webhook_target targets[2] = {{"one", "http://u:secret@h/"}, {"one", "http://h/"}};
+	struct webhook_queue_options options = {.targets = targets, .target_count = 2};
+	struct webhook_queue *webhooks = NULL;
 	char error[256];
 
-	assert_int_equal(courier__new(&options, &courier, error, sizeof(error)), -EINVAL);
+	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
 	assert_non_null(strstr(error, "one"));
 	options.target_count = 1;
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
 		targets[0].url = urls[i];
-		assert_int_equal(courier__new(&options, &courier, error, sizeof(error)), -EINVAL);
+		assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)),
+				 -EINVAL);
 		assert_int_equal(strncmp(error, "target one: its URL", 19), 0);
 	}
 	targets[0].url = "ftp://u:secret@h/";
-	assert_int_equal(courier__new(&options, &courier, error, sizeof(error)), -EINVAL);
+	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
 	assert_null(strstr(error, "secret"));
-	targets[0] = (struct courier_target){"", "http://h/"};
-	assert_int_equal(courier__new(&options, &courier, error, sizeof(error)), -EINVAL);
-	options = (struct courier_options){.timeout = -1};
-	assert_int_equal(courier__new(&options, &courier, error, sizeof(error)), -EINVAL);
-	options = (struct courier_options){.back_off = -1};
-	assert_int_equal(courier__new(&options, &courier, error, sizeof(error)), -EINVAL);
-	assert_null(courier);
-	options = (struct courier_options){0};
-	assert_int_equal(courier__new(&options, &courier, error, sizeof(error)), 0);
-	assert_int_equal(courier__send(courier, "one", strdup("{}"), NULL), -ENOENT);
-	courier__free(courier, 100); /* at once: nothing is queued */
-	courier__free(NULL, 1);
+	targets[0] = (struct webhook_target){"", "http://h/"};
+	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
+	options = (struct webhook_queue_options){.timeout = -1};
+	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
+	options = (struct webhook_queue_options){.back_off = -1};
+	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
+	assert_null(webhooks);
+	options = (struct webhook_queue_options){0};
+	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), 0);
+	assert_int_equal(webhook_queue__send(webhooks, "one", strdup("{}"), NULL), -ENOENT);
+	webhook_queue__free(webhooks, 100); /* at once: nothing is queued */
+	webhook_queue__free(NULL, 1);
 }
 
 /* ---- many messages ---- */
@@ -343,14 +345,14 @@ static void test_overflow(void **state)
 	static const char *const paths[] = {"/hang", "/ok", NULL};
 	struct fixture *fixture = *state;
 
-	begin(fixture, (struct courier_options){.queue_max = 3}, paths);
+	begin(fixture, (struct webhook_queue_options){.queue_max = 3}, paths);
 	for (uintptr_t tag = 0; tag < 4; tag++) /* one is under way */
 		assert_int_equal(post(fixture, "/hang", tag), 0);
 	assert_int_equal(post(fixture, "/hang", 4), -ENOSPC);
 	assert_int_equal(post(fixture, "/ok", 5), 0);
 	await(fixture, 1);
-	courier__free(fixture->courier, 0);
-	fixture->courier = NULL;
+	webhook_queue__free(fixture->webhooks, 0);
+	fixture->webhooks = NULL;
 	assert_int_equal(fixture->count, 5);
 	for (uintptr_t tag = 0; tag < 4; tag++)
 		expect(fixture, tag, "dropped", "the agent stops");
@@ -363,13 +365,13 @@ static void test_grace(void **state)
 	struct fixture *fixture = *state;
 	double start = now();
 
-	begin(fixture, (struct courier_options){.back_off = 0.01, .attempts = 1000}, paths);
+	begin(fixture, (struct webhook_queue_options){.back_off = 0.01, .attempts = 1000}, paths);
 	assert_int_equal(post(fixture, "/slow", 1), 0);
 	assert_int_equal(post(fixture, "/slow", 2), 0);
 	assert_int_equal(post(fixture, "/hang", 3), 0);
 	assert_int_equal(post(fixture, "/broken", 4), 0);
-	courier__free(fixture->courier, 2);
-	fixture->courier = NULL;
+	webhook_queue__free(fixture->webhooks, 2);
+	fixture->webhooks = NULL;
 	assert_true(now() - start >= 1.9 && now() - start < PATIENCE);
 	assert_int_equal(fixture->count, 4);
 	expect(fixture, 1, "delivered", "200");
@@ -385,7 +387,7 @@ static void test_independent(void **state)
 	struct fixture *fixture = *state;
 	double start = now();
 
-	begin(fixture, (struct courier_options){.timeout = 1.5, .attempts = 1}, paths);
+	begin(fixture, (struct webhook_queue_options){.timeout = 1.5, .attempts = 1}, paths);
 	assert_int_equal(post(fixture, paths[1], 1000), 0);
 	assert_int_equal(post(fixture, paths[2], 1001), 0);
 	for (uintptr_t tag = 0; tag < 5; tag++)
@@ -436,13 +438,13 @@ static void test_exactly_once(void **state)
 	size_t accepted = 0, delivered = 0, dropped = 0;
 	pthread_t threads[2];
 
-	begin(fixture, (struct courier_options){.attempts = 2, .queue_max = 64}, crowd);
+	begin(fixture, (struct webhook_queue_options){.attempts = 2, .queue_max = 64}, crowd);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, send_many, &senders[i]), 0);
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	courier__free(fixture->courier, 0.3);
-	fixture->courier = NULL;
+	webhook_queue__free(fixture->webhooks, 0.3);
+	fixture->webhooks = NULL;
 	for (size_t i = 0; i < fixture->count; i++) {
 		const struct result *result = &fixture->results[i];
 		uintptr_t number = result->tag % 1000;
@@ -472,5 +474,5 @@ int main(void)
 		WITH_STUB(test_exactly_once),
 	};
 
-	return cmocka_run_group_tests_name("courier", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("webhook_queue", tests, NULL, NULL);
 }

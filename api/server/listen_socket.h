@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Listening sockets, with errors that say what to do. */
-#ifndef DIRTYSCOPE_API_SERVER_LISTEN_H
-#define DIRTYSCOPE_API_SERVER_LISTEN_H
+#ifndef DIRTYSCOPE_API_SERVER_LISTEN_SOCKET_H
+#define DIRTYSCOPE_API_SERVER_LISTEN_SOCKET_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #define LISTEN_DEFAULT "127.0.0.1:7243"
 
-struct listener {
+struct listen_socket {
 	int fd; /* non-blocking; -1: none */
 	int family;
 	char address[160]; /* as given, with the real port */
@@ -23,8 +23,9 @@ struct listener {
  * "HOST:PORT", "[v6]:PORT" or "unix:PATH"; port 0 takes any. 0 or -errno, and one sentence in
  * error[size]. A Unix socket gets mode 0600; one that nobody answers on is replaced.
  */
-int listener__open(struct listener *listener, const char *address, char *error, size_t size);
+int listen_socket__open(struct listen_socket *listener, const char *address, char *error,
+			size_t size);
 /* Removes the Unix socket's file. close_fd: false when somebody else has closed the descriptor. */
-void listener__close(struct listener *listener, bool close_fd);
+void listen_socket__close(struct listen_socket *listener, bool close_fd);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "api/server/listen.h"
+#include "api/server/listen_socket.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -98,7 +98,7 @@ static int start_listening(int fd)
 	return listen(fd, SOMAXCONN);
 }
 
-static int open_unix(struct listener *listener, const char *address, char *error, size_t size)
+static int open_unix(struct listen_socket *listener, const char *address, char *error, size_t size)
 {
 	const char *path = address + strlen("unix:");
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -160,7 +160,7 @@ static int split(const char *address, char host[64], char port[8])
 	return 0;
 }
 
-static int report_address(struct listener *listener)
+static int report_address(struct listen_socket *listener)
 {
 	struct sockaddr_storage name;
 	socklen_t length = sizeof(name);
@@ -176,7 +176,7 @@ static int report_address(struct listener *listener)
 	return 0;
 }
 
-static int open_tcp(struct listener *listener, const char *address, char *error, size_t size)
+static int open_tcp(struct listen_socket *listener, const char *address, char *error, size_t size)
 {
 	const struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM,
@@ -216,15 +216,16 @@ fail:
 	return err;
 }
 
-int listener__open(struct listener *listener, const char *address, char *error, size_t size)
+int listen_socket__open(struct listen_socket *listener, const char *address, char *error,
+			size_t size)
 {
-	*listener = (struct listener){.fd = -1};
+	*listener = (struct listen_socket){.fd = -1};
 	if (strncmp(address, "unix:", strlen("unix:")) == 0)
 		return open_unix(listener, address, error, size);
 	return open_tcp(listener, address, error, size);
 }
 
-void listener__close(struct listener *listener, bool close_fd)
+void listen_socket__close(struct listen_socket *listener, bool close_fd)
 {
 	struct stat file;
 
