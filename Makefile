@@ -67,10 +67,10 @@ FUZZ_OBJECTS := $(FUZZED:%=$(B)/fuzz/%.o) $(filter-out $(FUZZED:%=$(B)/%.o),$(LI
 SAN_OBJECTS  := $(LIBRARY:%.c=$(B)/san/%.o)
 PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
 
-BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
+BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c tests/bpf/verify.c,$(wildcard tests/bpf/*.c)))
 
 VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring
-TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer \
+TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer \
                  $(B)/tests/live/pages $(B)/tests/live/inject_phases $(VM_PROGRAMS)
 
 .PHONY: FORCE all run test test-vm bench install uninstall clean lint format deps deps-test help
@@ -232,6 +232,9 @@ $(BPF_TESTS): $(B)/twins.skel.h
 $(B)/tests/bpf/test_accounting: $(BPF_TESTS)
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lcmocka -lbpf -lelf -lz -lpthread
+$(B)/tests/bpf/verify: %: %.o
+	$(say) LINK $@
+	$(Q)$(CC) -o $@ $^ -lbpf -lelf -lz
 
 $(B)/tests/live/workload $(B)/tests/live/writer: %: %.o
 	$(say) LINK $@

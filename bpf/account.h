@@ -7,6 +7,12 @@
  *
  * Counters are per CPU and yet added atomically: an interrupt may nest between load and
  * store, and the numbers must be exact. Uncontended, that costs about 5 ns.
+ *
+ * Functions that are __weak, and so global, are verified by themselves, once in a program, for
+ * any arguments (kernel/bpf/verifier.c, do_check_subprogs()). What admits, marks, holds or walks
+ * is such a function: inlined, it would be verified again with every state of each of its
+ * callers. The step of a loop is one because of what it changes in memory: that is then unknown
+ * to the verifier, whatever the compiler made of it, and the next step looks like the last.
  */
 #ifndef DIRTYSCOPE_BPF_ACCOUNT_H
 #define DIRTYSCOPE_BPF_ACCOUNT_H
@@ -117,16 +123,19 @@ static __always_inline void event__close(struct ds_sensor_stats *stats, __u32 lo
 	}
 }
 
-#define event__lose(lost, reason)          \
-	do {                               \
-		if ((lost) == DS_LOST_NOT) \
-			(lost) = (reason); \
+/* The first reason is kept; DS_LOST_NOT is none. The reason is computed in any case. */
+#define event__lose(lost, reason)             \
+	do {                                  \
+		__u32 reason_here = (reason); \
+                                              \
+		if ((lost) == DS_LOST_NOT)    \
+			(lost) = reason_here; \
 	} while (0)
 
 /* ---- processes ---- */
 
 /* The rare path: a process is met for the first time, with its names while it still has them. */
-static __noinline __u32 process__admit(const struct ds_process_key *key, __u64 of_task)
+__weak __u32 process__admit(const struct ds_process_key *key, __u64 of_task)
 {
 	struct task_struct *task = (void *)of_task;
 	struct ds_process_info *info;
@@ -202,12 +211,19 @@ static __always_inline struct ds_process_key process__current(void)
 
 /* ---- sources: where a device shows up ---- */
 
-static __noinline __u32 source__admit(const struct ds_source_key *key, __u64 object)
+/* A source that an event is about. In memory, since a pointer is no number to a global function. */
+struct source_sight {
+	struct ds_source_key key;
+	__u64 object; /* address of its struct device or struct gendisk */
+};
+
+__weak __u32 source__admit(const struct source_sight *sight)
 {
+	const struct ds_source_key *key = &sight->key;
 	struct ds_source_info *info;
 	__u32 slot = 0, *won;
 
-	if (!key || bpf_map_pop_elem(&source_slots, &slot))
+	if (!sight || bpf_map_pop_elem(&source_slots, &slot))
 		return DS_SLOT_NONE;
 	info = bpf_map_lookup_elem(&source_infos, &slot);
 	if (!info)
@@ -220,7 +236,7 @@ static __noinline __u32 source__admit(const struct ds_source_key *key, __u64 obj
 	info->name[0] = 0;
 	info->first_seen_ns = bpf_ktime_get_boot_ns();
 	if (key->kind == DS_SOURCE_DEVICE) {
-		struct device *dev = (void *)object;
+		struct device *dev = (void *)sight->object;
 		const char *name = BPF_CORE_READ(dev, kobj.name);
 		const char *bus = BPF_CORE_READ(dev, bus, name);
 
@@ -229,7 +245,7 @@ static __noinline __u32 source__admit(const struct ds_source_key *key, __u64 obj
 		if (bus)
 			bpf_probe_read_kernel_str(info->bus, sizeof(info->bus), bus);
 	} else {
-		struct gendisk *disk = (void *)object;
+		struct gendisk *disk = (void *)sight->object;
 
 		BPF_CORE_READ_STR_INTO(&info->name, disk, disk_name);
 		if (!BPF_CORE_READ(disk, part0, bd_device.parent))
@@ -247,10 +263,10 @@ static __noinline __u32 source__admit(const struct ds_source_key *key, __u64 obj
 /* Slot of a source, taken on first sight; DS_SLOT_NONE when the table is full. */
 static __always_inline __u32 source__slot(__u32 kind, __u64 id, __u64 object)
 {
-	struct ds_source_key key = {.kind = kind, .id = id};
-	__u32 *slot = bpf_map_lookup_elem(&sources, &key);
+	struct source_sight sight = {.key = {.kind = kind, .id = id}, .object = object};
+	__u32 *slot = bpf_map_lookup_elem(&sources, &sight.key);
 
-	return slot ? *slot : source__admit(&key, object);
+	return slot ? *slot : source__admit(&sight);
 }
 
 /* A device that is in sysfs no more, or not yet, is known by its address. */
@@ -292,6 +308,7 @@ static __always_inline void event__close_device(struct ds_sensor_stats *sensor,
 
 #define DS_MARK_PAGES 512 /* pages that one call marks at most: a huge page */
 #define DS_MARK_WORDS (DS_MARK_PAGES / 64 + 1)
+#define DS_RANGE_STEPS 2048 /* 4 GiB, DS_MARK_PAGES at a time */
 
 static __always_inline __u64 pages__spanned(__u64 offset, __u64 bytes)
 {
@@ -323,11 +340,7 @@ static __always_inline void page_set__or(volatile __u64 *word, __u64 bits)
 		__sync_fetch_and_or(word, bits);
 }
 
-/*
- * Up to DS_MARK_PAGES pages. A global function: the verifier looks at it once, and not again with
- * every state of every walk that calls it.
- */
-__weak int page_set__mark_many(__u32 slot, __u64 pfn, __u64 pages)
+static __always_inline int page_set__mark_words(__u32 slot, __u64 pfn, __u64 pages)
 {
 	void *set = page_set__of(slot);
 
@@ -349,6 +362,12 @@ __weak int page_set__mark_many(__u32 slot, __u64 pfn, __u64 pages)
 		pages -= here;
 	}
 	return 0;
+}
+
+/* Up to DS_MARK_PAGES pages. */
+__weak int page_set__mark_many(__u32 slot, __u64 pfn, __u64 pages)
+{
+	return page_set__mark_words(slot, pfn, pages);
 }
 
 /*
@@ -380,13 +399,15 @@ struct page_range {
 	__u32 failed;
 };
 
-static long page_range__step(__u32 index, struct page_range *range)
+/* Marks the first DS_MARK_PAGES of a range and takes them off it; 1 at the end. */
+__weak int page_range__mark(struct page_range *range)
 {
-	__u64 pages = range->pages < DS_MARK_PAGES ? range->pages : DS_MARK_PAGES;
+	__u64 pages;
 
-	if (!pages)
+	if (!range || !range->pages)
 		return 1;
-	if (page_set__mark(range->slot, range->pfn, pages)) {
+	pages = range->pages < DS_MARK_PAGES ? range->pages : DS_MARK_PAGES;
+	if (page_set__mark_words(range->slot, range->pfn, pages)) {
 		range->failed = 1;
 		return 1;
 	}
@@ -395,12 +416,21 @@ static long page_range__step(__u32 index, struct page_range *range)
 	return 0;
 }
 
+static long page_range__step(__u32 index, struct page_range *range)
+{
+	return page_range__mark(range) != 0;
+}
+
 /* Any number of pages, up to 4 GiB at once. Returns enum ds_lost. */
-static __always_inline __u32 page_set__mark_range(__u32 slot, __u64 pfn, __u64 pages)
+__weak int page_set__mark_range(__u32 slot, __u64 pfn, __u64 pages)
 {
 	struct page_range range = {.slot = slot, .pfn = pfn, .pages = pages};
 
-	bpf_loop(2048, page_range__step, &range, 0);
+	if (!pages)
+		return DS_LOST_NOT;
+	if (pages <= DS_MARK_PAGES)
+		return page_set__mark(slot, pfn, pages) ? DS_LOST_PFN_RANGE : DS_LOST_NOT;
+	bpf_loop(DS_RANGE_STEPS, page_range__step, &range, 0);
 	if (range.failed)
 		return DS_LOST_PFN_RANGE;
 	return range.pages ? DS_LOST_TRUNCATED : DS_LOST_NOT;

@@ -53,8 +53,7 @@ static __always_inline void block__flush_owner(struct block_walk *walk, __u64 re
 		return;
 	lost = flow__add(&walk->owner, walk->slot, walk->owner_pages, walk->owner_bytes,
 			 requests_done);
-	if (lost != DS_LOST_NOT)
-		event__lose(walk->lost, lost);
+	event__lose(walk->lost, lost);
 	walk->owner_pages = 0;
 	walk->owner_bytes = 0;
 }
@@ -94,10 +93,7 @@ static __always_inline void block__leave_bio(struct block_walk *walk)
 	walk->bio = (__u64)BPF_CORE_READ(bio, bi_next);
 }
 
-/*
- * Marks at most DS_MARK_PAGES of one segment; 1 at the end. A global function: the verifier does
- * not follow what the walk holds from step to step, or it would never see the loop end.
- */
+/* Marks at most DS_MARK_PAGES of one segment; 1 at the end. */
 __weak int block__segment(struct block_walk *walk)
 {
 	struct bio_vec segment;

@@ -33,6 +33,7 @@ static __always_inline int dma__map(struct device *dev, __u64 phys, __u64 dma_ad
 
 	if (!dma__begin(&event, dev))
 		return 0;
+	mapping.slot = event.slot;
 	if (dma_addr == DMA_MAPPING_ERROR || direction >= DS_DIRECTIONS) {
 		ds_add(event.stats->failed_maps, 1);
 	} else if (size > DS_MAX_MAPPING) {
@@ -42,7 +43,7 @@ static __always_inline int dma__map(struct device *dev, __u64 phys, __u64 dma_ad
 		count(event.stats->mapped_bytes, direction, size);
 		mapping.pages = pages__spanned(phys == DS_UNKNOWN_MEMORY ? 0 : phys, size);
 		if (dma__writes(direction))
-			ledger__add(&event, &key, &mapping);
+			event__lose(event.lost, ledger__add(&key, &mapping));
 	}
 	return dma_event__end(&event);
 }
@@ -70,21 +71,22 @@ static __always_inline int dma__alloc(struct device *dev, __u64 virt, __u64 dma_
 }
 
 /* Unmapped, and not in the ledger: where nothing translates, the DMA address says which memory. */
-static __always_inline void dma__unmap_unknown(struct dma_event *event, __u64 dma_addr, __u64 size)
+__weak int dma__unmap_unknown(__u32 slot, __u64 dma_addr, __u64 size)
 {
-	struct ds_source_info *info = bpf_map_lookup_elem(&source_infos, &event->slot);
+	struct ds_source_info *info = bpf_map_lookup_elem(&source_infos, &slot);
+	struct ds_device_stats *stats = device__stats(slot);
 
-	if (!info || !(info->flags & DS_SOURCE_NO_UNMAP))
-		ds_add(event->stats->unmatched_unmaps, 1);
-	if (info && (info->flags & (DS_SOURCE_DIRECT | DS_SOURCE_TRANSLATED)) == DS_SOURCE_DIRECT)
-		dma__completed(event, dma_addr, size);
+	if (stats && (!info || !(info->flags & DS_SOURCE_NO_UNMAP)))
+		ds_add(stats->unmatched_unmaps, 1);
+	if (!info || (info->flags & (DS_SOURCE_DIRECT | DS_SOURCE_TRANSLATED)) != DS_SOURCE_DIRECT)
+		return DS_LOST_NOT;
+	return dma__completed(slot, dma_addr, size);
 }
 
 static __always_inline int dma__unmap(struct device *dev, __u64 dma_addr, __u64 size,
 				      __u32 direction, enum ds_mapping_kind kind)
 {
 	struct ds_mapping_key key = {.owner = (__u64)dev, .address = dma_addr, .kind = kind};
-	struct ds_mapping mapping = {};
 	struct dma_event event;
 
 	if (!dma__begin(&event, dev))
@@ -96,28 +98,33 @@ static __always_inline int dma__unmap(struct device *dev, __u64 dma_addr, __u64 
 		if (kind != DS_MAPPING_COHERENT) /* which says nothing of streaming ones */
 			ledger__unmaps(event.slot);
 		if (ds_ledger && size && dma__writes(direction)) {
-			__u64 pages = pages__spanned(dma_addr, size);
+			struct ledger_end end = {.pages = pages__spanned(dma_addr, size),
+						 .size = size,
+						 .slot = event.slot,
+						 .lost = event.lost};
 
-			if (ledger__remove(&event, &key, pages, size, &mapping) == LEDGER_UNKNOWN)
-				dma__unmap_unknown(&event, dma_addr, size);
+			if (ledger__remove(&key, &end) == LEDGER_UNKNOWN)
+				event__lose(end.lost,
+					    dma__unmap_unknown(event.slot, dma_addr, size));
+			event.lost = end.lost;
 		}
 	}
 	return dma_event__end(&event);
 }
 
 /* The mapping that a sync is about: it may be of a part, as page_pool syncs its pages. */
-static __always_inline struct ds_mapping *dma__mapping_around(struct device *dev, __u64 dma_addr,
+static __always_inline struct ds_mapping *dma__mapping_around(const struct ds_mapping_key *synced,
 							      __u64 size, __u64 *offset)
 {
-	struct ds_mapping_key key = {.owner = (__u64)dev, .address = dma_addr};
-	struct ds_mapping *mapping = bpf_map_lookup_elem(&mappings, &key);
+	struct ds_mapping *mapping = bpf_map_lookup_elem(&mappings, synced);
+	struct ds_mapping_key key = *synced;
 
 	*offset = 0;
 	if (mapping && size <= mapping->size)
 		return mapping;
 	for (int order = 0; order < DS_SYNC_ORDERS; order++) {
-		key.address = dma_addr & ~((DS_PAGE_SIZE << order) - 1);
-		*offset = dma_addr - key.address;
+		key.address = synced->address & ~((DS_PAGE_SIZE << order) - 1);
+		*offset = synced->address - key.address;
 		mapping = bpf_map_lookup_elem(&mappings, &key);
 		if (mapping && *offset + size <= mapping->size)
 			return mapping;
@@ -125,23 +132,30 @@ static __always_inline struct ds_mapping *dma__mapping_around(struct device *dev
 	return NULL;
 }
 
+/* synced: its device and first address. Returns enum ds_lost. */
+__weak int dma__synced(__u32 slot, const struct ds_mapping_key *synced, __u64 size)
+{
+	struct ds_mapping *mapping;
+	__u64 offset;
+
+	if (!synced)
+		return DS_LOST_NOT;
+	mapping = dma__mapping_around(synced, size, &offset);
+	return mapping ? dma__completed(slot, mapping->phys + offset, size)
+		       : dma__unmap_unknown(slot, synced->address, size);
+}
+
 static __always_inline int dma__sync(struct device *dev, __u64 dma_addr, __u64 size,
 				     __u32 direction)
 {
-	struct ds_mapping *mapping;
+	struct ds_mapping_key synced = {.owner = (__u64)dev, .address = dma_addr};
 	struct dma_event event;
-	__u64 offset;
 
 	if (!dma__begin(&event, dev))
 		return 0;
 	ds_add(event.stats->syncs, 1);
-	if (ds_ledger && dma__writes(direction) && size <= DS_MAX_MAPPING) {
-		mapping = dma__mapping_around(dev, dma_addr, size, &offset);
-		if (mapping)
-			dma__completed(&event, mapping->phys + offset, size);
-		else
-			dma__unmap_unknown(&event, dma_addr, size);
-	}
+	if (ds_ledger && dma__writes(direction) && size <= DS_MAX_MAPPING)
+		event__lose(event.lost, dma__synced(event.slot, &synced, size));
 	return dma_event__end(&event);
 }
 
@@ -155,35 +169,47 @@ static __always_inline int dma__link(struct device *dev, __u64 start, __u64 phys
 }
 
 struct unlink_walk {
-	struct dma_event event;
 	__u64 dev;
 	__u64 address;
 	__u64 left; /* bytes */
 	__u32 direction;
+	__u32 slot;
+	__u32 lost;
+	__u32 pad;
 };
 
-static long unlink__step(__u32 step, struct unlink_walk *walk)
+/* One link; 1 at the end. */
+__weak int unlink__link(struct unlink_walk *walk)
 {
-	struct ds_mapping_key key = {.owner = walk->dev, .address = walk->address};
-	struct dma_event event = walk->event;
-	struct ds_mapping mapping = {};
+	struct ds_mapping_key key = {};
+	struct ds_device_stats *stats;
+	struct ledger_end end = {};
 
-	if (!walk->left)
+	if (!walk || !walk->left)
 		return 1;
-	event.stats = device__stats(event.slot);
-	if (!event.stats)
+	stats = device__stats(walk->slot);
+	if (!stats)
 		return 1;
-	if (ledger__remove(&event, &key, 0, 0, &mapping) != LEDGER_ENDED || !mapping.size) {
-		ds_add(event.stats->unmatched_unmaps, 1);
-		walk->event.lost = event.lost;
+	key.owner = walk->dev;
+	key.address = walk->address;
+	end.slot = walk->slot;
+	end.lost = walk->lost;
+	if (ledger__remove(&key, &end) != LEDGER_ENDED || !end.size) {
+		ds_add(stats->unmatched_unmaps, 1);
+		walk->lost = end.lost;
 		walk->left = 0;
 		return 1;
 	}
-	count(event.stats->unmaps, walk->direction, 1);
-	walk->event.lost = event.lost;
-	walk->address += mapping.size;
-	walk->left -= mapping.size < walk->left ? mapping.size : walk->left;
+	count(stats->unmaps, walk->direction, 1);
+	walk->lost = end.lost;
+	walk->address += end.size;
+	walk->left -= end.size < walk->left ? end.size : walk->left;
 	return 0;
+}
+
+static long unlink__step(__u32 step, struct unlink_walk *walk)
+{
+	return unlink__link(walk) != 0;
 }
 
 /* Takes away `size` bytes of links from an address on, one ledger entry after the other. */
@@ -192,18 +218,22 @@ static __always_inline int dma__unlink(struct device *dev, __u64 address, __u64 
 {
 	struct unlink_walk walk = {
 		.dev = (__u64)dev, .address = address, .left = size, .direction = direction};
+	struct dma_event event;
 
-	if (!dma__begin(&walk.event, dev))
+	if (!dma__begin(&event, dev))
 		return 0;
 	if (!ds_ledger || !dma__writes(direction)) {
 		if (direction < DS_DIRECTIONS && size)
-			count(walk.event.stats->unmaps, direction, 1);
-		return dma_event__end(&walk.event);
+			count(event.stats->unmaps, direction, 1);
+		return dma_event__end(&event);
 	}
+	walk.slot = event.slot;
+	walk.lost = event.lost;
 	bpf_loop(DS_IOVA_LINKS, unlink__step, &walk, 0);
+	event.lost = walk.lost;
 	if (walk.left)
-		event__lose(walk.event.lost, DS_LOST_TRUNCATED);
-	return dma_event__end(&walk.event);
+		event__lose(event.lost, DS_LOST_TRUNCATED);
+	return dma_event__end(&event);
 }
 
 /* ---- scatterlists ---- */
@@ -223,13 +253,16 @@ static __always_inline int dma__map_list(struct device *dev, __u64 list, __s32 e
 		ds_add(event.stats->failed_maps, 1);
 		return dma_event__end(&event);
 	}
-	list__walk(&walk, list, entries, event.slot, 0, &event.lost);
+	walk.lost = event.lost;
+	list__walk(&walk, list, entries, 0);
+	event.lost = walk.lost;
 	count(event.stats->maps, direction, 1);
 	count(event.stats->mapped_bytes, direction, walk.bytes);
 	mapping.size = walk.bytes;
 	mapping.pages = walk.pages;
+	mapping.slot = event.slot;
 	if (dma__writes(direction))
-		ledger__add(&event, &key, &mapping);
+		event__lose(event.lost, ledger__add(&key, &mapping));
 	return dma_event__end(&event);
 }
 
@@ -238,8 +271,8 @@ static __always_inline int dma__unmap_list(struct device *dev, __u64 list, __s32
 					   __u32 direction)
 {
 	struct ds_mapping_key key = {.owner = (__u64)dev, .address = list, .kind = DS_MAPPING_LIST};
-	struct ds_mapping mapping = {};
 	struct list_walk walk = {};
+	struct ledger_end end = {};
 	struct dma_event event;
 
 	if (!dma__begin(&event, dev))
@@ -248,11 +281,15 @@ static __always_inline int dma__unmap_list(struct device *dev, __u64 list, __s32
 		count(event.stats->unmaps, direction, 1);
 		ledger__unmaps(event.slot);
 		if (dma__writes(direction)) {
-			list__walk(&walk, list, entries, event.slot, ~0ULL, &event.lost);
+			walk.slot = end.slot = event.slot;
+			walk.lost = event.lost;
+			list__walk(&walk, list, entries, ~0ULL);
 			ds_add(event.stats->completed_pages, walk.pages);
-			if (ds_ledger &&
-			    ledger__remove(&event, &key, walk.pages, 0, &mapping) == LEDGER_UNKNOWN)
+			end.pages = walk.pages;
+			end.lost = walk.lost;
+			if (ds_ledger && ledger__remove(&key, &end) == LEDGER_UNKNOWN)
 				ds_add(event.stats->unmatched_unmaps, 1);
+			event.lost = end.lost;
 		}
 	}
 	return dma_event__end(&event);
@@ -268,7 +305,10 @@ static __always_inline int dma__sync_list(struct device *dev, __u64 list, __s32 
 		return 0;
 	ds_add(event.stats->syncs, 1);
 	if (dma__writes(direction)) {
-		list__walk(&walk, list, entries, event.slot, ~0ULL, &event.lost);
+		walk.slot = event.slot;
+		walk.lost = event.lost;
+		list__walk(&walk, list, entries, ~0ULL);
+		event.lost = walk.lost;
 		ds_add(event.stats->completed_pages, walk.pages);
 	}
 	return dma_event__end(&event);

@@ -89,52 +89,67 @@ static __always_inline int domain__map(__u64 domain, __u64 iova, __u64 phys, __u
 		return 0;
 	ds_add(event.stats->foreign_maps, 1);
 	mapping.pages = pages__spanned(phys, size);
-	ledger__add(&event, &key, &mapping);
+	mapping.slot = event.slot;
+	event__lose(event.lost, ledger__add(&key, &mapping));
 	return dma_event__end(&event);
 }
 
 struct domain_walk {
-	struct dma_event event;
 	__u64 domain;
 	__u64 iova;
 	__u64 left; /* bytes */
+	__u32 slot;
+	__u32 lost;
 };
 
-static long domain__step(__u32 step, struct domain_walk *walk)
+/* One mapping, or one page that is in none; 1 at the end. */
+__weak int domain__unmap_one(struct domain_walk *walk)
 {
-	struct ds_mapping_key key = {
-		.owner = walk->domain, .address = walk->iova, .kind = DS_MAPPING_FOREIGN};
-	struct dma_event event = walk->event;
-	struct ds_mapping mapping = {};
+	struct ds_mapping_key key = {.kind = DS_MAPPING_FOREIGN};
 	__u64 size = DS_PAGE_SIZE;
+	struct ds_device_stats *stats;
+	struct ledger_end end = {};
 
-	if (!walk->left)
+	if (!walk || !walk->left)
 		return 1;
-	event.stats = device__stats(event.slot);
-	if (!event.stats)
+	stats = device__stats(walk->slot);
+	if (!stats)
 		return 1;
+	key.owner = walk->domain;
+	key.address = walk->iova;
+	end.slot = walk->slot;
+	end.lost = walk->lost;
 	/* Memory mapped for reading, or before the agent, is passed over page by page. */
-	if (ledger__remove(&event, &key, 0, 0, &mapping) == LEDGER_ENDED) {
-		size = mapping.size;
-		ds_add(event.stats->foreign_unmaps, 1);
+	if (ledger__remove(&key, &end) == LEDGER_ENDED) {
+		size = end.size;
+		ds_add(stats->foreign_unmaps, 1);
 	}
-	walk->event.lost = event.lost;
+	walk->lost = end.lost;
 	walk->iova += size;
 	walk->left -= size < walk->left ? size : walk->left;
 	return 0;
+}
+
+static long domain__step(__u32 step, struct domain_walk *walk)
+{
+	return domain__unmap_one(walk) != 0;
 }
 
 /* What the device wrote while it could is not known: all of it counts as written. */
 static __always_inline int domain__unmap(__u64 domain, __u64 iova, __u64 size)
 {
 	struct domain_walk walk = {.domain = domain, .iova = iova, .left = size};
+	struct dma_event event;
 
-	if (!size || !domain__begin(&walk.event, domain))
+	if (!size || !domain__begin(&event, domain))
 		return 0;
+	walk.slot = event.slot;
+	walk.lost = event.lost;
 	bpf_loop(DS_UNMAP_STEPS, domain__step, &walk, 0);
+	event.lost = walk.lost;
 	if (walk.left)
-		event__lose(walk.event.lost, DS_LOST_TRUNCATED);
-	return dma_event__end(&walk.event);
+		event__lose(event.lost, DS_LOST_TRUNCATED);
+	return dma_event__end(&event);
 }
 
 #endif

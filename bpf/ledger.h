@@ -54,36 +54,40 @@ static __always_inline void source__flag(struct ds_source_info *info, __u32 flag
 		__sync_fetch_and_or(&info->flags, flag);
 }
 
-/* The device's writes into these pages have ended, or are to be seen by the CPU. */
-static __always_inline void dma__completed(struct dma_event *event, __u64 phys, __u64 bytes)
+/*
+ * The device's writes into these pages have ended, or are to be seen by the CPU. Returns enum
+ * ds_lost.
+ */
+static __always_inline __u32 dma__completed(__u32 slot, __u64 phys, __u64 bytes)
 {
+	struct ds_device_stats *stats = device__stats(slot);
 	__u64 pages = pages__spanned(phys, bytes);
 	__u32 lost;
 
-	if (phys == DS_UNKNOWN_MEMORY)
-		return;
-	lost = page_set__mark_range(event->slot, phys >> DS_PAGE_SHIFT, pages);
+	if (!stats || phys == DS_UNKNOWN_MEMORY)
+		return DS_LOST_NOT;
+	lost = page_set__mark_range(slot, phys >> DS_PAGE_SHIFT, pages);
 	if (lost == DS_LOST_NOT)
-		ds_add(event->stats->completed_pages, pages);
-	else
-		event__lose(event->lost, lost);
+		ds_add(stats->completed_pages, pages);
+	return lost;
 }
 
 /* One more entry exposes these pages. */
-static __always_inline void ledger__expose(struct dma_event *event, __u64 pages)
+static __always_inline void slot__expose(__u32 slot, __u64 pages)
 {
-	ds_add(event->stats->live_mappings, 1LL);
-	ds_add(event->stats->exposed_pages, (__s64)pages);
+	struct ds_device_stats *stats = device__stats(slot);
+
+	if (!stats)
+		return;
+	ds_add(stats->live_mappings, 1LL);
+	ds_add(stats->exposed_pages, (__s64)pages);
 }
 
 /* Exposure ends in the slot where it began, which differs when the device got its own since. */
-static __always_inline void ledger__unexpose(struct dma_event *event, __u32 slot, __u64 pages,
-					     bool entry)
+static __always_inline void slot__unexpose(__u32 slot, __u64 pages, bool entry)
 {
-	struct ds_device_stats *stats = event->stats;
+	struct ds_device_stats *stats = device__stats(slot);
 
-	if (slot != event->slot)
-		stats = device__stats(slot);
 	if (!stats)
 		return;
 	ds_add(stats->exposed_pages, -(__s64)pages);
@@ -136,9 +140,9 @@ static __always_inline void ledger__release(struct ds_mapping *entry)
 	__sync_val_compare_and_swap(&entry->holder, bpf_get_smp_processor_id() + 1, 0);
 }
 
-/* NULL: there is none, or others held on to it for too long; then the event is a loss. */
-static __always_inline struct ds_mapping *ledger__hold(struct dma_event *event,
-						       const struct ds_mapping_key *key)
+/* NULL: there is none, or others held on to it for too long; then *lost says so. */
+static __always_inline struct ds_mapping *ledger__hold(const struct ds_mapping_key *key,
+						       __u32 *lost)
 {
 	for (int i = 0; i < DS_HOLD_TRIES; i++) {
 		struct ds_mapping *entry = bpf_map_lookup_elem(&mappings, key);
@@ -151,17 +155,18 @@ static __always_inline struct ds_mapping *ledger__hold(struct dma_event *event,
 			return entry;
 		ledger__release(entry);
 	}
-	event__lose(event->lost, DS_LOST_MAPPINGS_FULL);
+	*lost = DS_LOST_MAPPINGS_FULL;
 	return NULL;
 }
 
 /*
  * Mapped at an address that has an entry. The same memory: two mappings live at once, as they may
  * where nothing translates. Other memory: the old one has ended, only its unmap is told late
- * (dma_unmap_phys fires when the address is free again; kernel/dma/mapping.c).
+ * (dma_unmap_phys fires when the address is free again; kernel/dma/mapping.c). Returns enum
+ * ds_lost.
  */
-static __always_inline void ledger__again(struct dma_event *event, struct ds_mapping *entry,
-					  const struct ds_mapping *mapping)
+static __always_inline __u32 ledger__again(struct ds_mapping *entry,
+					   const struct ds_mapping *mapping)
 {
 	struct ds_mapping old = *entry;
 
@@ -171,8 +176,8 @@ static __always_inline void ledger__again(struct dma_event *event, struct ds_map
 		if (old.size < mapping->size)
 			entry->size = mapping->size;
 		ledger__release(entry);
-		ledger__unexpose(event, old.slot, -mapping->pages, false);
-		return;
+		slot__unexpose(old.slot, -mapping->pages, false);
+		return DS_LOST_NOT;
 	}
 	entry->late += old.live;
 	entry->live = 1;
@@ -184,80 +189,91 @@ static __always_inline void ledger__again(struct dma_event *event, struct ds_map
 	entry->slot = mapping->slot;
 	entry->direction = mapping->direction;
 	ledger__release(entry);
-	ledger__unexpose(event, old.slot, old.pages, true);
-	ledger__expose(event, mapping->pages);
-	dma__completed(event, old.phys, old.size);
+	slot__unexpose(old.slot, old.pages, true);
+	slot__expose(mapping->slot, mapping->pages);
+	return dma__completed(mapping->slot, old.phys, old.size);
 }
 
-/* phys, size, pages, entries and direction of the mapping are set by the caller. */
-static __always_inline void ledger__add(struct dma_event *event, const struct ds_mapping_key *key,
-					struct ds_mapping *mapping)
+/*
+ * phys, size, pages, entries, direction and slot of the mapping are set by the caller. Returns
+ * enum ds_lost.
+ */
+__weak int ledger__add(const struct ds_mapping_key *key, struct ds_mapping *mapping)
 {
-	bool streaming = key->kind == DS_MAPPING_SINGLE;
+	__u32 lost = DS_LOST_NOT;
 	struct ds_mapping *old;
 
-	if (!ds_ledger || !mapping->size)
-		return;
+	if (!key || !mapping || !ds_ledger || !mapping->size)
+		return DS_LOST_NOT;
 	old = bpf_map_lookup_elem(&mappings, key);
-	if (streaming && !ledger__wants(event->slot, mapping->phys == key->address, old != NULL))
-		return;
-	mapping->slot = event->slot;
+	if (key->kind == DS_MAPPING_SINGLE &&
+	    !ledger__wants(mapping->slot, mapping->phys == key->address, old != NULL))
+		return DS_LOST_NOT;
 	mapping->live = 1;
 	mapping->tgid = bpf_get_current_pid_tgid() >> 32;
 	mapping->when_ns = bpf_ktime_get_boot_ns();
 	if (!old && !bpf_map_update_elem(&mappings, key, mapping, BPF_NOEXIST)) {
-		ledger__expose(event, mapping->pages);
-		return;
+		slot__expose(mapping->slot, mapping->pages);
+		return DS_LOST_NOT;
 	}
 	/* There already, or put there by another CPU just now. */
-	old = ledger__hold(event, key);
-	if (old)
-		ledger__again(event, old, mapping);
-	else
-		event__lose(event->lost, DS_LOST_MAPPINGS_FULL);
+	old = ledger__hold(key, &lost);
+	return old ? ledger__again(old, mapping) : DS_LOST_MAPPINGS_FULL;
 }
 
 enum ledger_answer {
 	LEDGER_UNKNOWN, /* no such mapping */
 	LEDGER_LATE,	/* the unmap of an earlier mapping, whose pages are accounted for */
-	LEDGER_ENDED,	/* *mapping says which */
+	LEDGER_ENDED,
+};
+
+/* An end of a mapping. */
+struct ledger_end {
+	__u64 pages; /* in: what this one of the live ones exposed; 0: all of the entry */
+	__u64 size;  /* the same in bytes; out: that of the entry */
+	__u32 slot;  /* in: of the device */
+	__u32 lost;  /* in and out */
 };
 
 /*
- * Takes a mapping out. pages, size: what this one of the live ones exposed; 0: all of the entry.
- * Its pages are marked first, so that they are at no time neither exposed nor written; those of a
- * list the caller has marked.
+ * Takes a mapping out. Returns enum ledger_answer. Its pages are marked first, so that they are at
+ * no time neither exposed nor written; those of a list the caller has marked.
  */
-static __always_inline enum ledger_answer ledger__remove(struct dma_event *event,
-							 const struct ds_mapping_key *key,
-							 __u64 pages, __u64 size,
-							 struct ds_mapping *mapping)
+__weak int ledger__remove(const struct ds_mapping_key *key, struct ledger_end *end)
 {
-	struct ds_mapping *entry = ledger__hold(event, key);
+	struct ds_mapping *entry, mapping;
+	__u32 lost = DS_LOST_NOT;
 
+	if (!key || !end)
+		return LEDGER_UNKNOWN;
+	entry = ledger__hold(key, &lost);
+	event__lose(end->lost, lost);
 	if (!entry)
 		return LEDGER_UNKNOWN;
-	*mapping = *entry;
-	if (mapping->late) {
+	mapping = *entry;
+	if (mapping.late) {
 		entry->late--;
 		ledger__release(entry);
 		return LEDGER_LATE;
 	}
 	if (key->kind != DS_MAPPING_LIST)
-		dma__completed(event, mapping->phys,
-			       mapping->live > 1 && size ? size : mapping->size);
-	if (mapping->live > 1 && pages && pages < mapping->pages) {
+		event__lose(
+			end->lost,
+			dma__completed(end->slot, mapping.phys,
+				       mapping.live > 1 && end->size ? end->size : mapping.size));
+	end->size = mapping.size;
+	if (mapping.live > 1 && end->pages && end->pages < mapping.pages) {
 		entry->live--;
-		entry->pages -= pages;
+		entry->pages -= end->pages;
 		ledger__release(entry);
-		ledger__unexpose(event, mapping->slot, pages, false);
+		slot__unexpose(mapping.slot, end->pages, false);
 		return LEDGER_ENDED;
 	}
 	if (bpf_map_delete_elem(&mappings, key)) { /* the agent was faster */
 		ledger__release(entry);
 		return LEDGER_UNKNOWN;
 	}
-	ledger__unexpose(event, mapping->slot, mapping->pages, true);
+	slot__unexpose(mapping.slot, mapping.pages, true);
 	return LEDGER_ENDED;
 }
 

@@ -12,12 +12,18 @@ struct list_read {
 	__u32 count;
 };
 
-static long read__step(__u32 step, struct list_read *read)
+/* One entry into a row; 1 at the end. */
+__weak int read__segment(struct list_read *read)
 {
-	__u64 before = read->walk.bytes;
-	__u32 segments = read->walk.segments, row = read->count;
 	struct ds_segment *segment;
+	__u32 segments, row;
+	__u64 before;
 
+	if (!read)
+		return 1;
+	before = read->walk.bytes;
+	segments = read->walk.segments;
+	row = read->count;
 	if (list__segment(&read->walk))
 		return 1;
 	if (read->walk.segments == segments)
@@ -29,6 +35,11 @@ static long read__step(__u32 step, struct list_read *read)
 	segment->bytes = read->walk.bytes - before;
 	read->count++;
 	return 0;
+}
+
+static long read__step(__u32 step, struct list_read *read)
+{
+	return read__segment(read) != 0;
 }
 
 SEC("syscall")

@@ -22,7 +22,7 @@ struct list_walk {
 	__u32 lost;
 };
 
-/* One entry; 1 at the end. A global function for the reason given at block__segment(). */
+/* One entry; 1 at the end. */
 __weak int list__segment(struct list_walk *walk)
 {
 	__u64 phys, length, link, marked;
@@ -52,8 +52,7 @@ __weak int list__segment(struct list_walk *walk)
 		__u64 pages = pages__spanned(phys, marked);
 		__u32 lost = page_set__mark_range(walk->slot, phys >> DS_PAGE_SHIFT, pages);
 
-		if (lost != DS_LOST_NOT)
-			event__lose(walk->lost, lost);
+		event__lose(walk->lost, lost);
 		walk->marked += pages;
 		walk->mark -= marked;
 	}
@@ -68,22 +67,19 @@ static long list__step(__u32 step, struct list_walk *walk)
 }
 
 /*
- * Walks on with a list of at most that many entries; what earlier walks found stays in *walk.
- * mark: how many bytes of it, from its start, are put into the set of the slot; *lost is set when
- * it is longer than we walk.
+ * Walks on with a list of at most that many entries; what earlier walks found stays in *walk, its
+ * slot and loss among it. mark: how many bytes of the list, from its start, are put into the set
+ * of the slot. A list that is longer than we walk is a loss.
  */
 static __always_inline void list__walk(struct list_walk *walk, __u64 list, __s32 entries,
-				       __u32 slot, __u64 mark, __u32 *lost)
+				       __u64 mark)
 {
 	walk->entry = list;
 	walk->left = entries > 0 ? entries : 0;
-	walk->slot = slot;
-	walk->lost = *lost;
 	walk->mark = mark;
 	bpf_loop(DS_LIST_SEGMENTS, list__step, walk, 0);
-	*lost = walk->lost;
 	if (walk->left && walk->entry)
-		event__lose(*lost, DS_LOST_TRUNCATED);
+		event__lose(walk->lost, DS_LOST_TRUNCATED);
 }
 
 #endif

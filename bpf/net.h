@@ -56,7 +56,7 @@ static __always_inline void net__linear(struct net_walk *walk, struct sk_buff *s
 		  end - ds_page_offset - start);
 }
 
-/* One part; 1 at the end. A global function for the reason given at block__segment(). */
+/* One part; 1 at the end. */
 __weak int net__part(struct net_walk *walk, __u32 step)
 {
 	struct sk_buff *skb;

@@ -17,27 +17,41 @@ static __always_inline bool virtio__begin(struct dma_event *event, struct virtqu
 				DS_LOST_DEVICES_FULL);
 }
 
-static __always_inline void buffer__unexpose(struct dma_event *event,
-					     const struct ds_buffer *buffer)
+static __always_inline void buffer__unexpose(const struct ds_buffer *buffer)
 {
 	if (buffer->exposed)
-		ledger__unexpose(event, buffer->slot, buffer->pages, true);
+		slot__unexpose(buffer->slot, buffer->pages, true);
 }
 
-/* What a list holds now. */
-static __always_inline void buffer__look(struct list_walk *walk, struct ds_buffer_list *list,
-					 __s32 entries, __u32 slot, __u32 *lost)
+static __always_inline void buffer__look_at(struct ds_buffer_list *list, struct list_walk *walk,
+					    __s32 entries)
 {
 	__u64 bytes = walk->bytes, check = walk->check;
 	__u32 segments = walk->segments;
 
-	list__walk(walk, list->at, entries, slot, 0, lost);
+	list__walk(walk, list->at, entries, 0);
 	list->bytes = walk->bytes - bytes;
 	list->segments = walk->segments - segments;
 	if (list->segments != 1)
 		return;
 	list->at = walk->last;
 	walk->check = check; /* it is not looked at again */
+}
+
+/* What the lists of a buffer hold now, of at most that many entries each. Returns enum ds_lost. */
+__weak int buffer__look(struct ds_buffer *buffer, __s32 entries)
+{
+	struct list_walk walk = {.lost = DS_LOST_NOT};
+
+	if (!buffer)
+		return DS_LOST_NOT;
+	for (__u32 i = 0; i < DS_BUFFER_LISTS; i++)
+		if (buffer->lists[i].at)
+			buffer__look_at(&buffer->lists[i], &walk, entries);
+	buffer->size = walk.bytes;
+	buffer->pages = walk.pages;
+	buffer->check = walk.check;
+	return walk.lost;
 }
 
 /*
@@ -48,7 +62,6 @@ static __always_inline int virtio__give(struct virtqueue *queue, __u64 token,
 					struct ds_buffer *buffer, __s32 entries, bool platform)
 {
 	struct ds_buffer_key key = {.queue = (__u64)queue, .token = token};
-	struct list_walk walk = {};
 	struct ds_buffer *old;
 	struct dma_event event;
 
@@ -56,22 +69,17 @@ static __always_inline int virtio__give(struct virtqueue *queue, __u64 token,
 		return 0;
 	if (buffer->truncated)
 		event__lose(event.lost, DS_LOST_TRUNCATED);
-	for (__u32 i = 0; i < DS_BUFFER_LISTS; i++)
-		if (buffer->lists[i].at)
-			buffer__look(&walk, &buffer->lists[i], entries, event.slot, &event.lost);
+	event__lose(event.lost, buffer__look(buffer, entries));
 	buffer->slot = event.slot;
-	buffer->size = walk.bytes;
-	buffer->pages = walk.pages;
-	buffer->check = walk.check;
 	buffer->exposed = ds_ledger && !platform;
 	ds_add(event.stats->virtio_buffers, 1);
 	old = bpf_map_lookup_elem(&buffers, &key);
 	if (old) /* given to a device that was reset meanwhile */
-		buffer__unexpose(&event, old);
+		buffer__unexpose(old);
 	if (bpf_map_update_elem(&buffers, &key, buffer, BPF_ANY)) {
 		event__lose(event.lost, DS_LOST_MAPPINGS_FULL);
 	} else if (buffer->exposed) {
-		ledger__expose(&event, buffer->pages);
+		slot__expose(buffer->slot, buffer->pages);
 	}
 	return dma_event__end(&event);
 }
@@ -108,10 +116,7 @@ struct buffer_mark {
 	__u32 lost;
 };
 
-/*
- * Marks what the device wrote of one list. A global function for the reason given at
- * block__segment(): followed four times over, it costs the verifier of 7.2 minutes.
- */
+/* Marks what the device wrote of one list. */
 __weak int buffer__mark(struct buffer_mark *mark, const struct ds_buffer_list *list)
 {
 	struct list_walk walk = {};
@@ -133,9 +138,10 @@ __weak int buffer__mark(struct buffer_mark *mark, const struct ds_buffer_list *l
 		return 0;
 	}
 	walk.check = mark->check;
-	lost = mark->lost;
-	list__walk(&walk, list->at, DS_BUFFER_SEGMENTS, mark->slot, here, &lost);
-	mark->lost = lost;
+	walk.slot = mark->slot;
+	walk.lost = mark->lost;
+	list__walk(&walk, list->at, DS_BUFFER_SEGMENTS, here);
+	mark->lost = walk.lost;
 	mark->check = walk.check;
 	mark->pages += walk.marked;
 	mark->marked += walk.marked;
@@ -178,7 +184,7 @@ static __always_inline int virtio__take(struct virtqueue *queue, __u64 token, __
 		if (buffer.truncated)
 			event__lose(event.lost, DS_LOST_TRUNCATED);
 	}
-	buffer__unexpose(&event, &buffer);
+	buffer__unexpose(&buffer);
 	pages = virtio__mark(&event, &buffer, bytes);
 	ds_add(event.stats->virtio_used, 1);
 	ds_add(event.stats->virtio_bytes, bytes);
