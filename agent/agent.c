@@ -9,22 +9,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/config.h"
-#include "agent/snapshot/events.h"
-#include "agent/snapshot/history.h"
+#include "agent/base/exit_status.h"
+#include "agent/base/log.h"
+#include "agent/base/text.h"
+#include "agent/base/token.h"
+#include "agent/base/version.h"
+#include "agent/inventory/sampler.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/kernel/ledger.h"
-#include "agent/base/log.h"
 #include "agent/kernel/page_set.h"
+#include "agent/option_table.h"
 #include "agent/policies/policies.h"
 #include "agent/record/player.h"
 #include "agent/record/recorder.h"
-#include "agent/inventory/sampler.h"
-#include "agent/base/exit_status.h"
-#include "agent/base/text.h"
-#include "agent/base/token.h"
+#include "agent/snapshot/events.h"
+#include "agent/snapshot/history.h"
 #include "agent/tracks/tracks.h"
-#include "agent/base/version.h"
 #include "api/server/server.h"
 
 struct agent {

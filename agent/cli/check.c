@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "agent/config.h"
-#include "agent/base/files.h"
-#include "agent/policies/rules/rule.h"
 #include "agent/base/exit_status.h"
+#include "agent/base/files.h"
 #include "agent/input/yaml_source.h"
 #include "agent/input/yaml_tree.h"
+#include "agent/option_table.h"
+#include "agent/policies/rules/rule.h"
 #include "dashboards/terminal/tables/output.h"
 
 #define FILES_MAX 64

@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "agent/cli/check.h"
-#include "agent/config.h"
 #include "agent/base/exit_status.h"
 #include "agent/base/version.h"
+#include "agent/cli/check.h"
+#include "agent/input/options.h"
 #include "api/metrics/metrics.h"
+#include "dashboards/terminal/live/top.h"
 #include "dashboards/terminal/tables/commands.h"
 #include "dashboards/terminal/tables/output.h"
-#include "dashboards/terminal/live/top.h"
 #include "dashboards/terminal/tables/track_command.h"
 
 struct command {

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/option_values.h"
+
 enum option_type {
 	OPTION_FLAG,	/* bool; takes no value (in a file: true, false) */
 	OPTION_STRING,	/* const char *; points into argv, or into a struct option_strings */
@@ -17,12 +19,6 @@ enum option_type {
 	OPTION_U32,	/* uint32_t, min..max */
 	OPTION_SIZE,	/* uint64_t bytes, min..max; suffixes K, M, G, T (powers of 1024) */
 	OPTION_SECONDS, /* double, min..max; "0.5", also "500ms", "2s", "1m" */
-};
-
-#define OPTION_LIST_MAX 16
-struct option_list {
-	const char *values[OPTION_LIST_MAX];
-	size_t count;
 };
 
 struct option_row {
@@ -37,11 +33,6 @@ struct option_row {
 	const char *(*check)(const char *value);
 };
 
-/* Owns the strings that were read from a file. Zero-initialise. */
-struct option_strings {
-	char **items;
-	size_t count;
-};
 void option_strings__free(struct option_strings *strings);
 
 struct option_error {

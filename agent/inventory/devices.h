@@ -8,7 +8,7 @@
 #ifndef DIRTYSCOPE_AGENT_INVENTORY_DEVICES_H
 #define DIRTYSCOPE_AGENT_INVENTORY_DEVICES_H
 
-#include "agent/config.h"
+#include "agent/base/config.h"
 #include "agent/snapshot/events.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/inventory/processes.h"

@@ -8,7 +8,7 @@
 #ifndef DIRTYSCOPE_AGENT_INVENTORY_PROCESSES_H
 #define DIRTYSCOPE_AGENT_INVENTORY_PROCESSES_H
 
-#include "agent/config.h"
+#include "agent/base/config.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/snapshot/snapshot.h"
 

@@ -6,7 +6,7 @@
 #ifndef DIRTYSCOPE_AGENT_INVENTORY_SAMPLER_H
 #define DIRTYSCOPE_AGENT_INVENTORY_SAMPLER_H
 
-#include "agent/config.h"
+#include "agent/base/config.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/history.h"
 #include "agent/kernel/kernel_side.h"

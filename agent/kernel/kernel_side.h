@@ -6,7 +6,7 @@
 #ifndef DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_H
 #define DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_H
 
-#include "agent/config.h"
+#include "agent/base/config.h"
 #include "agent/snapshot/snapshot.h"
 
 struct btf;

@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-#include "agent/config.h"
+#include "agent/base/config.h"
 #include "agent/snapshot/events.h"
 #include "agent/input/json_members.h"
 #include "agent/snapshot/snapshot.h"

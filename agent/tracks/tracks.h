@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "agent/config.h"
+#include "agent/base/config.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
 #include "agent/tracks/owed_pages.h"

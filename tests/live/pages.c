@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "agent/config.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/kernel/page_set.h"
+#include "agent/option_table.h"
 
 #define PAGES 4096
 #define SIZE (PAGES * DS_PAGE_SIZE)

@@ -4,6 +4,7 @@
 #define DIRTYSCOPE_TESTS_UNIT_POLICY_FIXTURE_H
 
 #include "agent/base/arena.h"
+#include "agent/option_table.h"
 #include "agent/policies/policies_private.h"
 #include "tests/unit/tree.h"
 

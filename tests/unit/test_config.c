@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/config.h"
+#include "agent/option_table.h"
 
 static void write_file(const char *path, const char *content, size_t length)
 {

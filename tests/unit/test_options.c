@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/config.h"
-#include "agent/input/options.h"
 #include "agent/base/text.h"
+#include "agent/input/options.h"
+#include "agent/option_table.h"
 
 struct sample {
 	bool flag, other;

@@ -9,9 +9,10 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "api/routes.h"
+#include "agent/option_table.h"
 #include "agent/tracks/tracks.h"
 #include "api/metrics/scrape.h"
+#include "api/routes.h"
 #include "tests/unit/sample_snapshot.h"
 
 struct fixture {

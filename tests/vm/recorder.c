@@ -18,10 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/config.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/kernel/ledger.h"
 #include "agent/kernel/page_set.h"
+#include "agent/option_table.h"
 
 struct recorder {
 	struct kernel_side *kernel;

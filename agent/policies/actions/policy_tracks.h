@@ -7,7 +7,7 @@
 #ifndef DIRTYSCOPE_AGENT_POLICIES_ACTIONS_POLICY_TRACKS_H
 #define DIRTYSCOPE_AGENT_POLICIES_ACTIONS_POLICY_TRACKS_H
 
-#include "agent/config.h"
+#include "agent/base/config.h"
 #include "agent/policies/rules/kinds.h"
 #include "agent/policies/report.h"
 #include "agent/tracks/tracks.h"

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "agent/config.h"
+#include "agent/base/config.h"
 #include "agent/input/json_members.h"
 #include "agent/policies/rules/kinds.h"
 #include "agent/policies/rules/selector.h"

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the agent can be told, on the command line or in --config FILE. */
-#ifndef DIRTYSCOPE_AGENT_CONFIG_H
-#define DIRTYSCOPE_AGENT_CONFIG_H
+/* What the agent was told, on the command line or in --config FILE; agent/option_table.h fills it.
+ */
+#ifndef DIRTYSCOPE_AGENT_BASE_CONFIG_H
+#define DIRTYSCOPE_AGENT_BASE_CONFIG_H
 
-#include "agent/input/options.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/option_values.h"
 
 struct agent_config {
 	bool help;
@@ -48,21 +52,5 @@ struct agent_config {
 
 	struct option_strings strings; /* what --config put into the fields above */
 };
-
-/* One row an option. */
-extern const struct option_row agent_options[];
-/* The rows that a configuration file may set: all but --help and --config. */
-extern const struct option_row *const agent_file_options;
-void agent_config__defaults(struct agent_config *config);
-/*
- * Fills *config, whatever it held: the command line over --config over the defaults. Returns 0,
- * -EINVAL with *error, or another negative errno with *error when the file cannot be read. With
- * --help the file is not read. agent_config__free afterwards, also on failure.
- */
-int agent_config__load(struct agent_config *config, int argc, char *const *argv,
-		       struct option_error *error);
-/* Validates a configuration file as agent_config__load would. 0, or negative with *error. */
-int agent_config__check_file(const char *path, struct option_error *error);
-void agent_config__free(struct agent_config *config);
 
 #endif

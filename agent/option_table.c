@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/config.h"
+#include "agent/option_table.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "agent/kernel/choice.h"
 #include "agent/base/log.h"
+#include "agent/kernel/choice.h"
 #include "agent/policies/actions/action.h"
 
 #define COMMAND_LINE_ONLY 2 /* the first rows: a file cannot name another file */
