@@ -279,9 +279,11 @@ run: deps
 	@as_root=; [ "$$(id -u)" = 0 ] || { as_root=sudo; echo "root is needed to load the BPF programs"; }; \
 	exec $$as_root $(B)/dirtyscope agent $(ARGS)
 
+MANUALS := $(filter-out $(B)/%,$(wildcard README.md */README.md */*/README.md))
+
 install: $(B)/dirtyscope
 	install -D -m 0755 $(B)/dirtyscope $(DESTDIR)$(prefix)/bin/dirtyscope
-	install -D -m 0644 README.md $(DESTDIR)$(prefix)/share/doc/dirtyscope/README.md
+	for file in $(MANUALS); do install -D -m 0644 $$file $(DESTDIR)$(prefix)/share/doc/dirtyscope/$$file || exit 1; done
 	install -d $(DESTDIR)$(prefix)/share/dirtyscope/policies.d
 	install -m 0644 agent/policies/shipped/*.yaml $(DESTDIR)$(prefix)/share/dirtyscope/policies.d
 	install -D -m 0644 LICENSE $(DESTDIR)$(prefix)/share/doc/dirtyscope/LICENSE
@@ -311,4 +313,4 @@ format:
 clean:
 	$(Q)rm -rf $(B)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)

@@ -60,15 +60,15 @@ def tested():
     equal({rule["record"] for rule in panels.rules("record")} - tested_names, set(), "records without a test")
 
 
-@suite.test("every alert says how bad it is, what it is and what to look at, and README.md lists it")
+@suite.test("every alert says how bad it is, what it is and what to look at, and dashboards/README.md lists it")
 def alerts():
-    with open(os.path.join(panels.ROOT, "README.md"), encoding="utf-8") as page:
+    with open(os.path.join(panels.ROOT, "dashboards/README.md"), encoding="utf-8") as page:
         listed = set(re.findall(r"^\| `(Dirtyscope\w+)` \|", page.read(), re.M))
     for rule in panels.rules("alert"):
         true(rule["labels"]["severity"] in SEVERITIES, f"{rule['alert']}: {rule['labels']}")
         true(len(rule["annotations"]["description"]) > 100, f"{rule['alert']} has no description")
         true("{{" in rule["annotations"]["summary"], f"{rule['alert']} does not say where")
-    equal(listed, {rule["alert"] for rule in panels.rules("alert")}, "alerts in README.md")
+    equal(listed, {rule["alert"] for rule in panels.rules("alert")}, "alerts in dashboards/README.md")
 
 
 @suite.test("every rule and every panel reads metrics that there are")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the matrix has measured: the README's table, and the record of verified instructions."""
+"""What the matrix has measured: the table of README.md beside this, and the record of verified instructions."""
 import json
 import os
 
 import matrix
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-README = os.path.join(HERE, "..", "..", "README.md")
+README = os.path.join(HERE, "README.md")
 BEGIN, END = "<!-- vm-table -->", "<!-- end vm-table -->"
 ORDER = {row.name: number for number, row in enumerate(matrix.DISKS + matrix.NICS)}
 
@@ -71,11 +71,11 @@ def write_readme(results):
     import recall  # how much it sends is said in the text
     want = len(matrix.KERNELS) * len(matrix.MODES)
     if len(results) != want:
-        raise SystemExit(f"the README's table needs the whole matrix: {len(results)} of {want} cells were run")
+        raise SystemExit(f"the table needs the whole matrix: {len(results)} of {want} cells were run")
     with open(README, encoding="utf-8") as file:
         text = file.read()
     if BEGIN not in text or END not in text:
-        raise SystemExit(f"README.md has no {BEGIN} and {END}")
+        raise SystemExit(f"{README} has no {BEGIN} and {END}")
     header = HEADER.format(requests=len(recall.SIZES) * 6, packets=recall.PACKETS)
     kernels = ", ".join(dict.fromkeys(result["release"] for result in results))
     before, rest = text.split(BEGIN, 1)

@@ -1,4 +1,4 @@
-// The pictures of README.md: node tests/web/pictures.mjs build. A real agent and real load; takes two minutes.
+// The pictures of dashboards/README.md: node tests/web/pictures.mjs build. A real agent and real load; takes two minutes.
 import fs from "node:fs";
 import path from "node:path";
 import {Agent, browse, end, load, scratch, sleep, write} from "./harness.mjs";
