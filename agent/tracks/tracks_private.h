@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The inside of struct tracks, for its own files alone: tracks.c has the list, consumer.c the
- * consumer's calls,
- * members.c the processes and devices behind a track, sharing.c who else writes their memory,
+ * consumer's calls, epoch.c what ends an epoch, members.c the processes and devices behind a track,
+ * targets.c the processes that several tracks share, sharing.c who else writes their memory,
  * track_info.c what is told of one.
  */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_TRACKS_PRIVATE_H
@@ -98,23 +98,31 @@ void track__end(struct tracks *tracks, struct track *track, const char *reason);
 int track__too_large(const struct tracks *tracks, const struct track *track,
 		     struct track_error *error);
 
-/* members.c; under track->lock */
+/* targets.c; under track->lock */
 /* A sentence about a process (0: about none); returns err. */
 int track__refuse(struct track_error *error, int err, uint32_t pid, const char *why);
+/* With a use more. object: of its memory only this; NULL: all of it. */
+int track__get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+		      const struct object_key *object, struct shared_target **out,
+		      struct track_error *error);
+void track__put_target(struct tracks *tracks, struct shared_target *shared);
+
+/* members.c; under track->lock */
+/* The last of the list. pid 0: a device's frames. NULL: memory is short. */
+struct member *track__new_member(struct track *track, uint32_t pid);
 /* later: it came after the track began, so that all of it is new to the consumer. */
 int track__add_process(struct tracks *tracks, struct track *track, uint32_t pid, bool later,
 		       struct track_error *error);
 void track__unlink_member(struct track *track, struct member *member);
 void track__free_member(struct tracks *tracks, struct member *member);
-int track__get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
-		      const struct object_key *object, struct shared_target **out,
-		      struct track_error *error);
-void track__put_target(struct tracks *tracks, struct shared_target *shared);
+void track__drop_members(struct tracks *tracks, struct track *track);
+
+/* epoch.c; under track->lock */
 int track__add_members(struct tracks *tracks, struct track *track, bool later,
 		       struct track_error *error);
-void track__drop_members(struct tracks *tracks, struct track *track);
 /* Ends an epoch of all members. -ESRCH: none is left. */
 int track__run_epoch(struct tracks *tracks, struct track *track, struct track_error *error);
+
 /* delivery.c; under track->lock. Calls `each` for all that is owed, and counts it. */
 int track__owed(const struct tracks *tracks, struct track *track, enum ds_evidence evidence,
 		int (*each)(void *context, const struct track_run *run), void *context);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The processes that tracks follow, one target for each, however many tracks ask for it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "agent/host/procfs.h"
+#include "agent/tracks/tracks_private.h"
+
+int track__refuse(struct track_error *error, int err, uint32_t pid, const char *why)
+{
+	if (pid)
+		snprintf(error->message, sizeof(error->message), "process %u: %s", pid, why);
+	else
+		snprintf(error->message, sizeof(error->message), "%s", why);
+	return err;
+}
+
+static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *start_ticks,
+			 struct track_error *error)
+{
+	struct procfs_stat stat;
+	int err = procfs__stat(tracks->config->procfs, pid, &stat);
+
+	if (err == -ENOENT || err == -ESRCH)
+		return track__refuse(error, -ESRCH, pid, "there is none with this pid");
+	if (err)
+		return track__refuse(error, err, pid, strerror(-err));
+	if (stat.kernel_thread)
+		return track__refuse(error, -EINVAL, pid,
+				     "it is a kernel thread and has no memory of its own");
+	if (stat.state == 'Z' || stat.state == 'X')
+		return track__refuse(error, -ESRCH, pid, "it has ended");
+	if (pid == (uint32_t)getpid())
+		return track__refuse(error, -EINVAL, pid,
+				     "it is this agent, which cannot stop itself");
+	*start_ticks = stat.start_ticks;
+	return 0;
+}
+
+static int make_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+		       uint64_t start_ticks, const struct object_key *object,
+		       struct target **target, struct track_error *error)
+{
+	const struct target_options options = {
+		.procfs = tracks->config->procfs,
+		.tgid = pid,
+		.start_ticks = start_ticks,
+		.backend = *track->backend ? track->backend : NULL,
+		.object = object,
+		.feed = tracks->feed,
+		.frames = tracks->frames,
+		.hand_over = tracks->hand_over,
+		.context = tracks->context,
+	};
+	char why[256];
+	int err = target__new(&options, target, why, sizeof(why));
+
+	return err ? track__refuse(error, err, pid, *why ? why : strerror(-err)) : 0;
+}
+
+/* Two descriptors on the same memory cannot be had (-EBUSY): whoever wants more of it widens it. */
+static int widen(struct shared_target *shared, const struct object_key *object)
+{
+	int err = target__widen(shared->target, object);
+
+	if (err || object || !shared->partial)
+		return err;
+	shared->partial = false;
+	/* What was not followed until now would come as written to the one who joins. */
+	return target__epoch(shared->target);
+}
+
+int track__get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+		      const struct object_key *object, struct shared_target **out,
+		      struct track_error *error)
+{
+	struct shared_target *shared;
+	uint64_t start_ticks = 0;
+	int err = check_process(tracks, pid, &start_ticks, error);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&tracks->starting);
+	for (shared = tracks->targets; shared; shared = shared->next)
+		if (shared->pid == pid && shared->start_ticks == start_ticks)
+			break;
+	if (!shared) {
+		shared = calloc(1, sizeof(*shared));
+		err = shared ? make_target(tracks, track, pid, start_ticks, object, &shared->target,
+					   error)
+			     : -ENOMEM;
+		if (err) {
+			free(shared);
+			pthread_mutex_unlock(&tracks->starting);
+			return err;
+		}
+		shared->partial = object;
+		shared->pid = pid;
+		shared->start_ticks = start_ticks;
+		shared->next = tracks->targets;
+		tracks->targets = shared;
+	} else {
+		err = widen(shared, object);
+		if (err) {
+			pthread_mutex_unlock(&tracks->starting);
+			return track__refuse(error, err, pid, strerror(-err));
+		}
+	}
+	shared->users++;
+	pthread_mutex_unlock(&tracks->starting);
+	*out = shared;
+	return 0;
+}
+
+void track__put_target(struct tracks *tracks, struct shared_target *shared)
+{
+	pthread_mutex_lock(&tracks->starting);
+	if (--shared->users == 0) {
+		for (struct shared_target **at = &tracks->targets; *at; at = &(*at)->next)
+			if (*at == shared) {
+				*at = shared->next;
+				break;
+			}
+		target__free(shared->target);
+		free(shared);
+	}
+	pthread_mutex_unlock(&tracks->starting);
+}
