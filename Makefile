@@ -32,7 +32,7 @@ WARN     := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -
 CFLAGS   ?= -O2 -g
 CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE -DDS_VERSION='"$(VERSION)"'
 STD      := -std=gnu11
-LIBS     := -lbpf -lelf -lz -lmicrohttpd -lgnutls -ljansson -lyaml -lcurl -lncursesw -ltinfo -lpthread -lm
+LIBS     := -lbpf -lelf -lz -lmicrohttpd -lgnutls -ljansson -lyaml -lcurl -lmnl -lncursesw -ltinfo -lpthread -lm
 BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I. \
              -I/usr/include/$(shell $(CC) -print-multiarch) -Wall -Wextra -Werror -Wno-unused-parameter
 
@@ -86,7 +86,7 @@ help:
 # Whoever has npm from elsewhere keeps it.
 NODE_PACKAGES := $(if $(shell command -v npm),,nodejs npm)
 PACKAGES := $(NODE_PACKAGES) gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
-            libjansson-dev libyaml-dev libcurl4-openssl-dev libncurses-dev uthash-dev pkg-config
+            libjansson-dev libyaml-dev libcurl4-openssl-dev libmnl-dev libncurses-dev uthash-dev pkg-config
 TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev libclang-rt-14-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema python3-yaml \
             iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
             tmux qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring

@@ -74,6 +74,8 @@ const struct route api_routes[] = {
 	{"GET", "/api/v1/devices/{id}", view__device, NULL, NEEDS_SNAPSHOT, "one device"},
 	{"GET", "/api/v1/flows", view__flows, view_flows_params, NEEDS_SNAPSHOT,
 	 "who had which device write how many pages"},
+	{"GET", "/api/v1/pins", view__pins, view_pins_params, NEEDS_SNAPSHOT,
+	 "who holds memory that a device or the kernel may write at any time"},
 	{"GET", "/api/v1/sensors", view__sensors, NULL, NEEDS_SNAPSHOT,
 	 "what is counted, what is lost, what cannot run and why"},
 	{"GET", "/api/v1/history", view__history, view_history_params, NEEDS_NOTHING,

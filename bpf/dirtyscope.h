@@ -272,6 +272,16 @@ struct ds_list_request {
 	__u32 count;   /* out: segments read */
 };
 
+/* A task whose memory has pinned pages; bpf/pinned.bpf.c. Threads of one process tell the same. */
+struct ds_pinned {
+	__u64 start_boottime; /* of the process, nanoseconds */
+	__u64 memory;	      /* which address space: processes may share one */
+	__u64 pages;	      /* mm->pinned_vm */
+	__u32 tgid;
+	__u32 pad;
+	char comm[DS_COMM_LEN]; /* of the process's first thread */
+};
+
 /* Answer of the calibration iterator; see bpf/calibrate.bpf.c. */
 struct ds_calibration {
 	__u64 magic[2];	    /* in: content of the page in the pipe */

@@ -24,6 +24,10 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct pt_regs;
 
 struct kuid {
@@ -55,6 +59,7 @@ struct task_struct;
 struct mm_struct {
 	void *pgd;
 	struct task_struct *owner;
+	atomic64_t pinned_vm;
 };
 
 struct vm_area_struct {
@@ -240,6 +245,11 @@ struct bpf_iter_meta {
 	struct seq_file *seq;
 	__u64 session_id;
 	__u64 seq_num;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 struct bpf_iter__task_file {

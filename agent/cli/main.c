@@ -31,6 +31,7 @@ static const struct command commands[] = {
 	{"flows", "who had which device write how many pages", commands__list},
 	{"cgroups", "pages written by each cgroup", commands__list},
 	{"vms", "pages written by each virtual machine", commands__list},
+	{"pins", "who holds memory that may be written at any time", commands__list},
 	{"sensors", "what is watched, how well, and why not more", commands__list},
 	{"tracks", "precise sessions on processes, cgroups and devices", commands__list},
 	{"track", "start, read and end one: exactly which pages", track__main},

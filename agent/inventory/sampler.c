@@ -14,6 +14,7 @@
 
 #include "agent/inventory/devices.h"
 #include "agent/base/log.h"
+#include "agent/inventory/pin_inventory.h"
 #include "agent/inventory/processes.h"
 #include "agent/host/vmstat.h"
 
@@ -25,6 +26,7 @@ struct sampler {
 	struct sampler_options options;
 	struct processes *processes;
 	struct devices *devices;
+	struct pin_inventory *pins;
 	struct utsname host;
 	double started, last; /* seconds, monotonic; last: 0 before the first sample */
 	uint64_t sequence;
@@ -94,6 +96,8 @@ static int sample(struct sampler *sampler)
 		err = kernel_side__sample(sampler->options.kernel, snapshot);
 	if (!err)
 		err = devices__publish(sampler->devices, snapshot);
+	if (!err)
+		err = pin_inventory__publish(sampler->pins, snapshot);
 	if (!err)
 		err = tracks__publish(sampler->options.tracks, snapshot);
 	if (!err && sampler->options.policies)
@@ -215,6 +219,7 @@ static void *run(void *argument)
 
 static void sampler__free(struct sampler *sampler)
 {
+	pin_inventory__stop(sampler->pins);
 	devices__free(sampler->devices);
 	processes__free(sampler->processes);
 	if (sampler->stop >= 0)
@@ -259,10 +264,12 @@ int sampler__start(const struct sampler_options *options, struct sampler **out,
 	if (err)
 		goto cleanup;
 	sampler->started = seconds_now();
-	err = -pthread_create(&sampler->thread, NULL, run, sampler);
+	err = pin_inventory__start(options->kernel, options->config->procfs, &sampler->pins);
+	if (!err)
+		err = -pthread_create(&sampler->thread, NULL, run, sampler);
 	if (err)
-		snprintf(error->message, sizeof(error->message), "cannot start the sampler: %s",
-			 strerror(-err));
+		snprintf(error->message, sizeof(error->message),
+			 "cannot start the sampler's threads: %s", strerror(-err));
 cleanup:
 	if (err) {
 		sampler__free(sampler);

@@ -170,6 +170,17 @@ static const struct field flow_fields[] = {
 };
 static TABLE(flow, struct snapshot_flow, NULL);
 
+static const struct field pins_fields[] = {
+	ROW(struct snapshot_pins, pid, FIELD_U32),
+	ROW(struct snapshot_pins, start_boottime_ns, FIELD_U64),
+	ROW(struct snapshot_pins, comm, FIELD_CHARS),
+	ROW(struct snapshot_pins, pinned_bytes, FIELD_U64),
+	ROW(struct snapshot_pins, by, FIELD_U64),
+	ROW(struct snapshot_pins, unexplained_bytes, FIELD_U64),
+	ROW(struct snapshot_pins, reason, FIELD_CHARS),
+};
+static TABLE(pins, struct snapshot_pins, NULL);
+
 /* ---- sensors ---- */
 
 static const struct field program_fields[] = {
@@ -296,6 +307,9 @@ static const struct field record_snapshot_fields[] = {
 	COUNTED(struct snapshot, processes, FIELD_ARRAY, process_count, .of = &process),
 	COUNTED(struct snapshot, devices, FIELD_ARRAY, device_count, .of = &device),
 	COUNTED(struct snapshot, flows, FIELD_ARRAY, flow_count, .of = &flow),
+	ROW(struct snapshot, pins_known, FIELD_BOOL),
+	ROW(struct snapshot, pins_reason, FIELD_STRING),
+	COUNTED(struct snapshot, pins, FIELD_ARRAY, pin_count, .of = &pins),
 	COUNTED(struct snapshot, cgroups, FIELD_ARRAY, cgroup_count, .of = &group),
 	COUNTED(struct snapshot, vms, FIELD_ARRAY, vm_count, .of = &group),
 	ROW(struct snapshot, sensors, FIELD_STRUCT, .of = &sensor),
@@ -426,6 +440,7 @@ const struct record_struct *const record_structs[] = {
 	&stats,
 	&device,
 	&flow,
+	&pins,
 	&program,
 	&sensor,
 	&tier,

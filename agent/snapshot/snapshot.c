@@ -38,6 +38,13 @@ const char *const ds_lost_names[DS_LOST_COUNT + 1] = {
 
 const char *const policy_state_names[POLICY_STATES] = {"inactive", "pending", "firing", "resolved"};
 const char *const record_state_names[RECORD_STATES] = {"off", "writing", "stopped"};
+const char *const pin_kind_names[PIN_KINDS] = {
+	[PIN_IO_URING] = "io_uring",
+	[PIN_VFIO] = "vfio",
+	[PIN_RDMA] = "rdma",
+	[PIN_XDP] = "xdp",
+};
+
 const char *const cpu_kind_names[CPU_KINDS] = {"first_touch", "rewrite", "kernel"};
 const char *const ds_track_writer_names[DS_TRACK_WRITERS] = {
 	[DS_TRACK_CPU] = "cpu",
@@ -75,6 +82,7 @@ struct snapshot *snapshot__new(void)
 		return NULL;
 	}
 	snapshot->references = 1;
+	snapshot->pins_reason = "nobody has looked";
 	for (int i = 0; i < DS_SENSOR_COUNT; i++)
 		snapshot->sensors[i].id = (enum ds_sensor)i;
 	return snapshot;

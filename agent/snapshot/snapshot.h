@@ -197,6 +197,27 @@ struct snapshot_track {
 	uint64_t missed_total, bytes;
 };
 
+/* Who holds memory pinned that it may write at any time; agent/host/pins.h. */
+enum pin_kind {
+	PIN_IO_URING, /* buffers registered with a ring */
+	PIN_VFIO,     /* memory given to a device */
+	PIN_RDMA,     /* memory regions */
+	PIN_XDP,      /* areas of AF_XDP sockets */
+	PIN_KINDS,
+};
+extern const char *const pin_kind_names[PIN_KINDS];
+
+/* A process with pinned memory; bytes. */
+struct snapshot_pins {
+	uint32_t pid;
+	uint64_t start_boottime_ns;
+	char comm[DS_COMM_LEN];
+	uint64_t pinned_bytes; /* all of it */
+	uint64_t by[PIN_KINDS];
+	uint64_t unexplained_bytes; /* of pinned_bytes, what nothing above explains */
+	char reason[96];	    /* why not all of it could be looked at; "" when all was */
+};
+
 struct snapshot_limits {
 	uint32_t processes, processes_used;
 	uint32_t devices, devices_used;
@@ -305,6 +326,10 @@ struct snapshot {
 	size_t device_count;
 	struct snapshot_flow *flows;
 	size_t flow_count;
+	bool pins_known; /* false: see pins_reason */
+	const char *pins_reason;
+	struct snapshot_pins *pins; /* by pid */
+	size_t pin_count;
 	struct snapshot_group *cgroups; /* by name */
 	size_t cgroup_count;
 	struct snapshot_group *vms;

@@ -303,6 +303,15 @@ const struct metric_row metric_table[] = {
 		.offset = offsetof(struct snapshot, sample_duration),
 	},
 	{
+		.name = "dirtyscope_pinned_bytes",
+		.type = METRIC_GAUGE,
+		.unit = "bytes",
+		.labels = "kind",
+		.help = "Memory of processes that is pinned and may be written at any time, by who "
+			"holds it; kind=\"unexplained\" is what nothing explains",
+		.emit = metric__pinned,
+	},
+	{
 		.name = "dirtyscope_series_other",
 		.type = METRIC_GAUGE,
 		.labels = "",

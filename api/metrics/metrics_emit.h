@@ -36,6 +36,7 @@ metric_emit metric__record_up;
 /* offset: of a uint64_t in struct snapshot. */
 metric_emit metric__record;
 metric_emit metric__replay;
+metric_emit metric__pinned;
 /* metrics_policies.c */
 metric_emit metric__policies;
 metric_emit metric__policy_actions;

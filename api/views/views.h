@@ -18,6 +18,7 @@ int view__vms(const struct request *request, struct answer *answer);
 int view__devices(const struct request *request, struct answer *answer);
 int view__device(const struct request *request, struct answer *answer);
 int view__flows(const struct request *request, struct answer *answer);
+int view__pins(const struct request *request, struct answer *answer);
 int view__sensors(const struct request *request, struct answer *answer);
 int view__history(const struct request *request, struct answer *answer);
 int view__events(const struct request *request, struct answer *answer);
@@ -25,8 +26,8 @@ int view__stream(const struct request *request, struct answer *answer);
 
 /* What their query parameters are. */
 extern const struct param_row view_process_params[], view_processes_params[], view_groups_params[],
-	view_devices_params[], view_flows_params[], view_history_params[], view_events_params[],
-	view_stream_params[];
+	view_devices_params[], view_flows_params[], view_pins_params[], view_history_params[],
+	view_events_params[], view_stream_params[];
 
 /* Shared by the views, and by the stream. */
 void view__summary_fields(struct json *json, const struct snapshot *snapshot);
@@ -39,6 +40,8 @@ void view__id(struct json *json, const char *key, uint64_t id);
  */
 bool view__is_process(const struct process_identity *identity, const char **id);
 void view__flow(struct json *json, const void *item, const struct snapshot *snapshot);
+/* "pins" of a process: null where that is not known. */
+void view__pins_of(struct json *json, uint32_t pid, const struct snapshot *snapshot);
 /* An object of one number per writer: written, rates, totals. */
 void view__counts(struct json *json, const char *key, const uint64_t counts[DS_WRITERS]);
 void view__rates(struct json *json, const char *key, const double rates[DS_WRITERS]);

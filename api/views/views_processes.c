@@ -162,6 +162,7 @@ static void write_process(struct json *json, const struct snapshot_process *proc
 		json__u64(json, ds_writer_names[writer], process->written[writer]);
 	json__end_object(json);
 	view__rates(json, "rates", process->rates);
+	view__pins_of(json, identity->tgid, snapshot);
 	write_track(json, identity, snapshot);
 }
 

@@ -163,6 +163,27 @@ static inline void sample_add_devices(struct snapshot *snapshot)
 	snapshot->device_count = 4;
 }
 
+static inline void sample_add_pins(struct snapshot *snapshot)
+{
+	struct snapshot_pins *pins = arena__alloc(snapshot->arena, 2 * sizeof(*pins));
+
+	pins[0] = (struct snapshot_pins){.pid = 12,
+					 .start_boottime_ns = 100,
+					 .comm = "again",
+					 .pinned_bytes = 81920,
+					 .by = {[PIN_IO_URING] = 65536, [PIN_XDP] = 4096},
+					 .unexplained_bytes = 12288,
+					 .reason = "a ring is in use"};
+	pins[1] = (struct snapshot_pins){.pid = 4000000,
+					 .comm = "qemu",
+					 .pinned_bytes = 1 << 30,
+					 .by = {[PIN_VFIO] = 1 << 30}};
+	snapshot->pins = pins;
+	snapshot->pin_count = 2;
+	snapshot->pins_known = true;
+	snapshot->pins_reason = "";
+}
+
 static inline void sample_add_flows(struct snapshot *snapshot)
 {
 	struct snapshot_flow *flows = arena__alloc(snapshot->arena, 3 * sizeof(*flows));
@@ -294,6 +315,7 @@ static inline struct snapshot *sample_snapshot(uint64_t sequence)
 	sample_add_processes(snapshot);
 	sample_add_groups(snapshot);
 	sample_add_devices(snapshot);
+	sample_add_pins(snapshot);
 	sample_add_flows(snapshot);
 	sample_add_sensors(snapshot);
 	sample_add_tracks(snapshot);

@@ -11,25 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/host/pagemap_scan.h"
+
 #define PAGE_BYTES 4096ULL
-
-/* include/uapi/linux/fs.h, 6.7 and newer: Debian 12's headers are older. */
-#define PAGE_IS_WPALLOWED (1ULL << 0)
-#define PAGE_IS_WRITTEN (1ULL << 1)
-#define PAGE_IS_PRESENT (1ULL << 3)
-#define PAGE_IS_SWAPPED (1ULL << 4)
-#define PAGE_IS_SOFT_DIRTY (1ULL << 7)
-#define PM_SCAN_WP_MATCHING (1ULL << 0)
-#define PM_SCAN_CHECK_WPASYNC (1ULL << 1)
-
-struct page_region {
-	uint64_t start, end, categories;
-};
-struct pm_scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-#define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
 
 /* An entry of the file: Documentation/admin-guide/mm/pagemap.rst. */
 #define PAGEMAP_PRESENT (1ULL << 63)

@@ -130,6 +130,26 @@ static const struct column flow_columns[] = {
 	{0},
 };
 
+static const struct column pins_columns[] = {
+	{"pid", "PID", COLUMN_COUNT, "pid", 0, true, "process id"},
+	{"pinned_bytes", "PINNED", COLUMN_BYTES, "pinned_bytes", 0, true,
+	 "its memory that is pinned, and may be written at any time"},
+	{"explained_bytes", "EXPLAINED", COLUMN_BYTES, "explained_bytes", 0, true,
+	 "of that, what is known to be whose"},
+	{"io_uring", "IO_URING", COLUMN_BYTES, "by.io_uring", 0, false,
+	 "buffers registered with io_uring"},
+	{"vfio", "VFIO", COLUMN_BYTES, "by.vfio", 0, false, "memory given to a device by VFIO"},
+	{"rdma", "RDMA", COLUMN_BYTES, "by.rdma", 0, false, "memory regions of RDMA"},
+	{"xdp", "XDP", COLUMN_BYTES, "by.xdp", 0, false, "areas of AF_XDP sockets"},
+	{"unexplained_bytes", "UNEXPLAINED", COLUMN_BYTES, "unexplained_bytes", 0, true,
+	 "what nothing explains"},
+	{"reason", "REASON", COLUMN_TEXT, "reason", 40, false, "why not all of it is known"},
+	{"comm", "COMMAND", COLUMN_TEXT, "comm", 0, true, "command name"},
+	{"start_boottime_ns", "START_NS", COLUMN_COUNT, "start_boottime_ns", 0, false,
+	 "the process's start, nanoseconds since boot"},
+	{0},
+};
+
 static const struct column sensor_columns[] = {
 	{"sensor", "SENSOR", COLUMN_TEXT, "name", 0, false, "name"},
 	{"state", "STATE", COLUMN_STATE, "state", 0, false, "active, partial or unavailable"},
@@ -234,6 +254,14 @@ static const struct resource resources[] = {
 	 "who had which device write how many pages",
 	 "A flow belongs to the process that submitted the request, not to the one that was\n"
 	 "running when it completed.",
+	 NULL},
+	{"pins", "/api/v1/pins", TAKES_SORT | TAKES_LIMIT | TAKES_FILTER, LISTS, pins_columns,
+	 "pid,pinned_bytes,io_uring,vfio,rdma,xdp,unexplained_bytes,comm",
+	 "pid,pinned_bytes,explained_bytes,io_uring,vfio,rdma,xdp,unexplained_bytes,reason,comm",
+	 "pinned_bytes", "who holds memory that may be written at any time",
+	 "Pinned memory can be written by a device, or by the kernel for a file, without a trace "
+	 "in\n"
+	 "the page table. A track takes what is explained as written, and lists the rest.",
 	 NULL},
 	{"sensors", "/api/v1/sensors", 0, 0, sensor_columns,
 	 "sensor,state,offered,counted,lost,reason", "sensor,state,offered,counted,lost,reason",

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Memory of a process that the kernel holds pinned for somebody who may write it at any time: a
+ * device, or the kernel on a file's behalf. Such a write sets no bit in the page table, so no
+ * tracker of CPU stores sees it.
+ *
+ * The kernel's own sum is VmPin of /proc/PID/status (mm->pinned_vm, fs/proc/task_mmu.c). What can
+ * be explained is listed by kind: buffers registered with io_uring stand in /proc/PID/fdinfo
+ * (io_uring/fdinfo.c), memory regions of RDMA in its netlink family
+ * (drivers/infiniband/core/nldev.c, fill_res_mr_entry()), AF_XDP areas in its socket diagnostics
+ * (net/xdp/xsk_diag.c). VFIO counts in VmLck instead; the agent adds it from the sensors.
+ *
+ * Bytes are of whole pages. Functions return 0 or a negative errno; they never wait for the
+ * process. Thread-safe.
+ */
+#ifndef DIRTYSCOPE_AGENT_HOST_PINS_H
+#define DIRTYSCOPE_AGENT_HOST_PINS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/snapshot/snapshot.h"
+
+/* Where a pin is known to be: addresses of the process, whole pages. */
+struct pin_range {
+	uint64_t start, end;
+	enum pin_kind kind;
+};
+
+struct pins {
+	uint64_t vm_pin;	  /* bytes; VmPin of its status */
+	uint64_t by[PIN_KINDS];	  /* bytes explained, by kind */
+	uint64_t placed;	  /* bytes of VmPin that the ranges account for */
+	struct pin_range *ranges; /* sorted by start; they may overlap */
+	size_t range_count, range_room;
+	bool whole;	 /* false: not all of it could be read; see reason */
+	char reason[96]; /* a sentence without its end */
+};
+
+/*
+ * Reads one process's pins. *pins is filled in whatever is returned; pins__clear frees it. -ESRCH:
+ * it is gone; -EACCES: its descriptors may not be looked at, vm_pin is known then. A process that
+ * keeps its rings busy or has more descriptors than PINS_FDS_MAX leaves `whole` false.
+ */
+#define PINS_FDS_MAX 65536
+int pins__read(const char *procfs, uint32_t pid, struct pins *pins);
+void pins__clear(struct pins *pins);
+/* VmPin that nothing explains, in bytes. */
+uint64_t pins__unexplained(const struct pins *pins);
+
+/* From the text of a ring's fdinfo: adds its buffers. -EAGAIN: the ring was in use, and kept them
+ * to itself; -ENOMEM; -EINVAL: it is no such text. */
+int pins__parse_ring(const char *text, struct pins *pins);
+
+#endif
