@@ -13,7 +13,7 @@
 #include "agent/input/yaml_source.h"
 #include "agent/input/yaml_tree.h"
 #include "agent/option_table.h"
-#include "agent/policies/rules/rule.h"
+#include "agent/policies/rule_set.h"
 #include "dashboards/terminal/tables/output.h"
 
 #define FILES_MAX 64

@@ -9,22 +9,13 @@
 #define DIRTYSCOPE_AGENT_INVENTORY_DEVICES_H
 
 #include "agent/base/config.h"
-#include "agent/snapshot/events.h"
-#include "agent/kernel/kernel_side.h"
 #include "agent/inventory/processes.h"
+#include "agent/kernel/kernel_side.h"
+#include "agent/kernel/page_listener.h"
+#include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
 
 struct devices;
-
-/* Who wants to know which pages, and not only how many. Called by the sampler's thread. */
-struct page_listener {
-	void *context;
-	bool (*listens)(void *context);			   /* false: nobody does now */
-	unsigned (*device)(void *context, const char *id); /* its number, for `pages` */
-	/* evidence: exposed, or completed. bits: of 64 frames. */
-	void (*pages)(void *context, unsigned device, enum ds_evidence evidence, uint64_t first_pfn,
-		      uint64_t bits);
-};
 
 /*
  * Finds the host's disks, netdevs, virtio devices and PCI functions with a driver and gives them

@@ -11,6 +11,7 @@
 
 #include "agent/policies/actions/action.h"
 #include "agent/policies/policies.h"
+#include "agent/policies/rule_set.h"
 #include "agent/policies/target_table.h"
 
 #define INSTANCES_MAX 100000 /* of all policies together */

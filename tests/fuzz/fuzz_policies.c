@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/policies/rules/rule.h"
 #include "agent/input/yaml_tree.h"
+#include "agent/policies/rule_set.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

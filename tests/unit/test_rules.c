@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#include "agent/policies/actions/action.h"
-#include "agent/policies/rules/expand.h"
-#include "agent/policies/rules/rule.h"
 #include "agent/input/yaml_tree.h"
+#include "agent/policies/actions/action.h"
+#include "agent/policies/rule_set.h"
+#include "agent/policies/rules/expand.h"
 #include "tests/unit/sample_snapshot.h"
 
 static char message[1024];

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "agent/policies/rules/expand.h"
-#include "agent/policies/report.h"
+#include "agent/policies/actions/report.h"
 #include "agent/policies/rules/rule.h"
 #include "agent/base/text.h"
 

@@ -9,7 +9,7 @@
 
 #include "agent/base/config.h"
 #include "agent/policies/rules/kinds.h"
-#include "agent/policies/report.h"
+#include "agent/policies/actions/report.h"
 #include "agent/tracks/tracks.h"
 
 #define POLICY_TRACK_RETRY 5.0 /* seconds, where a track cannot be started for now */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What stands in "when". */
+#include "agent/policies/rules/conditions.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/policies/rules/rule_private.h"
 #include "agent/base/text.h"
 
 #define DAY_MS 86400000

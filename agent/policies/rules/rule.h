@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A policy as it was written: which targets, when, and what then. Read from a JSON tree, be it from
- * a file or a request, by one validation. Immutable afterwards.
+ * A policy as it was written: which targets, when, and what then. agent/policies/rule_set.h reads
+ * it. Immutable afterwards.
  */
 #ifndef DIRTYSCOPE_AGENT_POLICIES_RULES_RULE_H
 #define DIRTYSCOPE_AGENT_POLICIES_RULES_RULE_H
@@ -67,31 +67,7 @@ struct rule_world {
 	const struct agent_config *config;
 };
 
-/*
- * where: "policies[3].", before names in errors. 0, or -EINVAL with *error, or -ENOMEM. `source`
- * is copied.
- */
-int rule__read(json_t *document, const char *where, const char *source,
-	       const struct rule_world *world, struct rule **out, struct json_member_error *error);
+/* NULL is allowed. */
 void rule__free(struct rule *rule);
-
-/* All policies that are in force together; names are unique. */
-struct rule_set {
-	struct rule **rules;
-	size_t count;
-};
-struct rule_set *rule_set__new(void);
-void rule_set__free(struct rule_set *set);
-/* Adds the policies of {"policies": [...]}. As rule__read; the set is then to be thrown away. */
-int rule_set__add(struct rule_set *set, json_t *document, const char *source,
-		  const struct rule_world *world, struct json_member_error *error);
-/*
- * Adds those of a file, or of all *.yaml and *.yml of a directory in the order of their names.
- * 0, or a negative errno with one sentence: FILE:LINE:COLUMN: where: why.
- */
-int rule_set__add_file(struct rule_set *set, const char *path, const struct rule_world *world,
-		       char *message, size_t size);
-int rule_set__add_directory(struct rule_set *set, const char *path, const struct rule_world *world,
-			    char *message, size_t size);
 
 #endif

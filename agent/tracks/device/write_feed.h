@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "agent/inventory/devices.h"
+#include "agent/kernel/page_listener.h"
 #include "agent/tracks/page_map.h"
 
 struct write_feed;

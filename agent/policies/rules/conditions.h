@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The reader of "when", for rule.c. */
-#ifndef DIRTYSCOPE_AGENT_POLICIES_RULES_RULE_PRIVATE_H
-#define DIRTYSCOPE_AGENT_POLICIES_RULES_RULE_PRIVATE_H
+/* The reader of a policy's "when". */
+#ifndef DIRTYSCOPE_AGENT_POLICIES_RULES_CONDITIONS_H
+#define DIRTYSCOPE_AGENT_POLICIES_RULES_CONDITIONS_H
 
 #include "agent/policies/rules/rule.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Policies out of documents, files and directories. */
+#include "agent/policies/rule_set.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -7,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/policies/rules/rule.h"
 #include "agent/input/yaml_tree.h"
 
 struct rule_set *rule_set__new(void)

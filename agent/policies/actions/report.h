@@ -3,8 +3,8 @@
  * What actions came to: counted by policy, action and result for as long as the agent runs, and
  * told as events. Thread-safe.
  */
-#ifndef DIRTYSCOPE_AGENT_POLICIES_REPORT_H
-#define DIRTYSCOPE_AGENT_POLICIES_REPORT_H
+#ifndef DIRTYSCOPE_AGENT_POLICIES_ACTIONS_REPORT_H
+#define DIRTYSCOPE_AGENT_POLICIES_ACTIONS_REPORT_H
 
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"

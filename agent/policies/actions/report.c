@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/policies/report.h"
+#include "agent/policies/actions/report.h"
 
 #include <pthread.h>
 #include <stdio.h>
