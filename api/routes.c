@@ -7,9 +7,9 @@
 #include <strings.h>
 
 #include "agent/base/version.h"
-#include "api/server/assets.h"
-#include "api/views/json.h"
 #include "api/metrics/scrape.h"
+#include "api/views/assets.h"
+#include "api/views/json.h"
 #include "api/views/views.h"
 #include "api/views/views_policies.h"
 #include "api/views/views_tracks.h"

@@ -33,17 +33,6 @@ extern const struct route api_routes[];
 /* Always answered, however busy the server is. */
 #define PATH_HEALTHY "/-/healthy"
 
-/* One request, as the server read it. */
-struct route_call {
-	const char *method;
-	char *uri; /* path and query, still encoded; changed by the call */
-	const char *accept, *accept_encoding, *authorization; /* "" when absent */
-	const char *if_none_match;			      /* NULL when absent */
-	const char *last_event_id;			      /* "" or NULL when absent */
-	const char *body;				      /* "" when there is none */
-	size_t body_length;
-	bool is_root; /* over a Unix socket */
-};
 /* Fills in *answer, whatever comes. */
 void routes__answer(const struct api_context *context, const struct route_call *call,
 		    struct answer *answer);

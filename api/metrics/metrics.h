@@ -6,9 +6,9 @@
 #ifndef DIRTYSCOPE_API_METRICS_METRICS_H
 #define DIRTYSCOPE_API_METRICS_METRICS_H
 
-#include "agent/snapshot/snapshot.h"
 #include "agent/base/text.h"
-#include "api/server/counters.h"
+#include "agent/snapshot/snapshot.h"
+#include "api/metrics/counters.h"
 
 enum metrics_format {
 	METRICS_TEXT,	     /* Prometheus text 0.0.4 */

@@ -7,7 +7,7 @@
 #include <zlib.h>
 
 #include "api/metrics/metrics.h"
-#include "api/server/negotiate.h"
+#include "api/views/negotiate.h"
 
 struct scrape {
 	pthread_mutex_t lock; /* held while rendering, so that it is done once */

@@ -6,8 +6,8 @@
 #ifndef DIRTYSCOPE_API_METRICS_SCRAPE_H
 #define DIRTYSCOPE_API_METRICS_SCRAPE_H
 
+#include "api/metrics/counters.h"
 #include "api/views/answer.h"
-#include "api/server/counters.h"
 
 struct scrape;
 /* counters: alive as long as the scrape. NULL when memory is short. */

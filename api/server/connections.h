@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "api/server/counters.h"
+#include "api/metrics/counters.h"
 
 /* Beyond the limit, connections that cannot be placed are let in to be told so; this many. */
 #define CONNECTIONS_RESERVE 64

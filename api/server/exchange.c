@@ -6,9 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "api/server/assets.h"
-#include "api/server/negotiate.h"
 #include "api/routes.h"
+#include "api/views/assets.h"
+#include "api/views/negotiate.h"
 
 #define PARAMETERS_MAX 128 /* of a query; far more than any path takes */
 

@@ -11,10 +11,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "api/metrics/scrape.h"
 #include "api/server/connections.h"
 #include "api/server/exchange.h"
 #include "api/server/listen_socket.h"
-#include "api/metrics/scrape.h"
 #include "api/server/streams.h"
 #include "api/server/tls.h"
 

@@ -38,6 +38,18 @@ struct api_context {
 	const char *token; /* that allows changes; NULL: none is set */
 };
 
+/* One request, as the server read it. */
+struct route_call {
+	const char *method;
+	char *uri; /* path and query, still encoded; changed by the call */
+	const char *accept, *accept_encoding, *authorization; /* "" when absent */
+	const char *if_none_match;			      /* NULL when absent */
+	const char *last_event_id;			      /* "" or NULL when absent */
+	const char *body;				      /* "" when there is none */
+	size_t body_length;
+	bool is_root; /* over a Unix socket */
+};
+
 struct request {
 	const struct api_context *context;
 	const struct route *route;

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/server/counters.h"
+#include "api/metrics/counters.h"
 #include "api/server/server.h"
 #include "tests/unit/sample_snapshot.h"
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/server/negotiate.h"
+#include "api/views/negotiate.h"
 #include "api/views/query.h"
 
 static const char *const orders[] = {"asc", "desc", NULL};

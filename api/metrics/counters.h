@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the server counts of itself. Any thread may add or read; no lock. */
-#ifndef DIRTYSCOPE_API_SERVER_COUNTERS_H
-#define DIRTYSCOPE_API_SERVER_COUNTERS_H
+#ifndef DIRTYSCOPE_API_METRICS_COUNTERS_H
+#define DIRTYSCOPE_API_METRICS_COUNTERS_H
 
 #include <stdint.h>
 

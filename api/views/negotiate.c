@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "api/server/negotiate.h"
+#include "api/views/negotiate.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The web page: files of dashboards/web, linked in, each of them plain and compressed. */
-#ifndef DIRTYSCOPE_API_SERVER_ASSETS_H
-#define DIRTYSCOPE_API_SERVER_ASSETS_H
+#ifndef DIRTYSCOPE_API_VIEWS_ASSETS_H
+#define DIRTYSCOPE_API_VIEWS_ASSETS_H
 
-#include "api/routes.h"
+#include "api/views/answer.h"
 
 /*
  * What a browser may do with the page: run, style and ask what is ours, and nothing else. The page

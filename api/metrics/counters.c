@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "api/server/counters.h"
+#include "api/metrics/counters.h"
 
 const char *const connection_result_names[CONNECTION_RESULTS] = {
 	[CONNECTION_ACCEPTED] = "accepted",

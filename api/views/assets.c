@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "api/server/assets.h"
+#include "api/views/assets.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "api/server/negotiate.h"
+#include "api/views/negotiate.h"
 #include "web_hash.h"
 
 #define TYPE_HTML "text/html; charset=utf-8"

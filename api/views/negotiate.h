@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a client's Accept headers ask for. Headers are hostile input; what cannot be read is
  * ignored. */
-#ifndef DIRTYSCOPE_API_SERVER_NEGOTIATE_H
-#define DIRTYSCOPE_API_SERVER_NEGOTIATE_H
+#ifndef DIRTYSCOPE_API_VIEWS_NEGOTIATE_H
+#define DIRTYSCOPE_API_VIEWS_NEGOTIATE_H
 
 #include <stdbool.h>
 
