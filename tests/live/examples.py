@@ -68,8 +68,10 @@ class World:
         """How many pages the agent saw a read of that file fill, once the interval that holds it has ended."""
         with subprocess.Popen(["dd", f"if={path}", "of=/dev/null", "bs=1M", "iflag=direct"], stderr=subprocess.DEVNULL) as dd:
             dd.wait()
-        return harness.eventually("the interval that holds the read has ended", lambda: sum(
-            flow["pages"] for flow in self.agent.json(f"/api/v1/flows?pid={dd.pid}")["flows"]), 60)
+        with contextlib.suppress(AssertionError):
+            return harness.eventually("the interval that holds the read has ended", lambda: sum(
+                flow["pages"] for flow in self.agent.json(f"/api/v1/flows?pid={dd.pid}")["flows"]), 20)
+        return 0
 
 
 def table(*arguments):
@@ -113,46 +115,30 @@ def live(world):
         return "$ dirtyscope top -s dma\n" + "\n".join(terminal.screen()) + "\n"
 
 
-def agent_lines(directory, options, done, during=lambda: ""):
-    """What `dirtyscope agent` with these options says of its record until done() is true, and what `during` shows then."""
-    log = os.path.join(directory, "log")
-    with open(log, "wb") as file:
-        agent = subprocess.Popen([harness.BINARY, "agent", "--web.listen-address", "unix:socket", *options], cwd=directory,
-                                 stderr=file)
-    try:
-        harness.eventually(f"agent {' '.join(options)}", lambda: done(open(log, encoding="utf-8").read()), 60)
-        shown = during()
-    finally:
-        agent.send_signal(signal.SIGINT)
-        agent.wait()
-    with open(log, encoding="utf-8") as file:
-        lines = [line for line in file if "record" in line]
+def recording(directory, options, done, during=lambda agent: ""):
+    """What `dirtyscope agent` with these options says of its record until done(agent), and what `during` shows then."""
+    with harness.Agent(*options, interval=1, listen=f"unix:{directory}/socket", prefix=("env", "-C", directory)) as agent:
+        harness.eventually(f"agent {' '.join(options)}", lambda: done(agent), 120)
+        shown = during(agent)
+        agent.stop(signal.SIGINT)
+        lines = [line for line in agent.log().splitlines(True) if "record" in line]
     return f"$ dirtyscope agent {' '.join(options)}\n{''.join(lines)}{shown}"
 
 
 def record(world):
     """A host whose disk reads a file again and again, for 20 snapshots, and their replay."""
-    directory, path = world.directory, world.data(64)
-    url = f"unix:{directory}/socket-of-record"
-    loop = f"while sleep 0.5; do dd if={path} of=/dev/null bs=1M iflag=direct 2>/dev/null; done"
-
-    def recorded(_):
-        with contextlib.suppress(OSError, AssertionError, KeyError, TypeError):
-            return client.json("/api/v1/summary")["record"]["snapshots"] >= 19
-        return False
-
-    client = harness.Agent(listen=f"unix:{directory}/socket")
-    os.makedirs(os.path.join(directory, "record"), exist_ok=True)
-    client.listen = f"unix:{directory}/record/socket"
-    url = client.listen
+    directory = os.path.join(world.directory, "host")
+    os.mkdir(directory)
+    loop = f"while sleep 0.5; do dd if={world.data(64)} of=/dev/null bs=1M iflag=direct 2>/dev/null; done"
     with subprocess.Popen(["sh", "-c", loop]) as reads:
         try:
-            text = agent_lines(f"{directory}/record", ("--record", "host.record"), recorded)
+            text = recording(directory, ("--record", "host.record"),
+                             lambda agent: agent.json("/api/v1/summary")["record"]["snapshots"] >= 20)
         finally:
             reads.kill()
-    return text + agent_lines(
-        f"{directory}/record", ("--replay", "host.record", "--replay-interval", "100ms"), lambda log: "has ended" in log,
-        lambda: dirtyscope("top", "-b", "-n", "1", "-l", "3", url=url))
+    return text + recording(directory, ("--replay", "host.record", "--replay-interval", "100ms"),
+                            lambda agent: "has ended" in agent.log(),
+                            lambda agent: dirtyscope("top", "-b", "-n", "1", "-l", "3", url=agent.url))
 
 
 def mistake(world):

@@ -111,7 +111,7 @@ def files():
                 word = word.rstrip(".").replace("NAME", "*")
                 true(glob.glob(os.path.join(manuals.ROOT, word)) or f"suite {word} " in sources,
                      f"{path}: `{span}`: there is no {word}")
-            target = re.search(r"\bmake ([a-z][a-z-]*)", span)
+            target = re.search(r"\bmake ([a-z][a-z-]*)(?=$|[^\w/-])", span)
             true(not target or re.search(rf"^{target[1]}:", makefile, re.M), f"{path}: `{span}`: there is no such target")
             for variable in re.findall(r"(?:^|\s)(?!CONFIG_)([A-Z][A-Z_]+)=", span):
                 true(re.search(rf"\b{variable}\b", sources), f"{path}: `{span}`: nothing reads {variable}")
@@ -180,6 +180,7 @@ def known():
         what = f"{block.manual}: the {block.language} block after {block.example}"
         true(block.language in ("console", "yaml", "sh", "python", "text"), f"{what}: nothing runs this language")
         true(block.example or block.language == "text", f"{what} belongs to no example")
+        true(BUILD not in block.text and manuals.ROOT not in block.text, f"{what} holds a path of the machine that made it")
         if block.language in ("console", "sh"):
             table = {"console": examples.CONSOLE, "sh": examples.SCRIPTS}[block.language]
             true(block.example in table, f"{what} has no row in examples.py")
