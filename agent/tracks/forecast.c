@@ -43,12 +43,35 @@ double forecast__dirtied(const struct forecast_curve *curve, double seconds, dou
 	return pages < most ? pages : most;
 }
 
+double forecast__dirtied_most(const struct forecast_curve *curve, double seconds, double most)
+{
+	double pages;
+	size_t i = 0;
+
+	while (i < curve->count && curve->seconds[i] < seconds)
+		i++;
+	if (i == curve->count || seconds <= 0)
+		return forecast__dirtied(curve, seconds, most);
+	pages = curve->pages[i];
+	return pages < most ? pages : most;
+}
+
+typedef double (*dirtied_within)(const struct forecast_curve *curve, double seconds, double most);
+
+/* What one run of the model says. */
+struct outcome {
+	bool converges;
+	uint32_t rounds;
+	double bytes, seconds, downtime, rate;
+	double shortest; /* of its rounds, seconds */
+};
+
 /*
  * One round: what is left after it, in pages. pool: the pages that what is left is of; some of
  * those are dirtied again before they are sent.
  */
 static double run_round(const struct forecast_curve *curve, const struct forecast_options *options,
-			double left, double pool, struct forecast *forecast)
+			dirtied_within within, double left, double pool, struct outcome *outcome)
 {
 	const double fits = options->downtime * options->bandwidth / (double)PAGE_BYTES;
 	const double at_once = LOOK_SECONDS * options->bandwidth / (double)PAGE_BYTES;
@@ -56,33 +79,68 @@ static double run_round(const struct forecast_curve *curve, const struct forecas
 
 	sent = sent < left ? sent : left;
 	seconds = sent * (double)PAGE_BYTES / options->bandwidth;
-	dirtied = forecast__dirtied(curve, seconds, (double)options->pages);
-	forecast->rounds++;
-	forecast->seconds += seconds;
-	forecast->bytes += sent * (double)PAGE_BYTES;
-	forecast->rate = seconds > 0 ? dirtied / seconds : 0;
+	dirtied = within(curve, seconds, (double)options->pages);
+	outcome->rounds++;
+	outcome->seconds += seconds;
+	outcome->bytes += sent * (double)PAGE_BYTES;
+	outcome->rate = seconds > 0 ? dirtied / seconds : 0;
+	if (seconds > 0 && (outcome->shortest <= 0 || seconds < outcome->shortest))
+		outcome->shortest = seconds;
 	left -= sent;
 	return pool > 0 ? left + dirtied - left * dirtied / pool : dirtied;
+}
+
+static struct outcome run_model(const struct forecast_curve *curve,
+				const struct forecast_options *options, dirtied_within within)
+{
+	const double most = (double)options->pages;
+	const double working = curve->count ? curve->pages[curve->count - 1] : 0;
+	double left = most, pool = most, best = most;
+	struct outcome outcome = {0};
+	int stuck = 0;
+
+	do {
+		left = run_round(curve, options, within, left, pool, &outcome);
+		pool = left > working ? left : working;
+		outcome.downtime = left * (double)PAGE_BYTES / options->bandwidth;
+		outcome.converges = outcome.downtime <= options->downtime;
+		stuck = left > best * NO_GAIN ? stuck + 1 : 0;
+		best = left < best ? left : best;
+	} while (!outcome.converges && stuck < PATIENCE && outcome.rounds < FORECAST_ROUNDS);
+	outcome.bytes += left * (double)PAGE_BYTES;
+	return outcome;
 }
 
 void forecast__run(const struct forecast_curve *curve, const struct forecast_options *options,
 		   struct forecast *forecast)
 {
-	const double most = (double)options->pages;
-	const double working = curve->count ? curve->pages[curve->count - 1] : 0;
-	double left = most, pool = most, best = most;
-	int stuck = 0;
+	const struct outcome least = run_model(curve, options, forecast__dirtied);
+	const struct outcome most = run_model(curve, options, forecast__dirtied_most);
 
 	forecast->pages = options->pages;
-	do {
-		left = run_round(curve, options, left, pool, forecast);
-		pool = left > working ? left : working;
-		forecast->downtime = left * (double)PAGE_BYTES / options->bandwidth;
-		forecast->converges = forecast->downtime <= options->downtime;
-		stuck = left > best * NO_GAIN ? stuck + 1 : 0;
-		best = left < best ? left : best;
-	} while (!forecast->converges && stuck < PATIENCE && forecast->rounds < FORECAST_ROUNDS);
-	forecast->bytes += left * (double)PAGE_BYTES;
+	*forecast->reason = '\0';
+	if (!least.converges) {
+		forecast->verdict = FORECAST_DIVERGES;
+	} else if (curve->lower_bound) {
+		forecast->verdict = FORECAST_UNKNOWN;
+		snprintf(forecast->reason, sizeof(forecast->reason),
+			 "the track is a lower bound, more may have been written than it saw");
+	} else if (!most.converges) {
+		forecast->verdict = FORECAST_UNKNOWN;
+		snprintf(forecast->reason, sizeof(forecast->reason),
+			 "epochs of %.2f s do not tell what is written within %.2f s: collect more "
+			 "often",
+			 curve->count ? curve->seconds[0] : 0, least.shortest);
+	} else {
+		forecast->verdict = FORECAST_CONVERGES;
+	}
+	if (forecast->verdict == FORECAST_UNKNOWN)
+		return;
+	forecast->rounds = least.rounds;
+	forecast->bytes = least.bytes;
+	forecast->seconds = least.seconds;
+	forecast->downtime = least.downtime;
+	forecast->rate = least.rate;
 }
 
 /* ---- of a track ---- */
@@ -100,6 +158,15 @@ static void make_curve(const struct track *track, const struct forecast_options 
 	}
 	for (const struct member *member = track->members; member; member = member->next) {
 		uint64_t sets[TRACK_EPOCHS];
+		struct target_facts facts;
+
+		if (member->shared) {
+			target__lock(member->shared->target);
+			target__facts(member->shared->target, &facts);
+			target__unlock(member->shared->target);
+			curve->lower_bound |=
+				facts.lower_bound || !facts.device_side || facts.lost_pages > 0;
+		}
 
 		owed_pages__working_set(member->owed, options->start / PAGE_BYTES,
 					options->end ? options->end / PAGE_BYTES : UINT64_MAX,

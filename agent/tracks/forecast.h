@@ -8,9 +8,16 @@
  * dirtied since the last look at the dirty pages is added: a round. If it still fits, the target
  * stops and the rest is sent; if not, the next round begins. In a time t the target dirties W(t)
  * distinct pages. W is measured: the distinct pages of the last 1, 2, ... epochs, over the time
- * they lasted; between them it is a straight line, beyond them it goes on as in their second half,
- * to no more than the target has. Pages dirtied before they were sent count once, as if chosen by
- * chance. It does not converge when rounds no longer leave less.
+ * they lasted; beyond them it goes on as in their second half, to no more than the target has.
+ * Pages dirtied before they were sent count once, as if chosen by chance. It does not converge when
+ * rounds no longer leave less.
+ *
+ * Between the points that were measured W is not known, only bounded. The number of distinct pages
+ * grows ever more slowly, so it lies on or above the straight line between two points, and on or
+ * below the later point; below the first point all of its pages may have been written at once. The
+ * model runs by both: what converges by the most, converges; what does not converge by the least,
+ * does not; the rest is not known, and a track with shorter epochs would tell. A curve that is a
+ * lower bound itself has no most, so that it can never say "converges".
  */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_FORECAST_H
 #define DIRTYSCOPE_AGENT_TRACKS_FORECAST_H
@@ -20,6 +27,12 @@
 #include <stdint.h>
 
 #include "agent/tracks/owed_pages.h"
+
+enum forecast_verdict {
+	FORECAST_UNKNOWN, /* see the reason; the numbers of the rounds are not known */
+	FORECAST_CONVERGES,
+	FORECAST_DIVERGES,
+};
 
 #define FORECAST_ROUNDS 200 /* then it is given up, as QEMU's and others' are by hand */
 
@@ -34,6 +47,7 @@ struct forecast_curve {
 	double seconds[TRACK_EPOCHS]; /* rising */
 	double pages[TRACK_EPOCHS];
 	size_t count;
+	bool lower_bound; /* more may have been written than was seen */
 };
 
 struct forecast_device {
@@ -42,7 +56,8 @@ struct forecast_device {
 };
 
 struct forecast {
-	bool converges;
+	enum forecast_verdict verdict;
+	char reason[160]; /* of FORECAST_UNKNOWN: a sentence without its end */
 	uint32_t rounds;  /* that are sent before the last one, in which the target stands still */
 	double bytes;	  /* in all, the last round with them */
 	double seconds;	  /* until it stands still, or until no round gains on the one before */
@@ -54,7 +69,8 @@ struct forecast {
 	size_t device_count;
 };
 
-/* Distinct pages that are dirtied within that time. */
+/* Distinct pages that are dirtied within that time: at least, and at most. */
+double forecast__dirtied_most(const struct forecast_curve *curve, double seconds, double most);
 double forecast__dirtied(const struct forecast_curve *curve, double seconds, double most);
 /* Fills in all but shares. */
 void forecast__run(const struct forecast_curve *curve, const struct forecast_options *options,

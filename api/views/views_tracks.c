@@ -386,9 +386,18 @@ int view__track_acknowledge(const struct request *request, struct answer *answer
 
 /* ---- forecast ---- */
 
+static void put_number(struct json *json, const char *key, bool known, double value)
+{
+	if (known)
+		json__double(json, key, value);
+	else
+		json__null(json, key);
+}
+
 static int answer_forecast(uint64_t id, const struct forecast_options *options,
 			   const struct forecast *forecast, struct answer *answer)
 {
+	const bool known = forecast->verdict != FORECAST_UNKNOWN;
 	struct json json = {.out = &answer->text};
 
 	answer->status = 200;
@@ -397,12 +406,19 @@ static int answer_forecast(uint64_t id, const struct forecast_options *options,
 	track_json__id(&json, "track", id);
 	json__double(&json, "bandwidth", options->bandwidth);
 	json__double(&json, "downtime_allowed_seconds", options->downtime);
-	json__bool(&json, "converges", forecast->converges);
-	json__u64(&json, "rounds", forecast->rounds);
-	json__double(&json, "bytes", forecast->bytes);
-	json__double(&json, "seconds", forecast->seconds);
-	json__double(&json, "downtime_seconds", forecast->downtime);
-	json__double(&json, "rate", forecast->rate);
+	if (known)
+		json__bool(&json, "converges", forecast->verdict == FORECAST_CONVERGES);
+	else
+		json__null(&json, "converges");
+	json__string(&json, "reason", forecast->reason);
+	if (known)
+		json__u64(&json, "rounds", forecast->rounds);
+	else
+		json__null(&json, "rounds");
+	put_number(&json, "bytes", known, forecast->bytes);
+	put_number(&json, "seconds", known, forecast->seconds);
+	put_number(&json, "downtime_seconds", known, forecast->downtime);
+	put_number(&json, "rate", known, forecast->rate);
 	json__u64(&json, "pages", forecast->pages);
 	json__double(&json, "cpu_share", forecast->cpu_share);
 	json__array(&json, "devices");

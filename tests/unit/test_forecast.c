@@ -64,20 +64,20 @@ static void test_verdicts(void **unused)
 			      fast = steady(12000, 4096, 16), none = {0};
 	struct forecast forecast = run(&still, 10, 0.3, (uint64_t)(100 * MIB));
 
-	assert_true(forecast.converges);
+	assert_int_equal(forecast.verdict, FORECAST_CONVERGES);
 	assert_int_equal(forecast.rounds, 1);
 	assert_float_equal(forecast.bytes, 100 * 1048576.0, 1);
 	forecast = run(&slow, 8, 0.15, (uint64_t)(48 * MIB));
-	assert_true(forecast.converges);
+	assert_int_equal(forecast.verdict, FORECAST_CONVERGES);
 	assert_true(forecast.rounds >= 3 && forecast.rounds <= 5);
 	assert_true(forecast.downtime <= 0.15);
 	forecast = run(&fast, 8, 0.15, (uint64_t)(48 * MIB));
-	assert_false(forecast.converges);
+	assert_int_equal(forecast.verdict, FORECAST_DIVERGES);
 	assert_true(forecast.downtime > 0.15);
 	forecast = run(&fast, 8, 2.1, (uint64_t)(48 * MIB)); /* the working set alone takes 2 s */
-	assert_true(forecast.converges);
+	assert_int_equal(forecast.verdict, FORECAST_CONVERGES);
 	forecast = run(&none, 8, 0.3, 0);
-	assert_true(forecast.converges);
+	assert_int_equal(forecast.verdict, FORECAST_CONVERGES);
 }
 
 static void test_limits(void **unused)
@@ -97,7 +97,7 @@ static void test_limits(void **unused)
 				assert_true(isfinite(forecast.seconds) && forecast.seconds >= 0);
 				assert_true(isfinite(forecast.downtime) &&
 					    forecast.rounds <= FORECAST_ROUNDS);
-				assert_true(!forecast.converges ||
+				assert_true(forecast.verdict != FORECAST_CONVERGES ||
 					    forecast.downtime <= downtimes[d]);
 			}
 }
@@ -112,19 +112,62 @@ static void test_monotone(void **unused)
 		struct forecast forecast =
 			run(&curve, 2 * pow(1.5, step), 0.15, (uint64_t)(48 * MIB));
 
-		assert_true(forecast.converges || !converged);
-		converged = forecast.converges;
+		assert_true(forecast.verdict == FORECAST_CONVERGES || !converged);
+		converged = forecast.verdict == FORECAST_CONVERGES;
 	}
 	assert_true(converged);
+}
+
+/*
+ * 64 MiB written again and again, in some 0.5 s: the truth never converges at 125 MB/s and 300 ms.
+ * Epochs of 5 s cannot tell that from 64 MiB that are written slowly.
+ */
+static void test_long_epochs(void **unused)
+{
+	struct forecast_curve loop = {.count = 4}, slow = {.count = 4};
+	struct forecast forecast;
+
+	for (size_t i = 0; i < 4; i++) {
+		loop.seconds[i] = slow.seconds[i] = 5 * (double)(i + 1);
+		loop.pages[i] = 64 * MIB;
+		slow.pages[i] = 2 * MIB * (double)(i + 1);
+	}
+	forecast = run(&loop, 125e6 / 1048576, 0.3, (uint64_t)(512 * MIB));
+	assert_int_equal(forecast.verdict, FORECAST_UNKNOWN);
+	assert_non_null(strstr(forecast.reason, "collect more often"));
+	assert_true(forecast.bytes == 0 && forecast.rounds == 0);
+	/* As quickly as is needed to tell. */
+	for (size_t i = 0; i < 4; i++) {
+		loop.seconds[i] = 0.1 * (double)(i + 1);
+		loop.pages[i] = fmin(64 * MIB, 32 * MIB * (double)(i + 1));
+	}
+	forecast = run(&loop, 125e6 / 1048576, 0.3, (uint64_t)(512 * MIB));
+	assert_int_equal(forecast.verdict, FORECAST_DIVERGES);
+	/* Few pages fit whatever their order is. */
+	forecast = run(&slow, 125e6 / 1048576, 0.3, (uint64_t)(512 * MIB));
+	assert_int_equal(forecast.verdict, FORECAST_CONVERGES);
+}
+
+/* What saw too little never says that all is well, but knows when even that is too much. */
+static void test_lower_bound(void **unused)
+{
+	struct forecast_curve none = steady(0, 0, 8), fast = steady(12000, 4096, 16);
+	struct forecast forecast;
+
+	none.lower_bound = fast.lower_bound = true;
+	forecast = run(&none, 8, 0.15, (uint64_t)(48 * MIB));
+	assert_int_equal(forecast.verdict, FORECAST_UNKNOWN);
+	assert_non_null(strstr(forecast.reason, "lower bound"));
+	forecast = run(&fast, 8, 0.15, (uint64_t)(48 * MIB));
+	assert_int_equal(forecast.verdict, FORECAST_DIVERGES);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_curve),
-		cmocka_unit_test(test_verdicts),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_monotone),
+		cmocka_unit_test(test_curve),	    cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_limits),	    cmocka_unit_test(test_monotone),
+		cmocka_unit_test(test_long_epochs), cmocka_unit_test(test_lower_bound),
 	};
 
 	return cmocka_run_group_tests_name("forecast", tests, NULL, NULL);

@@ -115,8 +115,9 @@ static void add_forecast(const struct policy_tracks *policy_tracks,
 	if (options.bandwidth <= 0 ||
 	    tracks__forecast(policy_tracks->tracks, facts->track, &options, &forecast, &error))
 		return;
-	facts->forecast = true;
-	facts->converges = forecast.converges;
+	/* What is not known holds for no rule. */
+	facts->forecast = forecast.verdict != FORECAST_UNKNOWN;
+	facts->converges = forecast.verdict == FORECAST_CONVERGES;
 	facts->seconds = forecast.seconds;
 	facts->downtime = forecast.downtime;
 	facts->bytes = forecast.bytes;

@@ -108,11 +108,32 @@ void track_text__watch(json_t *answer, struct text *out)
 	write_counts(answer, out);
 }
 
-void track_text__forecast(json_t *answer, struct text *out)
+static void put_shares(json_t *answer, struct text *out)
 {
 	json_t *device;
 	size_t i;
 
+	text__printf(out, "of the last epoch's pages CPUs wrote %.0f %%",
+		     real(answer, "cpu_share") * 100);
+	json_array_foreach(json_object_get(answer, "devices"), i, device)
+	{
+		text__puts(out, ", ");
+		text__terminal(out, json_string_value(json_object_get(device, "device")));
+		text__printf(out, " %.0f %%", real(device, "share") * 100);
+	}
+	text__putc(out, '\n');
+}
+
+void track_text__forecast(json_t *answer, struct text *out)
+{
+	if (json_is_null(json_object_get(answer, "converges"))) {
+		text__puts(out, "not known whether it converges: ");
+		text__terminal(out, json_string_value(json_object_get(answer, "reason")));
+		text__printf(out, "\na round begins with %" PRIu64 " pages\n",
+			     number(answer, "pages"));
+		put_shares(answer, out);
+		return;
+	}
 	if (json_is_true(json_object_get(answer, "converges")))
 		text__printf(out,
 			     "converges in %" PRIu64 " rounds and %.1f s, with %.0f ms of downtime",
@@ -130,13 +151,5 @@ void track_text__forecast(json_t *answer, struct text *out)
 		     " pages, %.0f pages/s are dirtied\n",
 		     real(answer, "bytes") / 1048576, number(answer, "pages"),
 		     real(answer, "rate"));
-	text__printf(out, "of the last epoch's pages CPUs wrote %.0f %%",
-		     real(answer, "cpu_share") * 100);
-	json_array_foreach(json_object_get(answer, "devices"), i, device)
-	{
-		text__puts(out, ", ");
-		text__terminal(out, json_string_value(json_object_get(device, "device")));
-		text__printf(out, " %.0f %%", real(device, "share") * 100);
-	}
-	text__putc(out, '\n');
+	put_shares(answer, out);
 }
