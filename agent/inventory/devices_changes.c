@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Devices come and go, are renamed, and change drivers. */
+/* What is read again, told by uevents or now and then: devices come and go, are renamed, and change
+ * drivers. */
 #include "agent/inventory/devices_private.h"
 
 #include <stdio.h>
@@ -7,84 +8,6 @@
 
 #define GONE_SECONDS 60	   /* an unplugged device stays listed that long */
 #define REFRESH_SECONDS 10 /* all is read again, whatever was told */
-
-#define LEARNED_FLAGS \
-	(DS_SOURCE_NO_UNMAP | DS_SOURCE_DIRECT | DS_SOURCE_TRANSLATED | DS_SOURCE_FOREIGN)
-
-void devices__unplug(struct devices *devices, struct device_record *device)
-{
-	device->gone = true;
-	device->gone_at = devices->now;
-	events__add(devices->events, "device", "info", device->id, "device is gone");
-	for (uint32_t slot = 1; slot <= devices->tables->source_slots; slot++)
-		if (devices->sources[slot].device == device)
-			devices__retire(devices, slot);
-}
-
-/* ---- drivers ---- */
-
-/* What was learned from the old driver does not hold for the next one. */
-static void unlearn(struct devices *devices, struct device_record *device, uint32_t flags,
-		    bool mappings)
-{
-	for (uint32_t slot = 1; slot <= devices->tables->source_slots; slot++) {
-		volatile struct ds_source_info *info = &devices->tables->source_infos[slot];
-
-		if (devices->sources[slot].device != device || devices->sources[slot].retired)
-			continue;
-		if (mappings)
-			devices__forget_mappings(devices, slot);
-		devices->sources[slot].forgotten = false;
-		/* BPF sets others of them meanwhile. */
-		__atomic_fetch_and(&info->flags, ~flags, __ATOMIC_SEQ_CST);
-		info->open_maps = info->remappings = 0;
-	}
-}
-
-static bool has_driver(const struct devices *devices, const struct device_record *device)
-{
-	struct sysfs_source source;
-
-	return !sysfs__find_source(devices->config->sysfs, device->known->bus, device->known->name,
-				   &source) &&
-	       source.driver;
-}
-
-static void driver_left(struct devices *devices, struct device_record *device)
-{
-	struct sysfs_device *known = device->known;
-
-	if (*known->driver)
-		events__add(devices->events, "device", "info", device->id, "driver %s unbound",
-			    known->driver);
-	known->driver[0] = '\0';
-	/* Mappings of the next one must stay; those of the old one are its mistakes, and few. */
-	unlearn(devices, device, LEARNED_FLAGS, !has_driver(devices, device));
-}
-
-static void driver_came(struct devices *devices, struct device_record *device)
-{
-	events__add(devices->events, "device", "info", device->id, "driver %s bound",
-		    device->known->driver);
-	/* All that it maps is new, and the agent was there. */
-	device->premapped = device->rings_premapped = false;
-	clock_gettime(CLOCK_REALTIME, &device->mapped_since);
-	unlearn(devices, device, DS_SOURCE_NO_UNMAP, false);
-}
-
-void devices__describe_anew(struct devices *devices, struct device_record *device,
-			    struct sysfs_device *known)
-{
-	struct sysfs_device *before = device->known;
-	bool changed = strcmp(before->driver, known->driver) != 0;
-
-	if (changed && *before->driver)
-		driver_left(devices, device);
-	device->known = known;
-	if (changed && *known->driver)
-		driver_came(devices, device);
-	sysfs_device__free(before);
-}
 
 /* ---- told by uevents ---- */
 
@@ -141,7 +64,7 @@ static void take_driver_event(struct devices *devices, const struct uevent *even
 	struct device_record *device = find_path(devices, event->path);
 
 	if (device && event->action == UEVENT_UNBIND)
-		driver_left(devices, device);
+		devices__driver_left(devices, device);
 	else if (device)
 		describe_device(devices, device);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The inside of struct devices, for its own files alone: devices.c samples, devices_sources.c
- * gives out and takes back slots, devices_changes.c follows what comes and goes,
- * devices_exposure.c asks the ledger, devices_sweep.c reads the page sets, devices_publish.c fills
- * in the snapshot.
+ * The inside of struct devices, for its own files alone. From below: devices_records.c makes and
+ * frees records, devices_exposure.c asks the ledger, devices_slots.c binds slots to devices,
+ * devices_identity.c tells whether a device is new, devices_sources.c gives slots to sources,
+ * devices_sweep.c reads the page sets, devices_changes.c reads again what may have changed,
+ * devices_publish.c fills in the snapshot, and devices.c samples by all of them.
  */
 #ifndef DIRTYSCOPE_AGENT_INVENTORY_DEVICES_PRIVATE_H
 #define DIRTYSCOPE_AGENT_INVENTORY_DEVICES_PRIVATE_H
@@ -76,37 +77,63 @@ struct devices {
 	bool started; /* what is found from now on was not there before the agent */
 };
 
-/* devices.c */
-struct device_record *devices__meet(struct devices *devices, struct sysfs_device *known);
-void devices__forget(struct devices *devices, struct device_record *device);
-void devices__read_slot(const struct devices *devices, uint32_t slot, struct ds_device_stats *sum);
+/* ---- devices_records.c ---- */
 
-/* devices_sweep.c */
-void devices__sweep(struct devices *devices, double seconds);
+/* Takes over `known`, which may be NULL, also on failure; NULL when memory is short. */
+struct device_record *devices__add(struct devices *devices, const char *id,
+				   struct sysfs_device *known);
+void devices__free_record(struct devices *devices, struct device_record *device);
+/* Its flows are forgotten as well. */
+void devices__forget(struct devices *devices, struct device_record *device);
+/* Room for the pages that are swept between two samples; -ENOMEM. */
+int devices__make_early(const struct devices *devices, struct device_record *device);
 void devices__forget_early(struct devices *devices, struct device_record *device);
 
-/* devices_sources.c */
+/* ---- devices_slots.c ---- */
+
 int devices__set_page_set(struct devices *devices, uint32_t slot,
 			  const struct device_record *device);
+/* device: NULL for a virtual source. */
+void devices__bind_slot(struct devices *devices, uint32_t slot, struct device_record *device);
+/* Adds up what all CPUs counted in a slot. */
+void devices__read_slot(const struct devices *devices, uint32_t slot, struct ds_device_stats *sum);
+void devices__retire(struct devices *devices, uint32_t slot);
+void devices__give_back_retired(struct devices *devices);
+
+/* ---- devices_identity.c ---- */
+
+/*
+ * The device of that id, made when it is new; takes over `known`. One that came back, or sits where
+ * another one sat, is new. NULL when memory is short.
+ */
+struct device_record *devices__meet(struct devices *devices, struct sysfs_device *known);
+void devices__unplug(struct devices *devices, struct device_record *device);
+/* Takes over `known`. */
+void devices__describe_anew(struct devices *devices, struct device_record *device,
+			    struct sysfs_device *known);
+void devices__driver_left(struct devices *devices, struct device_record *device);
+
+/* ---- devices_sources.c ---- */
+
 /* All that may do DMA get slots before they do, as far as there is room. -ENOMEM, or 0. */
 int devices__bind_functions(struct devices *devices);
 /* The device at a bus and name gets a slot before it does anything, unless it has one. */
 int devices__bind_function(struct devices *devices, const char *bus, const char *name);
 void devices__resolve_new(struct devices *devices);
-void devices__retire(struct devices *devices, uint32_t slot);
-void devices__give_back_retired(struct devices *devices);
 /* Disks that sysfs no longer shows give their slots back; new ones get theirs. */
 int devices__look_at_disks(struct devices *devices);
 
-/* devices_changes.c */
-void devices__unplug(struct devices *devices, struct device_record *device);
-/* Takes over `known`. */
-void devices__describe_anew(struct devices *devices, struct device_record *device,
-			    struct sysfs_device *known);
+/* ---- devices_sweep.c ---- */
+
+void devices__sweep(struct devices *devices, double seconds);
+
+/* ---- devices_changes.c ---- */
+
 void devices__look_again(struct devices *devices);
 void devices__refresh(struct devices *devices);
 
-/* devices_exposure.c */
+/* ---- devices_exposure.c ---- */
+
 /* Takes out of the ledger what a slot left there. */
 void devices__forget_mappings(struct devices *devices, uint32_t slot);
 void devices__watch_unmaps(struct devices *devices);

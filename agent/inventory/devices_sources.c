@@ -11,30 +11,6 @@
 #include "agent/base/log.h"
 #include "agent/kernel/page_set.h"
 
-int devices__set_page_set(struct devices *devices, uint32_t slot,
-			  const struct device_record *device)
-{
-	int fd;
-
-	if (!device || !device->set)
-		return 0;
-	fd = page_set__fd(device->set);
-	return bpf_map_update_elem(devices->tables->page_sets_fd, &slot, &fd, BPF_ANY);
-}
-
-static void bind_source(struct devices *devices, uint32_t slot, struct device_record *device)
-{
-	struct source *source = &devices->sources[slot];
-
-	source->resolved = true;
-	source->device = device;
-	devices->sources_used++;
-	if (!device)
-		devices->tables->source_infos[slot].flags |= DS_SOURCE_VIRTUAL;
-	else if (devices__set_page_set(devices, slot, device))
-		log_warn("page set not attached", "device=%s", device->id);
-}
-
 /* ---- what BPF met first ---- */
 
 static int describe_source(const struct devices *devices, const struct ds_source_info *info,
@@ -68,18 +44,18 @@ static void resolve_source(struct devices *devices, uint32_t slot)
 	devices->sources[slot].listed = !err;
 	if (info.flags & DS_SOURCE_VIRTUAL) {
 		sysfs_device__free(known);
-		bind_source(devices, slot, NULL);
+		devices__bind_slot(devices, slot, NULL);
 		return;
 	}
 	if (!err && !known) { /* no hardware: iSCSI, network block devices */
-		bind_source(devices, slot, NULL);
+		devices__bind_slot(devices, slot, NULL);
 		return;
 	}
 	if (err && err != -ESTALE) /* gone already, or of a bus that sysfs does not show */
 		known = sysfs_device__bare(*bus ? bus : "device", name);
 	if (known)
 		device = devices__meet(devices, known);
-	bind_source(devices, slot, device ? device : devices->unattributed);
+	devices__bind_slot(devices, slot, device ? device : devices->unattributed);
 }
 
 void devices__resolve_new(struct devices *devices)
@@ -126,7 +102,7 @@ static int claim_slot(struct devices *devices, const struct ds_source_key *key, 
 	info->first_seen_ns = boottime_ns();
 	snprintf((char *)info->name, sizeof(info->name), "%s", name);
 	snprintf((char *)info->bus, sizeof(info->bus), "%s", bus);
-	bind_source(devices, slot, device);
+	devices__bind_slot(devices, slot, device);
 	devices->sources[slot].listed = true;
 	/* From here on BPF finds it; it may have been faster with a slot of its own. */
 	if (bpf_map_update_elem(tables->sources_fd, key, &slot, BPF_NOEXIST)) {
@@ -244,47 +220,4 @@ int devices__look_at_disks(struct devices *devices)
 	}
 	free(look.seen);
 	return err;
-}
-
-/* ---- the way back ---- */
-
-/*
- * Takes a source out of the kernel's tables; its slot goes back at the next sample. Deleting from
- * a table of tables waits for the programs that run, so what they put into the ledger is there.
- */
-void devices__retire(struct devices *devices, uint32_t slot)
-{
-	struct ds_source_key key =
-		*(struct ds_source_key *)&devices->tables->source_infos[slot].key;
-
-	if (devices->sources[slot].retired)
-		return;
-	devices->sources[slot].retired = true;
-	bpf_map_delete_elem(devices->tables->sources_fd, &key);
-	bpf_map_delete_elem(devices->tables->page_sets_fd, &slot);
-	devices__forget_mappings(devices, slot);
-	devices->retired[devices->retired_count++] = slot;
-}
-
-void devices__give_back_retired(struct devices *devices)
-{
-	const struct kernel_tables *tables = devices->tables;
-
-	for (size_t i = 0; i < devices->retired_count; i++) {
-		uint32_t slot = devices->retired[i];
-		struct source *source = &devices->sources[slot];
-
-		devices__forget_mappings(devices, slot);
-		if (source->device)
-			devices__read_slot(devices, slot, &source->device->carried);
-		flows__forget_slot(devices->flows, slot);
-		*source = (struct source){0};
-		memset((void *)&tables->device_stats[slot * tables->cpus], 0,
-		       tables->cpus * sizeof(*tables->device_stats));
-		tables->source_infos[slot].state = DS_SLOT_FREE;
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		bpf_map_update_elem(tables->source_slots_fd, NULL, &slot, BPF_ANY);
-		devices->sources_used--;
-	}
-	devices->retired_count = 0;
 }

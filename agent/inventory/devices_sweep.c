@@ -18,19 +18,6 @@ struct sweep {
 	uint64_t fresh;
 };
 
-static size_t early_bytes(const struct devices *devices)
-{
-	return (devices->tables->memory_pages + 63) / 64 * sizeof(uint64_t);
-}
-
-void devices__forget_early(struct devices *devices, struct device_record *device)
-{
-	if (device->early)
-		munmap(device->early, early_bytes(devices));
-	device->early = NULL;
-	device->early_pages = 0;
-}
-
 static void begin(struct devices *devices, struct device_record *device, bool early,
 		  struct sweep *sweep)
 {
@@ -80,18 +67,6 @@ void devices__sweep(struct devices *devices, double seconds)
 	}
 }
 
-static int make_early(const struct devices *devices, struct device_record *device)
-{
-	if (device->early)
-		return 0;
-	device->early = mmap(NULL, early_bytes(devices), PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (device->early != MAP_FAILED)
-		return 0;
-	device->early = NULL;
-	return -ENOMEM;
-}
-
 static int tell_exposed(void *context, uint32_t slot, const struct ds_mapping *mapping,
 			enum ds_mapping_kind kind, uint64_t pfn, uint64_t pages)
 {
@@ -128,7 +103,7 @@ int devices__hand_over(struct devices *devices)
 	devices__resolve_new(devices);
 	HASH_ITER (hh, devices->by_id, device, next) {
 		struct sweep sweep;
-		int err = device->set ? make_early(devices, device) : 0;
+		int err = device->set ? devices__make_early(devices, device) : 0;
 
 		if (err)
 			return err;

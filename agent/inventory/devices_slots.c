@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The slots of sources: bound to a device and its page set, read, and given back. */
+#include "agent/inventory/devices_private.h"
+
+#include <bpf/bpf.h>
+#include <string.h>
+
+#include "agent/base/log.h"
+#include "agent/kernel/page_set.h"
+
+int devices__set_page_set(struct devices *devices, uint32_t slot,
+			  const struct device_record *device)
+{
+	int fd;
+
+	if (!device || !device->set)
+		return 0;
+	fd = page_set__fd(device->set);
+	return bpf_map_update_elem(devices->tables->page_sets_fd, &slot, &fd, BPF_ANY);
+}
+
+void devices__bind_slot(struct devices *devices, uint32_t slot, struct device_record *device)
+{
+	struct source *source = &devices->sources[slot];
+
+	source->resolved = true;
+	source->device = device;
+	devices->sources_used++;
+	if (!device)
+		devices->tables->source_infos[slot].flags |= DS_SOURCE_VIRTUAL;
+	else if (devices__set_page_set(devices, slot, device))
+		log_warn("page set not attached", "device=%s", device->id);
+}
+
+/* Every member is a 64-bit counter; the signed ones add the same way. */
+static void add_stats(struct ds_device_stats *sum, const volatile struct ds_device_stats *row)
+{
+	volatile const uint64_t *from = (volatile const uint64_t *)row;
+	uint64_t *to = (uint64_t *)sum;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+
+void devices__read_slot(const struct devices *devices, uint32_t slot, struct ds_device_stats *sum)
+{
+	const struct kernel_tables *tables = devices->tables;
+
+	for (uint32_t cpu = 0; cpu < tables->cpus; cpu++)
+		add_stats(sum, &tables->device_stats[slot * tables->cpus + cpu]);
+}
+
+/*
+ * Takes a source out of the kernel's tables; its slot goes back at the next sample. Deleting from
+ * a table of tables waits for the programs that run, so what they put into the ledger is there.
+ */
+void devices__retire(struct devices *devices, uint32_t slot)
+{
+	struct ds_source_key key =
+		*(struct ds_source_key *)&devices->tables->source_infos[slot].key;
+
+	if (devices->sources[slot].retired)
+		return;
+	devices->sources[slot].retired = true;
+	bpf_map_delete_elem(devices->tables->sources_fd, &key);
+	bpf_map_delete_elem(devices->tables->page_sets_fd, &slot);
+	devices__forget_mappings(devices, slot);
+	devices->retired[devices->retired_count++] = slot;
+}
+
+void devices__give_back_retired(struct devices *devices)
+{
+	const struct kernel_tables *tables = devices->tables;
+
+	for (size_t i = 0; i < devices->retired_count; i++) {
+		uint32_t slot = devices->retired[i];
+		struct source *source = &devices->sources[slot];
+
+		devices__forget_mappings(devices, slot);
+		if (source->device)
+			devices__read_slot(devices, slot, &source->device->carried);
+		flows__forget_slot(devices->flows, slot);
+		*source = (struct source){0};
+		memset((void *)&tables->device_stats[slot * tables->cpus], 0,
+		       tables->cpus * sizeof(*tables->device_stats));
+		tables->source_infos[slot].state = DS_SLOT_FREE;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		bpf_map_update_elem(tables->source_slots_fd, NULL, &slot, BPF_ANY);
+		devices->sources_used--;
+	}
+	devices->retired_count = 0;
+}
