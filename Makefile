@@ -73,7 +73,7 @@ VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring
 TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer \
                  $(B)/tests/live/pages $(B)/tests/live/inject_phases $(VM_PROGRAMS)
 
-.PHONY: FORCE all run test test-vm bench install uninstall clean lint format deps deps-test help
+.PHONY: FORCE compilers all run test test-vm bench install uninstall clean lint format deps deps-test help
 
 all: $(B)/dirtyscope
 
@@ -109,7 +109,7 @@ $(B):
 deps: | $(B)
 	$(call install_missing,$(PACKAGES))
 deps-test: deps
-	$(call install_missing,$(TEST_PACKAGES))
+	$(call install_missing,$(TEST_PACKAGES) $$(tests/bpf/compilers | sed 's/^/clang-/'))
 deps-bench: deps-test
 	$(call install_missing,$(BENCH_PACKAGES))
 
@@ -127,6 +127,12 @@ $(B)/dirtyscope.bpf.o: $(BPF_OBJECTS)
 $(SKELETON): $(B)/dirtyscope.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name dirtyscope > $@
+
+# The same by another compiler: every one that tests/bpf/compilers names must do.
+$(B)/clang-%/dirtyscope.bpf.o: FORCE
+	$(Q)$(MAKE) B=$(B)/clang-$* CLANG=clang-$* $@
+compilers: FORCE
+	$(Q)for version in $$(tests/bpf/compilers); do $(MAKE) $(B)/clang-$$version/dirtyscope.bpf.o || exit 1; done
 
 # ---- the agent: one binary ----
 
@@ -257,7 +263,7 @@ $(WEB)/tests/node_modules/playwright-core/package.json: tests/web/package-lock.j
 	$(Q)cd $(WEB)/tests && $(NPM_CI) >/dev/null
 	$(Q)touch $@
 
-tests-build: $(B)/tests/unit/layouts.o $(WEB)/tests/node_modules/playwright-core/package.json $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
+tests-build: compilers $(B)/tests/unit/layouts.o $(WEB)/tests/node_modules/playwright-core/package.json $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
 
 test: deps-test
 	$(Q)$(MAKE) -j$$(nproc) tests-build
@@ -265,7 +271,7 @@ test: deps-test
 
 # KERNEL=7.2 IOMMU=strict make test-vm runs these alone; more in tests/vm/run.
 test-vm: deps-test
-	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(B)/tests/live/workload $(VM_PROGRAMS)
+	$(Q)$(MAKE) -j$$(nproc) compilers $(B)/tests/bpf/verify $(B)/dirtyscope $(B)/tests/live/workload $(VM_PROGRAMS)
 	$(Q)ONLY=vm/ tests/run $(B)
 
 bench: deps-bench

@@ -12,7 +12,9 @@
  * any arguments (kernel/bpf/verifier.c, do_check_subprogs()). What admits, marks, holds or walks
  * is such a function: inlined, it would be verified again with every state of each of its
  * callers. The step of a loop is one because of what it changes in memory: that is then unknown
- * to the verifier, whatever the compiler made of it, and the next step looks like the last.
+ * to the verifier, whatever the compiler made of it, and the next step looks like the last. Such
+ * a function copies what it was given before it uses it as the key or value of a map: before 6.2
+ * these had to be on the stack (d1673304097c).
  */
 #ifndef DIRTYSCOPE_BPF_ACCOUNT_H
 #define DIRTYSCOPE_BPF_ACCOUNT_H
@@ -134,31 +136,50 @@ static __always_inline void event__close(struct ds_sensor_stats *stats, __u32 lo
 
 /* ---- processes ---- */
 
+/*
+ * A process that an event is about. In memory, as a pointer cannot be given to a global function
+ * as a number.
+ */
+struct process_sight {
+	struct ds_process_key key;
+	__u64 task; /* address of one of its tasks */
+};
+
 /* The rare path: a process is met for the first time, with its names while it still has them. */
-__weak __u32 process__admit(const struct ds_process_key *key, __u64 of_task)
+__weak __u32 process__admit(const struct process_sight *sight)
 {
-	struct task_struct *task = (void *)of_task;
 	struct ds_process_info *info;
+	struct ds_process_key key;
+	struct task_struct *task;
 	__u32 slot = 0, *won;
 
-	if (!key || bpf_map_pop_elem(&process_slots, &slot))
+	if (!sight || bpf_map_pop_elem(&process_slots, &slot))
 		return DS_SLOT_NONE;
 	info = bpf_map_lookup_elem(&process_infos, &slot);
 	if (!info)
 		return DS_SLOT_NONE;
-	info->key = *key;
+	key = sight->key;
+	task = (void *)sight->task;
+	info->key = key;
 	BPF_CORE_READ_STR_INTO(&info->comm, task, group_leader, comm);
 	info->uid = BPF_CORE_READ(task, cred, uid.val);
 	info->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	info->exit_ns = 0;
 	info->execs = 0;
-	if (bpf_map_update_elem(&processes, key, &slot, BPF_NOEXIST)) {
+	if (bpf_map_update_elem(&processes, &key, &slot, BPF_NOEXIST)) {
 		bpf_map_push_elem(&process_slots, &slot, BPF_ANY);
-		won = bpf_map_lookup_elem(&processes, key);
+		won = bpf_map_lookup_elem(&processes, &key);
 		return won ? *won : DS_SLOT_NONE;
 	}
 	*(volatile __u32 *)&info->state = DS_SLOT_LIVE;
 	return slot;
+}
+
+static __always_inline __u32 process__admit_new(const struct ds_process_key *key, __u64 task)
+{
+	struct process_sight sight = {.key = *key, .task = task};
+
+	return process__admit(&sight);
 }
 
 /* Slot of a process, taken on first sight; DS_SLOT_NONE when the table is full. */
@@ -166,7 +187,7 @@ static __always_inline __u32 process__slot(const struct ds_process_key *key)
 {
 	__u32 *slot = bpf_map_lookup_elem(&processes, key);
 
-	return slot ? *slot : process__admit(key, bpf_get_current_task());
+	return slot ? *slot : process__admit_new(key, bpf_get_current_task());
 }
 
 /*
@@ -183,7 +204,7 @@ static __always_inline __u32 process__slot_cached(struct ds_sensor_stats *sensor
 	    info->key.start_boottime_ns == key->start_boottime_ns)
 		return slot;
 	found = bpf_map_lookup_elem(&processes, key);
-	slot = found ? *found : process__admit(key, task);
+	slot = found ? *found : process__admit_new(key, task);
 	sensor->last_slot = slot;
 	return slot;
 }
@@ -211,7 +232,7 @@ static __always_inline struct ds_process_key process__current(void)
 
 /* ---- sources: where a device shows up ---- */
 
-/* A source that an event is about. In memory, since a pointer is no number to a global function. */
+/* A source that an event is about; in memory for the reason given at struct process_sight. */
 struct source_sight {
 	struct ds_source_key key;
 	__u64 object; /* address of its struct device or struct gendisk */
@@ -219,8 +240,8 @@ struct source_sight {
 
 __weak __u32 source__admit(const struct source_sight *sight)
 {
-	const struct ds_source_key *key = &sight->key;
 	struct ds_source_info *info;
+	struct ds_source_key key;
 	__u32 slot = 0, *won;
 
 	if (!sight || bpf_map_pop_elem(&source_slots, &slot))
@@ -228,14 +249,15 @@ __weak __u32 source__admit(const struct source_sight *sight)
 	info = bpf_map_lookup_elem(&source_infos, &slot);
 	if (!info)
 		return DS_SLOT_NONE;
-	info->key = *key;
+	key = sight->key;
+	info->key = key;
 	info->flags = 0;
 	info->open_maps = 0;
 	info->remappings = 0;
 	info->bus[0] = 0;
 	info->name[0] = 0;
 	info->first_seen_ns = bpf_ktime_get_boot_ns();
-	if (key->kind == DS_SOURCE_DEVICE) {
+	if (key.kind == DS_SOURCE_DEVICE) {
 		struct device *dev = (void *)sight->object;
 		const char *name = BPF_CORE_READ(dev, kobj.name);
 		const char *bus = BPF_CORE_READ(dev, bus, name);
@@ -251,9 +273,9 @@ __weak __u32 source__admit(const struct source_sight *sight)
 		if (!BPF_CORE_READ(disk, part0, bd_device.parent))
 			info->flags = DS_SOURCE_VIRTUAL;
 	}
-	if (bpf_map_update_elem(&sources, key, &slot, BPF_NOEXIST)) {
+	if (bpf_map_update_elem(&sources, &key, &slot, BPF_NOEXIST)) {
 		bpf_map_push_elem(&source_slots, &slot, BPF_ANY);
-		won = bpf_map_lookup_elem(&sources, key);
+		won = bpf_map_lookup_elem(&sources, &key);
 		return won ? *won : DS_SLOT_NONE;
 	}
 	*(volatile __u32 *)&info->state = DS_SLOT_LIVE;
@@ -421,19 +443,24 @@ static long page_range__step(__u32 index, struct page_range *range)
 	return page_range__mark(range) != 0;
 }
 
-/* Any number of pages, up to 4 GiB at once. Returns enum ds_lost. */
-__weak int page_set__mark_range(__u32 slot, __u64 pfn, __u64 pages)
+__weak int page_range__mark_all(__u32 slot, __u64 pfn, __u64 pages)
 {
 	struct page_range range = {.slot = slot, .pfn = pfn, .pages = pages};
 
-	if (!pages)
-		return DS_LOST_NOT;
-	if (pages <= DS_MARK_PAGES)
-		return page_set__mark(slot, pfn, pages) ? DS_LOST_PFN_RANGE : DS_LOST_NOT;
 	bpf_loop(DS_RANGE_STEPS, page_range__step, &range, 0);
 	if (range.failed)
 		return DS_LOST_PFN_RANGE;
 	return range.pages ? DS_LOST_TRUNCATED : DS_LOST_NOT;
+}
+
+/* Any number of pages, up to 4 GiB at once. Returns enum ds_lost. */
+static __always_inline __u32 page_set__mark_range(__u32 slot, __u64 pfn, __u64 pages)
+{
+	if (!pages)
+		return DS_LOST_NOT;
+	if (pages > DS_MARK_PAGES)
+		return page_range__mark_all(slot, pfn, pages);
+	return page_set__mark(slot, pfn, pages) ? DS_LOST_PFN_RANGE : DS_LOST_NOT;
 }
 
 /* ---- flows ---- */

@@ -67,7 +67,7 @@ static __always_inline void block__enter_bio(struct block_walk *walk)
 
 	walk->segments = (__u64)BPF_CORE_READ(bio, bi_io_vec);
 	walk->index = BPF_CORE_READ(bio, bi_iter.bi_idx);
-	walk->done = BPF_CORE_READ(bio, bi_iter.bi_bvec_done);
+	walk->done = bio__done(bio);
 	size = BPF_CORE_READ(bio, bi_iter.bi_size);
 	walk->whole = size <= walk->left; /* else it comes again with the rest */
 	walk->bio_left = walk->whole ? size : walk->left;

@@ -40,6 +40,14 @@ struct skb_shared_info___frags {
 	struct bio_vec frags[1];
 };
 
+/* How far into its first segment a bio is: bi_bvec_done until 7.2, bi_offset since 7.3. */
+struct bvec_iter___offset {
+	unsigned int bi_offset;
+};
+struct bio___offset {
+	struct bvec_iter___offset bi_iter;
+};
+
 /* Any values: the relocations replace them. */
 enum fault_flag {
 	FAULT_FLAG_WRITE = 1,
@@ -79,9 +87,9 @@ static __always_inline __u64 func__argument(void *ctx, __u32 number)
 }
 
 /* Base pages in a folio: 1 for a small one. */
-static __always_inline __u64 folio__pages(const struct folio *folio)
+static __always_inline __u64 folio__pages(struct folio *folio)
 {
-	const struct folio___memdesc *memdesc = (const void *)folio;
+	struct folio___memdesc *memdesc = (void *)folio;
 	unsigned long flags;
 
 	if (bpf_core_field_exists(memdesc->flags.f))
@@ -95,6 +103,16 @@ static __always_inline __u64 folio__pages(const struct folio *folio)
 	if (bpf_core_field_exists(struct folio___folio_nr_pages, _folio_nr_pages))
 		return DS_FIELD((struct folio___folio_nr_pages *)folio, _folio_nr_pages);
 	return 1;
+}
+
+/* Bytes of a bio's first segment that are done. */
+static __always_inline __u32 bio__done(struct bio *bio)
+{
+	struct bio___offset *renamed = (void *)bio;
+
+	if (bpf_core_field_exists(renamed->bi_iter.bi_offset))
+		return BPF_CORE_READ(renamed, bi_iter.bi_offset);
+	return BPF_CORE_READ(bio, bi_iter.bi_bvec_done);
 }
 
 /* One fragment of an skb. Bit 0 of its page set: memory of a device (net_iov), not of the host. */

@@ -28,12 +28,12 @@ static __always_inline int dma__map(struct device *dev, __u64 phys, __u64 dma_ad
 				    __u32 direction, enum ds_mapping_kind kind)
 {
 	struct ds_mapping_key key = {.owner = (__u64)dev, .address = dma_addr, .kind = kind};
-	struct ds_mapping mapping = {.phys = phys, .size = size, .direction = direction};
+	struct ledger_begin begin = {.phys = phys, .size = size, .direction = direction};
 	struct dma_event event;
 
 	if (!dma__begin(&event, dev))
 		return 0;
-	mapping.slot = event.slot;
+	begin.slot = event.slot;
 	if (dma_addr == DMA_MAPPING_ERROR || direction >= DS_DIRECTIONS) {
 		ds_add(event.stats->failed_maps, 1);
 	} else if (size > DS_MAX_MAPPING) {
@@ -41,9 +41,9 @@ static __always_inline int dma__map(struct device *dev, __u64 phys, __u64 dma_ad
 	} else {
 		count(event.stats->maps, direction, 1);
 		count(event.stats->mapped_bytes, direction, size);
-		mapping.pages = pages__spanned(phys == DS_UNKNOWN_MEMORY ? 0 : phys, size);
+		begin.pages = pages__spanned(phys == DS_UNKNOWN_MEMORY ? 0 : phys, size);
 		if (dma__writes(direction))
-			event__lose(event.lost, ledger__add(&key, &mapping));
+			event__lose(event.lost, ledger__add(&key, &begin));
 	}
 	return dma_event__end(&event);
 }
@@ -71,7 +71,7 @@ static __always_inline int dma__alloc(struct device *dev, __u64 virt, __u64 dma_
 }
 
 /* Unmapped, and not in the ledger: where nothing translates, the DMA address says which memory. */
-__weak int dma__unmap_unknown(__u32 slot, __u64 dma_addr, __u64 size)
+static __always_inline __u32 dma__unmap_unknown(__u32 slot, __u64 dma_addr, __u64 size)
 {
 	struct ds_source_info *info = bpf_map_lookup_elem(&source_infos, &slot);
 	struct ds_device_stats *stats = device__stats(slot);
@@ -113,18 +113,18 @@ static __always_inline int dma__unmap(struct device *dev, __u64 dma_addr, __u64 
 }
 
 /* The mapping that a sync is about: it may be of a part, as page_pool syncs its pages. */
-static __always_inline struct ds_mapping *dma__mapping_around(const struct ds_mapping_key *synced,
+static __always_inline struct ds_mapping *dma__mapping_around(struct device *dev, __u64 dma_addr,
 							      __u64 size, __u64 *offset)
 {
-	struct ds_mapping *mapping = bpf_map_lookup_elem(&mappings, synced);
-	struct ds_mapping_key key = *synced;
+	struct ds_mapping_key key = {.owner = (__u64)dev, .address = dma_addr};
+	struct ds_mapping *mapping = bpf_map_lookup_elem(&mappings, &key);
 
 	*offset = 0;
 	if (mapping && size <= mapping->size)
 		return mapping;
 	for (int order = 0; order < DS_SYNC_ORDERS; order++) {
-		key.address = synced->address & ~((DS_PAGE_SIZE << order) - 1);
-		*offset = synced->address - key.address;
+		key.address = dma_addr & ~((DS_PAGE_SIZE << order) - 1);
+		*offset = dma_addr - key.address;
 		mapping = bpf_map_lookup_elem(&mappings, &key);
 		if (mapping && *offset + size <= mapping->size)
 			return mapping;
@@ -132,30 +132,26 @@ static __always_inline struct ds_mapping *dma__mapping_around(const struct ds_ma
 	return NULL;
 }
 
-/* synced: its device and first address. Returns enum ds_lost. */
-__weak int dma__synced(__u32 slot, const struct ds_mapping_key *synced, __u64 size)
+/* Returns enum ds_lost. */
+static __always_inline __u32 dma__synced(struct device *dev, __u32 slot, __u64 dma_addr, __u64 size)
 {
-	struct ds_mapping *mapping;
 	__u64 offset;
+	struct ds_mapping *mapping = dma__mapping_around(dev, dma_addr, size, &offset);
 
-	if (!synced)
-		return DS_LOST_NOT;
-	mapping = dma__mapping_around(synced, size, &offset);
 	return mapping ? dma__completed(slot, mapping->phys + offset, size)
-		       : dma__unmap_unknown(slot, synced->address, size);
+		       : dma__unmap_unknown(slot, dma_addr, size);
 }
 
 static __always_inline int dma__sync(struct device *dev, __u64 dma_addr, __u64 size,
 				     __u32 direction)
 {
-	struct ds_mapping_key synced = {.owner = (__u64)dev, .address = dma_addr};
 	struct dma_event event;
 
 	if (!dma__begin(&event, dev))
 		return 0;
 	ds_add(event.stats->syncs, 1);
 	if (ds_ledger && dma__writes(direction) && size <= DS_MAX_MAPPING)
-		event__lose(event.lost, dma__synced(event.slot, &synced, size));
+		event__lose(event.lost, dma__synced(dev, event.slot, dma_addr, size));
 	return dma_event__end(&event);
 }
 
@@ -229,7 +225,8 @@ static __always_inline int dma__unlink(struct device *dev, __u64 address, __u64 
 	}
 	walk.slot = event.slot;
 	walk.lost = event.lost;
-	bpf_loop(DS_IOVA_LINKS, unlink__step, &walk, 0);
+	if (!unlink__link(&walk) && walk.left) /* mostly there is one */
+		bpf_loop(DS_IOVA_LINKS - 1, unlink__step, &walk, 0);
 	event.lost = walk.lost;
 	if (walk.left)
 		event__lose(event.lost, DS_LOST_TRUNCATED);
@@ -243,7 +240,7 @@ static __always_inline int dma__map_list(struct device *dev, __u64 list, __s32 e
 					 __s32 mapped, __u32 direction)
 {
 	struct ds_mapping_key key = {.owner = (__u64)dev, .address = list, .kind = DS_MAPPING_LIST};
-	struct ds_mapping mapping = {.phys = list, .entries = entries, .direction = direction};
+	struct ledger_begin begin = {.phys = list, .entries = entries, .direction = direction};
 	struct list_walk walk = {};
 	struct dma_event event;
 
@@ -258,11 +255,11 @@ static __always_inline int dma__map_list(struct device *dev, __u64 list, __s32 e
 	event.lost = walk.lost;
 	count(event.stats->maps, direction, 1);
 	count(event.stats->mapped_bytes, direction, walk.bytes);
-	mapping.size = walk.bytes;
-	mapping.pages = walk.pages;
-	mapping.slot = event.slot;
+	begin.size = walk.bytes;
+	begin.pages = walk.pages;
+	begin.slot = event.slot;
 	if (dma__writes(direction))
-		event__lose(event.lost, ledger__add(&key, &mapping));
+		event__lose(event.lost, ledger__add(&key, &begin));
 	return dma_event__end(&event);
 }
 

@@ -99,8 +99,7 @@ static __always_inline __u64 fault__pages(struct mm_struct *mm, unsigned long ad
 }
 
 /* Whether a huge page fits around the address: most mappings need no look at their tables. */
-static __always_inline bool fault__may_be_huge(const struct vm_area_struct *vma,
-					       unsigned long address)
+static __always_inline bool fault__may_be_huge(struct vm_area_struct *vma, unsigned long address)
 {
 	unsigned long start = address & ~(PMD_BYTES - 1);
 

@@ -81,16 +81,16 @@ static __always_inline int domain__map(__u64 domain, __u64 iova, __u64 phys, __u
 				       __s64 error)
 {
 	struct ds_mapping_key key = {.owner = domain, .address = iova, .kind = DS_MAPPING_FOREIGN};
-	struct ds_mapping mapping = {.phys = phys, .size = size, .direction = DS_DMA_BIDIRECTIONAL};
+	struct ledger_begin begin = {.phys = phys, .size = size, .direction = DS_DMA_BIDIRECTIONAL};
 	struct dma_event event;
 
 	if (error || !(prot & IOMMU_WRITE) || bpf_map_lookup_elem(&mappings, &key) ||
 	    !domain__begin(&event, domain))
 		return 0;
 	ds_add(event.stats->foreign_maps, 1);
-	mapping.pages = pages__spanned(phys, size);
-	mapping.slot = event.slot;
-	event__lose(event.lost, ledger__add(&key, &mapping));
+	begin.pages = pages__spanned(phys, size);
+	begin.slot = event.slot;
+	event__lose(event.lost, ledger__add(&key, &begin));
 	return dma_event__end(&event);
 }
 

@@ -4,7 +4,8 @@
  *
  * preserve_access_index makes every access a CO-RE relocation: offsets come from the
  * running kernel's BTF at load time, so a build needs no BTF and no generated vmlinux.h.
- * Members that moved or changed their name between kernels are in compat.h.
+ * Members that moved or changed their name between kernels are in compat.h. None is const,
+ * and no pointer to one: BPF_CORE_READ() makes a variable of its type, which clang 22 refuses.
  */
 #ifndef DIRTYSCOPE_BPF_KERNEL_H
 #define DIRTYSCOPE_BPF_KERNEL_H
@@ -74,26 +75,26 @@ struct task_struct {
 	__u64 start_boottime;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
-	const struct cred *cred;
+	struct cred *cred;
 	struct mm_struct *mm;
 	struct css_set *cgroups;
 	char comm[DS_COMM_LEN];
 };
 
 struct bus_type {
-	const char *name;
+	char *name;
 };
 
 struct kobject {
-	const char *name;
+	char *name;
 	struct kernfs_node *sd;
 };
 
 struct device {
 	struct kobject kobj;
 	struct device *parent;
-	const char *init_name;
-	const struct bus_type *bus;
+	char *init_name;
+	struct bus_type *bus;
 };
 
 struct page {

@@ -194,31 +194,47 @@ static __always_inline __u32 ledger__again(struct ds_mapping *entry,
 	return dma__completed(mapping->slot, old.phys, old.size);
 }
 
-/*
- * phys, size, pages, entries, direction and slot of the mapping are set by the caller. Returns
- * enum ds_lost.
- */
-__weak int ledger__add(const struct ds_mapping_key *key, struct ds_mapping *mapping)
+/* A mapping that begins: the members are those of struct ds_mapping. */
+struct ledger_begin {
+	__u64 phys;
+	__u64 size;
+	__u64 pages;
+	__u32 slot;
+	__u32 entries;
+	__u32 direction;
+	__u32 pad;
+};
+
+/* Returns enum ds_lost. */
+__weak int ledger__add(const struct ds_mapping_key *given, const struct ledger_begin *begin)
 {
+	struct ds_mapping mapping = {.live = 1};
+	struct ds_mapping_key key;
 	__u32 lost = DS_LOST_NOT;
 	struct ds_mapping *old;
 
-	if (!key || !mapping || !ds_ledger || !mapping->size)
+	if (!given || !begin || !ds_ledger || !begin->size)
 		return DS_LOST_NOT;
-	old = bpf_map_lookup_elem(&mappings, key);
-	if (key->kind == DS_MAPPING_SINGLE &&
-	    !ledger__wants(mapping->slot, mapping->phys == key->address, old != NULL))
+	key = *given;
+	old = bpf_map_lookup_elem(&mappings, &key);
+	if (key.kind == DS_MAPPING_SINGLE &&
+	    !ledger__wants(begin->slot, begin->phys == key.address, old != NULL))
 		return DS_LOST_NOT;
-	mapping->live = 1;
-	mapping->tgid = bpf_get_current_pid_tgid() >> 32;
-	mapping->when_ns = bpf_ktime_get_boot_ns();
-	if (!old && !bpf_map_update_elem(&mappings, key, mapping, BPF_NOEXIST)) {
-		slot__expose(mapping->slot, mapping->pages);
+	mapping.phys = begin->phys;
+	mapping.size = begin->size;
+	mapping.pages = begin->pages;
+	mapping.slot = begin->slot;
+	mapping.entries = begin->entries;
+	mapping.direction = begin->direction;
+	mapping.tgid = bpf_get_current_pid_tgid() >> 32;
+	mapping.when_ns = bpf_ktime_get_boot_ns();
+	if (!old && !bpf_map_update_elem(&mappings, &key, &mapping, BPF_NOEXIST)) {
+		slot__expose(mapping.slot, mapping.pages);
 		return DS_LOST_NOT;
 	}
 	/* There already, or put there by another CPU just now. */
-	old = ledger__hold(key, &lost);
-	return old ? ledger__again(old, mapping) : DS_LOST_MAPPINGS_FULL;
+	old = ledger__hold(&key, &lost);
+	return old ? ledger__again(old, &mapping) : DS_LOST_MAPPINGS_FULL;
 }
 
 enum ledger_answer {
@@ -239,14 +255,16 @@ struct ledger_end {
  * Takes a mapping out. Returns enum ledger_answer. Its pages are marked first, so that they are at
  * no time neither exposed nor written; those of a list the caller has marked.
  */
-__weak int ledger__remove(const struct ds_mapping_key *key, struct ledger_end *end)
+__weak int ledger__remove(const struct ds_mapping_key *given, struct ledger_end *end)
 {
 	struct ds_mapping *entry, mapping;
+	struct ds_mapping_key key;
 	__u32 lost = DS_LOST_NOT;
 
-	if (!key || !end)
+	if (!given || !end)
 		return LEDGER_UNKNOWN;
-	entry = ledger__hold(key, &lost);
+	key = *given;
+	entry = ledger__hold(&key, &lost);
 	event__lose(end->lost, lost);
 	if (!entry)
 		return LEDGER_UNKNOWN;
@@ -256,7 +274,7 @@ __weak int ledger__remove(const struct ds_mapping_key *key, struct ledger_end *e
 		ledger__release(entry);
 		return LEDGER_LATE;
 	}
-	if (key->kind != DS_MAPPING_LIST)
+	if (key.kind != DS_MAPPING_LIST)
 		event__lose(
 			end->lost,
 			dma__completed(end->slot, mapping.phys,
@@ -269,7 +287,7 @@ __weak int ledger__remove(const struct ds_mapping_key *key, struct ledger_end *e
 		slot__unexpose(mapping.slot, end->pages, false);
 		return LEDGER_ENDED;
 	}
-	if (bpf_map_delete_elem(&mappings, key)) { /* the agent was faster */
+	if (bpf_map_delete_elem(&mappings, &key)) { /* the agent was faster */
 		ledger__release(entry);
 		return LEDGER_UNKNOWN;
 	}

@@ -8,12 +8,13 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "live"))
+sys.path[:0] = [os.path.join(HERE, "..", "live"), os.path.join(HERE, "..", "bpf")]
 
 import harness  # takes BUILD from the command line
 import agent_tests
 import fetch
 import initramfs
+import instructions
 import machine
 import matrix
 import policy_tests
@@ -21,10 +22,9 @@ import recall
 import track_tests
 from harness import equal, eventually, true
 
-RECORDS = os.path.join(HERE, "instructions.json")
-GROWTH = 1.10
 NO_UNMAP = 2  # DS_SOURCE_NO_UNMAP
 TIERS_MODE = "passthrough"
+COMPILERS_MODE = "none"
 POOL_PAGES = 64  # a driver's pools (NVMe: of its lists) may grow so much
 
 
@@ -74,24 +74,12 @@ def add_tests(suite, cell):
             device.disk = device.interface = mine[0]["node"]
         return release
 
+    if cell.mode.name == COMPILERS_MODE:
+        add_compilers(suite, cell)
+
     @suite.test("the kernel side loads, before network cards are up")
     def _():
         equal(call("recorder_start", seconds=150), "ready", "the recorder")
-
-    @suite.test("verified instructions have not grown by more than 10 %")
-    def _():
-        counts = call("recorder", "instructions")
-        cell.results["instructions"] = counts
-        with open(RECORDS, encoding="utf-8") as file:
-            known = json.load(file).get(cell.kernel.series, {})
-        if os.environ.get("VM_RECORD_INSTRUCTIONS"):
-            return f"{len(counts)} programs, to be recorded"
-        fresh = sorted(set(counts) - set(known))
-        true(not fresh, f"no record of {', '.join(fresh)}: VM_RECORD_INSTRUCTIONS=1 make test-vm writes tests/vm/instructions.json")
-        grown = [f"{name} from {known[name]} to {count}" for name, count in sorted(counts.items())
-                 if count > known[name] * GROWTH]
-        true(not grown, "grown: " + "; ".join(grown))
-        return f"{sum(counts.values())} instructions in {len(counts)} programs"
 
     @suite.test("exposed pages before any I/O")
     def _():
@@ -175,6 +163,14 @@ def add_tests(suite, cell):
     agent_tests.add(suite, cell)
     track_tests.add(suite, cell)
     policy_tests.add(suite, cell)
+
+
+def add_compilers(suite, cell):
+    for compiler, path in instructions.objects(harness.BUILD).items():
+        @suite.test(f"clang {compiler}: every program verifies, within its record")
+        def _(compiler=compiler, path=path):
+            _, output, seconds = cell.machine.call("verify", os.path.join(harness.BUILD, "tests/bpf/verify"), path, seconds=510)
+            return f"{instructions.check(cell.kernel.series, compiler, output)}, in {seconds:.0f} s"
 
 
 def add_tiers(suite, cell):

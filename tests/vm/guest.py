@@ -46,6 +46,14 @@ def run(*words, seconds=100):
 
 
 @function
+def verify(tool, path):
+    """What tests/bpf/verify says of an object, and for how many seconds it ran: long, where a CPU is emulated."""
+    begin = time.monotonic()
+    status, text = run(tool, path, seconds=500)
+    return [status, text, time.monotonic() - begin]
+
+
+@function
 def write(path, text):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)

@@ -12,6 +12,10 @@ KERNELS = [
     # The image package is split there: kernel and configuration, modules.
     Kernel("7.2", ["sid", "forky"], [r"linux-binary-(7\.2\.[0-9]+\+deb[0-9]+(?:\.[0-9]+)?)-amd64",
                                      "linux-base-VERSION-amd64", "linux-modules-VERSION-amd64"]),
+    # A release candidate, which experimental has, has no third number.
+    Kernel("7.3", ["trixie-backports", "sid", "experimental"],
+           [r"linux-binary-(7\.3(?:\.[0-9]+)?(?:\+deb[0-9]+(?:\.[0-9]+)?)?)-amd64",
+            "linux-base-VERSION-amd64", "linux-modules-VERSION-amd64"]),
 ]
 
 # igb, and its trace, came with QEMU 8. It is unpacked, not installed; libraries are the machine's.

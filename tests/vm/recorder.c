@@ -4,10 +4,9 @@
  * source has a page set of its own. Takes a command per line of its input, answers with one line
  * of JSON each:
  *
- *   sweep         forgets what the page sets hold
- *   dump FILE     takes what they hold, and what the ledger exposes, into FILE
- *   instructions  {program: instructions that the verifier looked at}
- *   missed        {program: calls that the kernel left out, since it ran on that CPU already}
+ *   sweep      forgets what the page sets hold
+ *   dump FILE  takes what they hold, and what the ledger exposes, into FILE
+ *   missed     {program: calls that the kernel left out, since it ran on that CPU already}
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -124,7 +123,7 @@ static int dump(struct recorder *recorder, const char *path)
 	return fclose(file) ? -errno : err;
 }
 
-/* ---- instructions ---- */
+/* ---- missed ---- */
 
 /* The whole name is in BTF; the kernel itself keeps 15 bytes of it. */
 static void print_program(int fd, const struct bpf_prog_info *info, uint64_t value, int number)
@@ -146,7 +145,7 @@ static void print_program(int fd, const struct bpf_prog_info *info, uint64_t val
 	btf__free(btf);
 }
 
-static void print_programs(bool missed)
+static void print_missed(void)
 {
 	uint32_t id = 0;
 	int number = 0;
@@ -160,9 +159,7 @@ static void print_programs(bool missed)
 		/* Nobody else in the guest has a program but systemd's and the kernel's own. */
 		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) &&
 		    info.type == BPF_PROG_TYPE_TRACING)
-			print_program(fd, &info,
-				      missed ? info.recursion_misses : info.verified_insns,
-				      number++);
+			print_program(fd, &info, info.recursion_misses, number++);
 		if (fd >= 0)
 			close(fd);
 	}
@@ -176,10 +173,8 @@ static int answer(struct recorder *recorder, char *line)
 		printf("%" PRIu64 "\n", sweep(recorder));
 	else if (strncmp(line, "dump ", 5) == 0)
 		printf("%d\n", dump(recorder, line + 5));
-	else if (strcmp(line, "instructions") == 0)
-		print_programs(false);
 	else if (strcmp(line, "missed") == 0)
-		print_programs(true);
+		print_missed();
 	else
 		return -EINVAL;
 	return fflush(stdout) ? -errno : 0;

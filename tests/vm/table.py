@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the matrix has measured: the table of README.md beside this, and the record of verified instructions."""
-import json
+"""What the matrix has measured: the table of README.md beside this."""
 import os
 
 import matrix
@@ -19,22 +18,6 @@ and the status bytes of virtio requests. Descriptor rings, completion queues and
 are not in it, nor in *completed*; in the ledger they are. An extra of a card at *completed* is fresh memory that its driver
 has copied a small packet into: it cannot be told from a buffer that the card wrote.
 """
-
-
-def record_instructions(results):
-    """The most that any mode needed, per kernel and program; kernels not run now keep their record."""
-    path = os.path.join(HERE, "instructions.json")
-    with open(path, encoding="utf-8") as file:
-        known = json.load(file)
-    fresh = {}
-    for result in results:
-        counts = fresh.setdefault(result["kernel"], {})
-        for name, count in result.get("instructions", {}).items():
-            counts[name] = max(count, counts.get(name, 0))
-    known.update({series: counts for series, counts in fresh.items() if counts})
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(known, file, indent="\t", sort_keys=True)
-        file.write("\n")
 
 
 def figures(row):
