@@ -12,7 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "dashboards/terminal/live/interactive_private.h"
+#include "dashboards/terminal/live/interactive_answers.h"
+#include "dashboards/terminal/live/interactive_draw.h"
+#include "dashboards/terminal/live/interactive_keys.h"
+#include "dashboards/terminal/live/view.h"
 #include "dashboards/terminal/tables/output.h"
 
 static double now(void)
@@ -21,61 +24,6 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-void view__say(struct view *view, bool warns, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(view->message, sizeof(view->message), format, args);
-	va_end(args);
-	view->message_warns = warns;
-	view->dirty = true;
-}
-
-void view__ask(struct view *view, enum request request, const char *method, const char *path,
-	       const char *body)
-{
-	if (feed__ask(view->feed, request, view->generation, method, path, body))
-		view__say(view, true, "out of memory");
-}
-
-void view__ask_list(struct view *view)
-{
-	struct text path = {0};
-
-	/* One at a time: a key that is held down must not pile them up. */
-	view->list_again = view->list_waits;
-	if (view->list_waits)
-		return;
-	pane__path(view__pane(view), view__lines(view).rows, &path);
-	if (!path.failed) {
-		view->list_waits = true;
-		view__ask(view, ASK_LIST, "GET", path.data, NULL);
-	}
-	text__free(&path);
-}
-
-void view__restart_list(struct view *view)
-{
-	view->generation++;
-	view__ask_list(view);
-}
-
-void view__open_help(struct view *view)
-{
-	struct text *out = &view->pager.text;
-
-	out->length = view->pager.top = 0;
-	view->mode = MODE_HELP;
-	text__puts(out, "Keys\n");
-	interactive__keys_help(out);
-	text__printf(out, "\nColumns of %s; pages are 4 KiB, rates are of the last interval\n",
-		     view__pane(view)->listing.resource->name);
-	columns__help(view__pane(view)->listing.resource->columns, out);
-	text__puts(out, "\nSensors, and what is not seen here\n");
-	header__not_seen(&view->header, out);
 }
 
 /* The list comes before the summary, which ends a refresh. One that is late is not asked twice. */
@@ -118,7 +66,7 @@ static void take_keys(struct view *view)
 	int key;
 
 	while (!view->quits && (key = screen__key(view->screen)) != SCREEN_KEY_NONE)
-		view__key(view, key);
+		interactive__key(view, key);
 }
 
 static void take_answers(struct view *view)
@@ -126,7 +74,7 @@ static void take_answers(struct view *view)
 	struct feed_answer answer;
 
 	while (feed__next(view->feed, &answer))
-		view__take_answer(view, &answer);
+		interactive__take_answer(view, &answer);
 }
 
 /* Until it is finished, or a signal comes, which is returned. */
@@ -150,7 +98,7 @@ static int loop(struct view *view, int signals)
 			continue;
 		}
 		if (view->dirty)
-			view__draw(view);
+			interactive__draw(view);
 		view->dirty = false;
 		if (poll(fds, 3, view->paused ? -1 : (int)ceil(left * 1000)) < 0 && errno != EINTR)
 			return 0;

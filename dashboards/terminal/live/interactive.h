@@ -6,11 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/base/text.h"
 #include "api/client.h"
 #include "dashboards/terminal/live/pane.h"
-
-#define PANES 3
 
 struct interactive_options {
 	double delay;	     /* seconds between two refreshes */
@@ -25,7 +22,5 @@ struct interactive_options {
  */
 int interactive__run(const struct interactive_options *options, struct client *client,
 		     struct pane panes[PANES]);
-/* What the keys do, one a line. */
-void interactive__keys_help(struct text *out);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What becomes of the agent's answers. */
+#include "dashboards/terminal/live/interactive_answers.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "dashboards/terminal/live/view.h"
 #include "dashboards/terminal/tables/cells.h"
-#include "dashboards/terminal/live/interactive_private.h"
 
 static void took_summary(struct view *view, struct feed_answer *answer)
 {
@@ -159,7 +160,7 @@ static void failed(struct view *view, const struct feed_answer *answer)
 	}
 }
 
-void view__take_answer(struct view *view, struct feed_answer *answer)
+void interactive__take_answer(struct view *view, struct feed_answer *answer)
 {
 	bool late = answer->tag == ASK_DETAILS && view->mode != MODE_DETAILS;
 

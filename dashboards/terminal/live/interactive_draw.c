@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The view on the screen. */
+#include "dashboards/terminal/live/interactive_draw.h"
+
 #include <string.h>
 
+#include "dashboards/terminal/live/interactive_keys.h"
+#include "dashboards/terminal/live/view.h"
 #include "dashboards/terminal/tables/cells.h"
-#include "dashboards/terminal/live/interactive_private.h"
 #include "dashboards/terminal/tables/table.h"
-
-struct layout_lines view__lines(const struct view *view)
-{
-	unsigned rows, columns;
-
-	screen__size(view->screen, &rows, &columns);
-	return layout__lines(rows, header__height(columns));
-}
-
-const struct column *view__sortable(const struct view *view, size_t index)
-{
-	for (const struct column *column = view__pane(view)->listing.resource->columns;
-	     column->name; column++)
-		if (column->sortable && index-- == 0)
-			return column;
-	return NULL;
-}
 
 /* Any text, cut to the line. */
 static void put(struct view *view, unsigned y, unsigned x, unsigned columns, bool fill,
@@ -268,7 +253,7 @@ static void draw_foot(struct view *view, unsigned y, unsigned columns)
 	text__free(&line);
 }
 
-void view__draw(struct view *view)
+void interactive__draw(struct view *view)
 {
 	struct layout_lines lines = view__lines(view);
 	unsigned rows, columns, y;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the keys do: one table. */
+#include "dashboards/terminal/live/interactive_keys.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "dashboards/terminal/live/interactive_private.h"
+#include "dashboards/terminal/live/view.h"
 
 #define KEYS_MAX 3
 
@@ -195,26 +196,6 @@ static void open_search(struct view *view)
 	open_prompt(view, PROMPT_SEARCH, &(struct text){0});
 }
 
-static void seek(struct view *view, const char *which)
-{
-	struct text path = {0};
-
-	pane__find_path(view__pane(view), view__lines(view).rows, view->search.data, which, &path);
-	if (!path.failed) {
-		view->find_waits = true;
-		view__ask(view, ASK_FIND, "GET", path.data, NULL);
-	}
-	text__free(&path);
-}
-
-void view__seek_on(struct view *view)
-{
-	if (!view->steps || view->find_waits || !view->search.length)
-		return;
-	seek(view, view->steps > 0 ? "next" : "previous");
-	view->steps -= view->steps > 0 ? 1 : -1;
-}
-
 /* From where the last one led to, which may not be known yet. */
 static void step(struct view *view, int by)
 {
@@ -248,7 +229,7 @@ static void finish_prompt(struct view *view)
 		view__restart_list(view);
 	} else if (to->length) {
 		view->steps = 0;
-		seek(view, "here");
+		view__seek(view, "here");
 	}
 }
 
@@ -305,6 +286,21 @@ static void start_or_stop_track(struct view *view)
 		view__ask(view, ASK_TRACKS, "GET", "/api/v1/tracks", NULL);
 }
 
+static void open_help(struct view *view)
+{
+	struct text *out = &view->pager.text;
+
+	out->length = view->pager.top = 0;
+	view->mode = MODE_HELP;
+	text__puts(out, "Keys\n");
+	keys__help(out);
+	text__printf(out, "\nColumns of %s; pages are 4 KiB, rates are of the last interval\n",
+		     view__pane(view)->listing.resource->name);
+	columns__help(view__pane(view)->listing.resource->columns, out);
+	text__puts(out, "\nSensors, and what is not seen here\n");
+	header__not_seen(&view->header, out);
+}
+
 static void quit(struct view *view)
 {
 	view->quits = true;
@@ -319,7 +315,7 @@ static const struct {
 	const char *help;
 	void (*act)(struct view *view);
 } keys[] = {
-	{{SCREEN_KEY_F1, '?', 'h'}, "F1 ?", "Help", "show this help", view__open_help},
+	{{SCREEN_KEY_F1, '?', 'h'}, "F1 ?", "Help", "show this help", open_help},
 	{{SCREEN_KEY_TAB}, "Tab", "Pane", "next pane: processes, devices, flows", next_pane},
 	{{SCREEN_KEY_BACK_TAB}, "Shift-Tab", NULL, "previous pane", previous_pane},
 	{{SCREEN_KEY_UP, 'k'}, "Up k", NULL, "select the row above", go_up},
@@ -371,7 +367,7 @@ bool keys__at(size_t index, const char **shown, const char **label)
 	return true;
 }
 
-void interactive__keys_help(struct text *out)
+void keys__help(struct text *out)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++)
 		text__printf(out, "  %-10s  %s\n", keys[i].shown, keys[i].help);
@@ -444,7 +440,7 @@ static void pager_key(struct view *view, int key)
 	}
 }
 
-void view__key(struct view *view, int key)
+void interactive__key(struct view *view, int key)
 {
 	if (key == SCREEN_KEY_OTHER)
 		return;

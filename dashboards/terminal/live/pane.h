@@ -12,6 +12,8 @@
 
 #include "dashboards/terminal/tables/listing.h"
 
+#define PANES 3
+
 /* One row of the table of panes. */
 struct pane_kind {
 	const char *title, *resource;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "dashboards/terminal/live/interactive.h"
+#include "dashboards/terminal/live/interactive_keys.h"
 #include "dashboards/terminal/tables/listing.h"
 #include "dashboards/terminal/tables/output.h"
 #include "dashboards/terminal/tables/sensor_text.h"
@@ -71,7 +72,7 @@ static int show_help(const struct resource *resource)
 		"elsewhere, or with -b, the processes are printed again and again.\n\n");
 	options__help(options, &out);
 	text__puts(&out, "\nKeys:\n");
-	interactive__keys_help(&out);
+	keys__help(&out);
 	text__puts(&out, "\nColumns:\n");
 	columns__help(resource->columns, &out);
 	text__puts(&out, "\nShown by default: " SHOWN "\n");

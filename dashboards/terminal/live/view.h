@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The inside of the live view: for interactive*.c alone. */
-#ifndef DIRTYSCOPE_DASHBOARDS_TERMINAL_LIVE_INTERACTIVE_PRIVATE_H
-#define DIRTYSCOPE_DASHBOARDS_TERMINAL_LIVE_INTERACTIVE_PRIVATE_H
+/*
+ * The state of the live view, and what its parts ask of it: interactive_keys.c changes it by keys,
+ * interactive_answers.c by the agent's answers, interactive_draw.c shows it, and interactive.c has
+ * the loop around them.
+ */
+#ifndef DIRTYSCOPE_DASHBOARDS_TERMINAL_LIVE_VIEW_H
+#define DIRTYSCOPE_DASHBOARDS_TERMINAL_LIVE_VIEW_H
 
 #include "dashboards/terminal/live/feed.h"
 #include "dashboards/terminal/live/header.h"
-#include "dashboards/terminal/live/interactive.h"
 #include "dashboards/terminal/live/layout.h"
 #include "dashboards/terminal/live/pager.h"
+#include "dashboards/terminal/live/pane.h"
 #include "dashboards/terminal/live/screen.h"
 
 #define INPUT_MAX 200 /* bytes; the API takes 256 */
@@ -32,6 +36,8 @@ enum request {
 	ASK_TRACK_START,
 	ASK_TRACK_STOP,
 };
+
+struct interactive_options;
 
 struct view {
 	const struct interactive_options *options;
@@ -67,29 +73,21 @@ static inline struct pane *view__pane(const struct view *view)
 	return &view->panes[view->current];
 }
 
-/* interactive.c */
+struct layout_lines view__lines(const struct view *view);
+/* The columns that the pane may be sorted by: of index 0, 1, ... until NULL. */
+const struct column *view__sortable(const struct view *view, size_t index);
+/* A message for the last line, until the next key. */
+void view__say(struct view *view, bool warns, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* body: NULL for a GET. */
 void view__ask(struct view *view, enum request request, const char *method, const char *path,
 	       const char *body);
 void view__ask_list(struct view *view);
 /* Another sort, filter or pane. */
 void view__restart_list(struct view *view);
-void view__say(struct view *view, bool warns, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-void view__open_help(struct view *view);
-
-/* interactive_keys.c */
-void view__key(struct view *view, int key);
-/* For the last line: of row i = 0, 1, ...; false behind the last. label: NULL when it has none. */
-void view__seek_on(struct view *view); /* when what was found is selected */
-bool keys__at(size_t index, const char **shown, const char **label);
-
-/* interactive_answers.c */
-void view__take_answer(struct view *view, struct feed_answer *answer);
-
-/* interactive_draw.c */
-struct layout_lines view__lines(const struct view *view);
-void view__draw(struct view *view);
-/* The columns that the pane may be sorted by: of index 0, 1, ... until NULL. */
-const struct column *view__sortable(const struct view *view, size_t index);
+/* Asks for the row that holds what is sought; which: "here", "next", "previous". */
+void view__seek(struct view *view, const char *which);
+/* When what was found is selected: the next of the steps that are left. */
+void view__seek_on(struct view *view);
 
 #endif
