@@ -359,6 +359,7 @@ static const struct field pages_fields[] = {
 static TABLE(pages, struct page_counts, NULL);
 
 static const struct field gap_fields[] = {
+	ROW(struct track_gap, kind, FIELD_ENUM, .most = NOT_COVERED_KINDS),
 	ROW(struct track_gap, start, FIELD_U64),
 	ROW(struct track_gap, pages, FIELD_U64),
 	ROW(struct track_gap, name, FIELD_CHARS),
@@ -403,6 +404,8 @@ static const struct field info_fields[] = {
 	ROW(struct track_info, missed_total, FIELD_U64),
 	ROW(struct track_info, epoch_seconds, FIELD_DOUBLE),
 	ROW(struct track_info, collect_seconds, FIELD_DOUBLE),
+	ROW(struct track_info, lower_bound, FIELD_BOOL),
+	ROW(struct track_info, not_covered_bytes, FIELD_U64),
 	ROW(struct track_info, bytes, FIELD_U64),
 	ROW(struct track_info, working_set, FIELD_U64),
 	ROW(struct track_info, rate, FIELD_DOUBLE),

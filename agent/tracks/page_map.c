@@ -121,18 +121,34 @@ int page_map__add_cpu(struct page_map *map, uint64_t page, uint64_t pages)
 	return 0;
 }
 
+int page_map__add_device_pages(struct page_map *map, uint64_t page, uint64_t pages, unsigned device,
+			       enum ds_evidence evidence)
+{
+	while (pages) {
+		struct chunk *chunk = get_chunk(map, page / CHUNK_PAGES);
+		struct chunk_device *row = chunk ? get_device(map, chunk, device) : NULL;
+		unsigned at = page % CHUNK_PAGES;
+		uint64_t *words;
+
+		if (!row)
+			return -ENOMEM;
+		words = evidence == DS_EVIDENCE_EXPOSED ? row->exposed : row->completed;
+		while (pages && at < CHUNK_PAGES) {
+			uint64_t room = 64 - at % 64, count = pages < room ? pages : room;
+
+			words[at / 64] |= bits(at % 64, count);
+			at += count;
+			page += count;
+			pages -= count;
+		}
+	}
+	return 0;
+}
+
 int page_map__add_device(struct page_map *map, uint64_t page, unsigned device,
 			 enum ds_evidence evidence)
 {
-	struct chunk *chunk = get_chunk(map, page / CHUNK_PAGES);
-	struct chunk_device *row = chunk ? get_device(map, chunk, device) : NULL;
-	unsigned at = page % CHUNK_PAGES;
-
-	if (!row)
-		return -ENOMEM;
-	(evidence == DS_EVIDENCE_EXPOSED ? row->exposed : row->completed)[at / 64] |= 1ULL
-										      << at % 64;
-	return 0;
+	return page_map__add_device_pages(map, page, 1, device, evidence);
 }
 
 int page_map__merge(struct page_map *into, const struct page_map *from)

@@ -26,6 +26,9 @@ uint64_t page_map__bytes(const struct page_map *map);
 int page_map__add_cpu(struct page_map *map, uint64_t page, uint64_t pages);
 int page_map__add_device(struct page_map *map, uint64_t page, unsigned device,
 			 enum ds_evidence evidence);
+/* The same for a range. */
+int page_map__add_device_pages(struct page_map *map, uint64_t page, uint64_t pages, unsigned device,
+			       enum ds_evidence evidence);
 int page_map__merge(struct page_map *into, const struct page_map *from);
 /*
  * What `from` has of its pages page..page + pages - 1 becomes pages to.. of `into`, with the same

@@ -11,6 +11,7 @@
 #include "agent/base/files.h"
 #include "agent/host/procfs.h"
 #include "agent/tracks/device/pfn_index.h"
+#include "agent/tracks/device/pin_side.h"
 
 #define GAP_PAGES 16 /* of the page table: cheaper to read than another call */
 
@@ -26,6 +27,7 @@ struct target {
 	struct cpu_side cpu;
 	struct pfn_index *index; /* NULL: PFNs may not be read */
 	struct write_log *log;
+	struct pin_side pins;
 	struct subscriber *subscribers;
 	struct page_map *epoch; /* what this epoch has found so far */
 	uint64_t start_stopped_ns, moved;
@@ -192,7 +194,7 @@ static int run_epoch(struct target *target)
 		err = target->options.hand_over(target->options.context);
 	if (!err && target->index)
 		err = write_log__drain(target->log, match, target);
-	return err;
+	return err ? err : pin_side__epoch(&target->pins, target->epoch);
 }
 
 static bool is_same_process(const struct target *target)
@@ -306,6 +308,11 @@ int target__new(const struct target_options *options, struct target **out, char 
 		snprintf(why, size, "its page frames cannot be followed: %s", strerror(-err));
 		goto cleanup;
 	}
+	err = pin_side__start(&target->pins, options->procfs, options->tgid, options->feed);
+	if (err) {
+		snprintf(why, size, "its pinned memory cannot be looked at: %s", strerror(-err));
+		goto cleanup;
+	}
 	target->cpu.pagemap = target->pagemap;
 	err = cpu_side__start(&target->cpu, options->backend);
 	if (err)
@@ -331,6 +338,7 @@ void target__free(struct target *target)
 	if (!target)
 		return;
 	cpu_side__end(&target->cpu);
+	pin_side__end(&target->pins);
 	write_log__free(target->log);
 	pfn_index__free(target->index);
 	page_table__close(target->pagemap);
@@ -438,6 +446,11 @@ const struct map_region *target__regions(const struct target *target, size_t *co
 {
 	*count = target->cpu.region_count;
 	return target->cpu.regions;
+}
+
+const struct not_covered *target__pins(const struct target *target)
+{
+	return target->pins.rest.pages ? &target->pins.rest : NULL;
 }
 
 const struct not_covered *target__not_covered(const struct target *target, size_t *count)

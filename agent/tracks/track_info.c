@@ -17,6 +17,7 @@ static void list_not_covered(const struct not_covered *rows, size_t count, struc
 			out->not_covered_more += count - i;
 			return;
 		}
+		out->not_covered[out->not_covered_count].kind = rows[i].kind;
 		out->not_covered[out->not_covered_count].start = rows[i].start;
 		out->not_covered[out->not_covered_count].pages = rows[i].pages;
 		out->not_covered[out->not_covered_count].reason = rows[i].reason;
@@ -44,22 +45,45 @@ static void describe_member(const struct member *member, struct track_member *ou
 	out->stopped_ns = facts.stopped_ns;
 	out->lost_pages = facts.lost_pages;
 	out->moved = facts.moved;
+	/* First, since a list that is too long is cut. */
+	rows = target__pins(member->shared->target);
+	list_not_covered(rows, rows ? 1 : 0, out);
 	rows = target__not_covered(member->shared->target, &count);
 	list_not_covered(rows, count, out);
 	target__unlock(member->shared->target);
 	list_not_covered(member->uncovered, member->uncovered_count, out);
 }
 
-static uint64_t member_bytes(const struct member *member)
+static uint64_t sum_of_pages(const struct not_covered *rows, size_t count)
 {
-	struct target_facts facts = {0};
+	uint64_t sum = 0;
 
-	if (member->shared) {
-		target__lock(member->shared->target);
-		target__facts(member->shared->target, &facts);
-		target__unlock(member->shared->target);
-	}
-	return facts.bytes + owed_pages__bytes(member->owed);
+	for (size_t i = 0; i < count; i++)
+		sum += rows[i].pages;
+	return sum;
+}
+
+/* What is told of the track as a whole, whether or not the member is listed. */
+static void add_member(const struct member *member, struct track_info *info)
+{
+	const struct not_covered *rows;
+	struct target_facts facts;
+	uint64_t pages = sum_of_pages(member->uncovered, member->uncovered_count);
+	size_t count;
+
+	info->bytes += owed_pages__bytes(member->owed);
+	if (!member->shared)
+		return;
+	target__lock(member->shared->target);
+	target__facts(member->shared->target, &facts);
+	rows = target__pins(member->shared->target);
+	pages += rows ? rows->pages : 0;
+	rows = target__not_covered(member->shared->target, &count);
+	pages += sum_of_pages(rows, count);
+	target__unlock(member->shared->target);
+	info->bytes += facts.bytes;
+	info->lower_bound |= facts.lower_bound || !facts.device_side || facts.lost_pages;
+	info->not_covered_bytes += pages * PAGE_BYTES;
 }
 
 void track__info(const struct track *track, struct track_info *info)
@@ -88,7 +112,7 @@ void track__info(const struct track *track, struct track_info *info)
 	for (const struct member *member = track->members; member; member = member->next) {
 		uint64_t sets[TRACK_EPOCHS];
 
-		info->bytes += member_bytes(member);
+		add_member(member, info);
 		owed_pages__working_set(member->owed, 0, UINT64_MAX, sets);
 		for (size_t i = 0; i < COUNT(spans); i++)
 			info->working_set[i] += sets[spans[i] - 1];

@@ -14,6 +14,7 @@
 #include "agent/base/config.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
+#include "agent/tracks/not_covered.h"
 #include "agent/tracks/owed_pages.h"
 #include "agent/tracks/device/write_feed.h"
 
@@ -55,6 +56,7 @@ struct track_error {
 
 /* Memory of a member that is not followed, and why. */
 struct track_gap {
+	enum not_covered_kind kind;
 	uint64_t start, pages;
 	char name[64];
 	const char *reason; /* static */
@@ -92,6 +94,10 @@ struct track_info {
 	uint64_t missed_total;
 	double epoch_seconds;	/* how long the last epoch lasted */
 	double collect_seconds; /* and how long it took to read */
+	/* Of all members: more may have been written than was told, of which so much can be named.
+	 */
+	bool lower_bound;
+	uint64_t not_covered_bytes;
 	uint64_t bytes;
 	uint64_t working_set[3]; /* distinct pages of the last 1, 10, 60 epochs */
 	double rate;		 /* pages per second, of the last epoch */

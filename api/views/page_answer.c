@@ -165,6 +165,36 @@ void page_answer__counts(struct json *json, const char *key, const struct page_c
 	json__end_object(json);
 }
 
+void page_answer__gap(struct json *json, const struct track_gap *gap, const uint32_t *pid)
+{
+	char start[24];
+
+	snprintf(start, sizeof(start), "0x%" PRIx64, gap->start);
+	json__object(json, NULL);
+	if (pid)
+		json__u64(json, "pid", *pid);
+	json__string(json, "kind", not_covered_kind_names[gap->kind]);
+	json__string(json, "start", start);
+	json__u64(json, "pages", gap->pages);
+	json__u64(json, "bytes", gap->pages * DS_PAGE_SIZE);
+	json__string(json, "name", gap->name);
+	json__string(json, "reason", gap->reason);
+	json__end_object(json);
+}
+
+/* What of the target may have been written without being told. */
+static void put_gaps(struct json *json, const struct track_info *info)
+{
+	json__bool(json, "lower_bound", info->lower_bound);
+	json__u64(json, "not_covered_bytes", info->not_covered_bytes);
+	json__array(json, "not_covered");
+	for (size_t i = 0; i < info->member_count; i++)
+		for (size_t k = 0; k < info->members[i].not_covered_count; k++)
+			page_answer__gap(json, &info->members[i].not_covered[k],
+					 &info->members[i].pid);
+	json__end_array(json);
+}
+
 int page_answer__finish(struct page_answer *pages, const struct track_info *info,
 			const char *evidence, struct answer *answer)
 {
@@ -195,6 +225,7 @@ int page_answer__finish(struct page_answer *pages, const struct track_info *info
 	page_answer__counts(&json, "epoch_pages", &info->last);
 	json__double(&json, "epoch_seconds", info->epoch_seconds);
 	json__double(&json, "collect_seconds", info->collect_seconds);
+	put_gaps(&json, info);
 	json__array(&json, "ranges");
 	text__append(out, pages->ranges.length ? pages->ranges.data : "", pages->ranges.length);
 	json__end_array(&json);

@@ -23,6 +23,9 @@ void page_answer__free(struct page_answer *pages);
 /* For tracks__collect: *context is the page answer. */
 int page_answer__add(void *context, const struct track_run *run);
 /* evidence: as the request named it. -ENOMEM, or 0 with the answer filled in. */
+/* Memory that a member's track does not cover. pid: of the member; NULL: it stands there already.
+ */
+void page_answer__gap(struct json *json, const struct track_gap *gap, const uint32_t *pid);
 int page_answer__finish(struct page_answer *pages, const struct track_info *info,
 			const char *evidence, struct answer *answer);
 

@@ -16,14 +16,6 @@ void track_json__id(struct json *json, const char *key, uint64_t id)
 	json__string(json, key, text);
 }
 
-static void put_address(struct json *json, const char *key, uint64_t address)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, address);
-	json__string(json, key, text);
-}
-
 static void put_member(struct json *json, const struct track_member *member, bool is_process)
 {
 	json__object(json, NULL);
@@ -41,14 +33,8 @@ static void put_member(struct json *json, const struct track_member *member, boo
 	json__u64(json, "moved_pages", member->moved);
 	json__u64(json, "lost_pages", member->lost_pages);
 	json__array(json, "not_covered");
-	for (size_t i = 0; i < member->not_covered_count; i++) {
-		json__object(json, NULL);
-		put_address(json, "start", member->not_covered[i].start);
-		json__u64(json, "pages", member->not_covered[i].pages);
-		json__string(json, "name", member->not_covered[i].name);
-		json__string(json, "reason", member->not_covered[i].reason);
-		json__end_object(json);
-	}
+	for (size_t i = 0; i < member->not_covered_count; i++)
+		page_answer__gap(json, &member->not_covered[i], NULL);
 	json__end_array(json);
 	json__u64(json, "not_covered_more", member->not_covered_more);
 	json__end_object(json);

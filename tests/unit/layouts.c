@@ -14,6 +14,7 @@ struct layouts {
 	struct snapshot_coverage coverage;
 	struct snapshot_exposure exposure;
 	struct snapshot_flow flow;
+	struct snapshot_pins pins;
 	struct snapshot_program program;
 	struct snapshot_track track;
 	struct snapshot_policy policy;

@@ -11,13 +11,7 @@
 
 #include "agent/tracks/shared/maps.h"
 #include "agent/tracks/cpu/page_table.h"
-
-/* Memory of the target that cannot be followed, and why. */
-struct not_covered {
-	uint64_t start, pages;
-	char name[64]; /* as in its maps, cut; "" for anonymous memory */
-	const char *reason;
-};
+#include "agent/tracks/not_covered.h"
 
 struct cpu_side {
 	const struct cpu_backend *backend;

@@ -44,21 +44,29 @@ static uint64_t summary_words(const struct write_log *log)
 	return word_count(log) / (GROUP_WORDS * 64ULL) + 1;
 }
 
-static unsigned name_device(void *context, const char *id)
+/* What another thread named meanwhile has its number already. */
+unsigned write_feed__name(struct write_feed *feed, const char *id)
 {
-	struct write_feed *feed = context;
 	unsigned device = write_feed__find(feed, id);
 
 	if (device < PAGE_MAP_DEVICES)
 		return device;
-	if (feed->device_count == OTHER)
-		return OTHER;
 	pthread_mutex_lock(&feed->lock);
-	device = feed->device_count;
-	snprintf(feed->devices[device], sizeof(feed->devices[device]), "%s", id);
-	__atomic_store_n(&feed->device_count, device + 1, __ATOMIC_RELEASE);
+	device = write_feed__find(feed, id);
+	if (device == PAGE_MAP_DEVICES && feed->device_count == OTHER)
+		device = OTHER;
+	if (device == PAGE_MAP_DEVICES) {
+		device = feed->device_count;
+		snprintf(feed->devices[device], sizeof(feed->devices[device]), "%s", id);
+		__atomic_store_n(&feed->device_count, device + 1, __ATOMIC_RELEASE);
+	}
 	pthread_mutex_unlock(&feed->lock);
 	return device;
+}
+
+static unsigned name_device(void *context, const char *id)
+{
+	return write_feed__name(context, id);
 }
 
 static bool make_set(struct write_log *log, struct frame_set *set)

@@ -22,6 +22,8 @@ const struct page_listener *write_feed__listener(const struct write_feed *feed);
 /* Id of a device that a log told of; "other" for the last number, which all that do not fit share.
  */
 const char *write_feed__device(const struct write_feed *feed, unsigned device);
+/* The number of a device of that id, given to it now if it has none; thread-safe. */
+unsigned write_feed__name(struct write_feed *feed, const char *id);
 /* PAGE_MAP_DEVICES when it has not been seen. */
 unsigned write_feed__find(const struct write_feed *feed, const char *id);
 

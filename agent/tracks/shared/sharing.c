@@ -117,8 +117,10 @@ static int list_doubts(struct sharing *sharing, struct member *member)
 			member->uncovered_room = room;
 		}
 		row = &member->uncovered[member->uncovered_count++];
-		*row = (struct not_covered){
-			.start = span->page * PAGE_BYTES, .pages = span->pages, .reason = reason};
+		*row = (struct not_covered){.kind = NOT_COVERED_MAPPER,
+					    .start = span->page * PAGE_BYTES,
+					    .pages = span->pages,
+					    .reason = reason};
 		memcpy(row->name, span->name, sizeof(row->name));
 	}
 	return 0;
