@@ -70,7 +70,7 @@ PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
 BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c tests/bpf/verify.c,$(wildcard tests/bpf/*.c)))
 
 VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring
-TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer \
+TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile \
                  $(B)/tests/live/pages $(B)/tests/live/inject_phases $(VM_PROGRAMS)
 
 .PHONY: FORCE compilers all run test test-vm bench install uninstall clean lint format deps deps-test help
@@ -242,7 +242,7 @@ $(B)/tests/bpf/verify: %: %.o
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lbpf -lelf -lz
 
-$(B)/tests/live/workload $(B)/tests/live/writer: %: %.o
+$(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile: %: %.o
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lpthread
 

@@ -97,13 +97,13 @@ static int read_and_clear(struct cpu_side *side, cpu_side__each each, void *cont
 static int epoch(struct cpu_side *side, cpu_side__each each, void *context)
 {
 	struct freeze freeze;
-	int err = freeze__begin(&freeze, side->procfs, side->tgid);
+	int err = freeze__begin(&freeze, side->procfs, side->tgid), held;
 
 	if (err)
 		return err;
 	err = read_and_clear(side, each, context);
-	side->stopped_ns = freeze__end(&freeze);
-	return err;
+	held = freeze__end(&freeze, &side->stopped_ns);
+	return err ? err : held;
 }
 
 static int start(struct cpu_side *side, char *why, size_t size)

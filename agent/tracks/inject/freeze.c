@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -15,18 +15,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/tracks/inject/tracee.h"
+#include "agent/tracks/inject/helper.h"
 
-#define THREADS_MAX 8192
-#define STOP_NS 1000000000ULL
+#define THREADS_MAX (1U << 22) /* PID_MAX_LIMIT, include/linux/threads.h */
+#define NS_PER_MS 1000000ULL
+#define GRACE_MS 250
+#define SLICE_NS 10000000 /* for a thread whose end nobody tells us */
 
 /* ---- the helper: only what is async-signal-safe ---- */
 
-struct crew {
+struct hold {
 	int tasks; /* the directory of its threads */
 	uint64_t until;
-	size_t count;
-	pid_t threads[THREADS_MAX];
+	size_t running;			    /* seized, and not stopped yet */
+	uint64_t seen[THREADS_MAX / 64];    /* seized, or ended before */
+	uint64_t stopped[THREADS_MAX / 64]; /* of those */
 };
 
 /* struct linux_dirent64, as getdents64(2) has it */
@@ -38,63 +41,44 @@ struct entry {
 	char name[];
 };
 
-static bool has(const struct crew *crew, pid_t thread)
+static bool set(uint64_t *bits, pid_t thread)
 {
-	for (size_t i = 0; i < crew->count; i++)
-		if (crew->threads[i] == thread)
-			return true;
-	return false;
+	const uint64_t bit = 1ULL << thread % 64;
+	const bool was = bits[thread / 64] & bit;
+
+	bits[thread / 64] |= bit;
+	return !was;
 }
 
-/* 0 when it stands still, or has ended. */
-static int stop_thread(struct crew *crew, pid_t thread)
+static int seize(struct hold *hold, pid_t thread)
 {
-	const struct timespec pause = {.tv_nsec = 20000};
-
-	if (crew->count == THREADS_MAX)
-		return -E2BIG;
-	crew->threads[crew->count++] = thread;
-	if (ptrace(PTRACE_SEIZE, thread, NULL, NULL))
+	if (ptrace(PTRACE_SEIZE, thread, NULL, NULL) ||
+	    ptrace(PTRACE_INTERRUPT, thread, NULL, NULL))
 		return errno == ESRCH ? 0 : -errno;
-	if (ptrace(PTRACE_INTERRUPT, thread, NULL, NULL))
-		return errno == ESRCH ? 0 : -errno;
-	for (;;) {
-		int status;
-		pid_t pid = waitpid(thread, &status, __WALL | WNOHANG);
-
-		if (pid < 0)
-			return errno == ECHILD ? 0 : -errno;
-		if (pid == thread && (!WIFSTOPPED(status) || status >> 16 == PTRACE_EVENT_STOP))
-			return 0;
-		/* A signal of its own came first: it gets it. */
-		if (pid == thread)
-			ptrace(PTRACE_CONT, thread, NULL, (void *)(long)WSTOPSIG(status));
-		else if (tracee__now_ns() > crew->until)
-			return -ETIMEDOUT;
-		else
-			nanosleep(&pause, NULL);
-	}
+	hold->running++;
+	return 0;
 }
 
-/* One pass over its threads; *more: there were some that were not stopped. */
-static int stop_pass(struct crew *crew, bool *more)
+/* One pass over its threads; *more: there were some that were not seized. */
+static int seize_new(struct hold *hold, bool *more)
 {
 	_Alignas(8) char buffer[4096];
 	long length;
 
 	*more = false;
-	lseek(crew->tasks, 0, SEEK_SET);
-	while ((length = syscall(SYS_getdents64, crew->tasks, buffer, sizeof(buffer))) > 0) {
+	lseek(hold->tasks, 0, SEEK_SET);
+	while ((length = syscall(SYS_getdents64, hold->tasks, buffer, sizeof(buffer))) > 0) {
 		for (long at = 0; at < length;) {
 			const struct entry *entry = (const struct entry *)(buffer + at);
 			pid_t thread = (pid_t)strtol(entry->name, NULL, 10);
 			int err;
 
 			at += entry->length;
-			if (thread <= 0 || has(crew, thread))
+			if (thread <= 0 || (unsigned)thread >= THREADS_MAX ||
+			    !set(hold->seen, thread))
 				continue;
 			*more = true;
-			err = stop_thread(crew, thread);
+			err = seize(hold, thread);
 			if (err)
 				return err;
 		}
@@ -102,81 +86,120 @@ static int stop_pass(struct crew *crew, bool *more)
 	return length < 0 ? -errno : 0;
 }
 
-static _Noreturn void hold(struct crew *crew, int socket)
+static void wait_a_while(void)
 {
+	const struct timespec slice = {.tv_nsec = SLICE_NS};
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigtimedwait(&child, NULL, &slice);
+}
+
+/* Until all that were seized stand still, or have ended. */
+static int await_stops(struct hold *hold)
+{
+	while (hold->running) {
+		int status;
+		pid_t thread = waitpid(-1, &status, __WALL | WNOHANG);
+
+		if (thread < 0)
+			return errno == ECHILD ? 0 : -errno;
+		if (thread == 0) {
+			if (helper__now_ns() > hold->until)
+				return -ETIMEDOUT;
+			wait_a_while();
+		} else if (!WIFSTOPPED(status)) {
+			hold->running -= !(hold->stopped[thread / 64] >> thread % 64 & 1);
+		} else if (status >> 16 == PTRACE_EVENT_STOP) {
+			hold->running -= set(hold->stopped, thread);
+		} else {
+			/* A signal of its own came first: it gets it. */
+			ptrace(PTRACE_CONT, thread, NULL, (void *)(long)WSTOPSIG(status));
+		}
+	}
+	return 0;
+}
+
+static void detach_all(const struct hold *hold)
+{
+	for (size_t i = 0; i < THREADS_MAX / 64; i++)
+		for (uint64_t bits = hold->stopped[i]; bits; bits &= bits - 1)
+			ptrace(PTRACE_DETACH, (pid_t)(i * 64) + __builtin_ctzll(bits), NULL, NULL);
+}
+
+static void help(const struct helper *helper, void *context)
+{
+	struct pollfd agent = {.fd = helper->socket, .events = POLLIN};
+	struct hold *hold = context;
 	bool more = true;
-	char byte;
-	sigset_t all;
 	int err = 0;
 
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	setsid();
 	/* A thread may make another one before it stops: until there is none that is new. */
-	while (!err && more)
-		err = stop_pass(crew, &more);
-	if (send(socket, &err, sizeof(err), MSG_NOSIGNAL) == sizeof(err) && !err)
-		while (read(socket, &byte, 1) < 0 && errno == EINTR)
-			;
-	_exit(0); /* exit_ptrace() lets all of them go */
+	while (!err && more) {
+		err = seize_new(hold, &more);
+		if (!err && more)
+			err = await_stops(hold);
+	}
+	helper__send(helper->socket, &err, sizeof(err), -1);
+	if (!err)
+		(void)poll(&agent, 1, FREEZE_HOLD_MS);
+	/* Those that are left go on when we end. */
+	detach_all(hold);
 }
 
 /* ---- the agent ---- */
 
-static void reap(const struct freeze *freeze)
+/* -ETIMEDOUT: nothing came in time. */
+static int receive(const struct freeze *freeze, int milliseconds)
 {
-	while (waitpid(freeze->helper, NULL, 0) < 0 && errno == EINTR)
-		;
+	struct pollfd helper = {.fd = freeze->socket, .events = POLLIN};
+	int err = 0, fd;
+
+	if (poll(&helper, 1, milliseconds) <= 0)
+		return -ETIMEDOUT;
+	return helper__receive(freeze->socket, &err, sizeof(err), &fd) ?: err;
 }
 
 int freeze__begin(struct freeze *freeze, const char *procfs, uint32_t tgid)
 {
-	struct crew *crew = malloc(sizeof(*crew));
-	int sockets[2] = {-1, -1}, err;
+	struct hold *hold = calloc(1, sizeof(*hold));
+	struct helper_options options = {.run = help, .context = hold, .keep = {-1, -1, -1, -1}};
 	char path[64];
+	int err;
 
-	if (!crew)
+	if (!hold)
 		return -ENOMEM;
-	freeze->begun = tracee__now_ns();
-	crew->count = 0;
-	crew->until = freeze->begun + STOP_NS;
-	snprintf(path, sizeof(path), "%s/%u/task", procfs, tgid);
-	crew->tasks = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = crew->tasks < 0 ? (errno == ENOENT ? -ESRCH : -errno) : 0;
-	if (!err && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
-		err = -errno;
-	if (err)
-		goto cleanup;
-	freeze->hold = sockets[0];
-	freeze->helper = fork();
-	if (freeze->helper == 0) {
-		close(sockets[0]);
-		hold(crew, sockets[1]);
-	}
-	if (freeze->helper < 0) {
-		err = -EAGAIN;
-	} else {
-		close(sockets[1]);
-		sockets[1] = -1;
-		if (recv(sockets[0], &err, sizeof(err), 0) != sizeof(err))
-			err = -ECHILD;
-		if (err)
-			reap(freeze);
-	}
-	if (err)
-		close(sockets[0]);
-cleanup:
-	if (sockets[1] >= 0)
-		close(sockets[1]);
-	if (crew->tasks >= 0)
-		close(crew->tasks);
-	free(crew);
+	freeze->begun = helper__now_ns();
+	freeze->socket = -1;
+	hold->until = freeze->begun + FREEZE_STOP_MS * NS_PER_MS;
+	snprintf(path, sizeof(path), "%.40s/%u/task", procfs, tgid);
+	hold->tasks = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	options.keep[0] = hold->tasks;
+	if (tgid == 1)
+		err = -EPERM;
+	else if (hold->tasks < 0)
+		err = errno == ENOENT ? -ESRCH : -errno;
+	else
+		err = helper__start(&options, &freeze->socket);
+	if (!err)
+		err = receive(freeze, FREEZE_STOP_MS + GRACE_MS);
+	if (err && freeze->socket >= 0)
+		close(freeze->socket);
+	if (hold->tasks >= 0)
+		close(hold->tasks);
+	free(hold);
 	return err;
 }
 
-uint64_t freeze__end(struct freeze *freeze)
+int freeze__end(struct freeze *freeze, uint64_t *stopped_ns)
 {
-	close(freeze->hold);
-	reap(freeze);
-	return tracee__now_ns() - freeze->begun;
+	struct pollfd helper = {.fd = freeze->socket, .events = POLLIN};
+	const int early = poll(&helper, 1, 0);
+
+	shutdown(freeze->socket, SHUT_WR);
+	(void)poll(&helper, 1, GRACE_MS); /* its end */
+	close(freeze->socket);
+	*stopped_ns = helper__now_ns() - freeze->begun;
+	return early ? -ETIMEDOUT : 0;
 }

@@ -1,302 +1,404 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/tracks/inject/inject.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
+#include <linux/kcmp.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/base/files.h"
-#include "agent/tracks/shared/maps.h"
+#include "agent/tracks/inject/helper.h"
+#include "agent/tracks/inject/refusal.h"
+#include "agent/tracks/inject/thread.h"
 #include "agent/tracks/inject/tracee.h"
 
-#define VDSO_MAX 65536
-#define HELPER_SECONDS 5
-#define USER_MODE_ONLY 1 /* UFFD_USER_MODE_ONLY: any process may have one of these */
+#define TIMEOUT_MS 1000
+#define GRACE_NS 250000000ULL /* for a helper that does not get to a CPU itself */
+#define NS_PER_MS 1000000ULL
+#define PAUSE_NS 1000000    /* between two attempts */
+#define USER_MODE_ONLY 1    /* UFFD_USER_MODE_ONLY: any process may have one of these */
+#define PIDFD_THREAD O_EXCL /* include/uapi/linux/pidfd.h, Linux 6.9 */
 
-static __attribute__((format(printf, 3, 4))) int refuse(struct inject_result *result, int err,
-							const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(result->reason, sizeof(result->reason), format, args);
-	va_end(args);
-	return err;
-}
-
-/* ---- before anything is touched ---- */
-
-static const char *status_field(const char *status, const char *name)
-{
-	const char *found = strstr(status, name);
-
-	return found ? found + strlen(name) + strspn(found + strlen(name), "\t ") : "";
-}
-
-static int check_status(const struct inject_options *options, struct inject_result *result)
-{
-	char path[64], status[4096];
-	int length;
-
-	snprintf(path, sizeof(path), "%s/%u/status", options->procfs, options->tgid);
-	length = files__read(AT_FDCWD, path, status, sizeof(status));
-	if (length < 0)
-		return refuse(result, -ESRCH, "the process is gone");
-	if (*status_field(status, "\nState:") == 'Z')
-		return refuse(result, -ESRCH, "its first thread has ended");
-	if (atoi(status_field(status, "\nTracerPid:")))
-		return refuse(result, -EPERM, "process %d traces it already",
-			      atoi(status_field(status, "\nTracerPid:")));
-	if (atoi(status_field(status, "\nSeccomp:")))
-		return refuse(result, -EOPNOTSUPP,
-			      "it is confined by seccomp: a system call of ours might kill it");
-	return 0;
-}
-
-struct search {
-	uint64_t start, end;
+struct report {
+	enum refusal refusal;
+	int detail;
+	uint64_t stopped_ns;
+	bool outside;
 };
-
-static int find_vdso(void *context, const struct map_region *region)
-{
-	struct search *search = context;
-
-	if (strcmp(region->name, "[vdso]") == 0)
-		*search = (struct search){region->start, region->end};
-	return 0;
-}
-
-/* The address of a syscall instruction that every process has. */
-static int find_instruction(const struct inject_options *options, uint64_t *address,
-			    struct inject_result *result)
-{
-	struct search vdso = {0};
-	unsigned char code[VDSO_MAX];
-	struct iovec local = {code, sizeof(code)}, remote;
-	ssize_t length;
-
-	if (maps__read(options->procfs, options->tgid, find_vdso, &vdso))
-		return refuse(result, -ESRCH, "the process is gone");
-	if (!vdso.start || vdso.end - vdso.start > VDSO_MAX)
-		return refuse(result, -EOPNOTSUPP, "it has no vDSO");
-	remote = (struct iovec){(void *)(uintptr_t)vdso.start, vdso.end - vdso.start};
-	length = process_vm_readv((pid_t)options->tgid, &local, 1, &remote, 1, 0);
-	if (length < 0)
-		return refuse(result, -errno, "its memory may not be read: %s", strerror(errno));
-	for (ssize_t i = 0; i + 1 < length; i++)
-		if (code[i] == 0x0f && code[i + 1] == 0x05) {
-			*address = vdso.start + (uint64_t)i;
-			return 0;
-		}
-	return refuse(result, -EOPNOTSUPP, "its vDSO holds no system call");
-}
 
 /* ---- the helper ---- */
 
-enum step {
-	STEP_NONE,
-	STEP_ATTACH,
-	STEP_STOP,
-	STEP_MODE,
-	STEP_MAKE,
-	STEP_TAKE,
-};
-
-static const char *const step_words[] = {
-	[STEP_NONE] = "the helper died",
-	[STEP_ATTACH] = "it cannot be traced",
-	[STEP_STOP] = "its first thread did not stop",
-	[STEP_MODE] = "it is a 32-bit process",
-	[STEP_MAKE] = "its userfaultfd(2) failed",
-	[STEP_TAKE] = "its descriptor cannot be taken over",
-};
-
-struct report {
-	int err;
-	enum step step;
-	uint64_t stopped_ns;
-};
-
-static void reached(const struct inject_options *options, enum inject_phase phase)
-{
-	if (options->reached)
-		options->reached(options->context, phase);
-}
-
-/* The thread stands still: from here to tracee__release nothing returns early. */
-static int take(const struct inject_options *options, struct tracee *tracee, int pidfd, int *fd,
-		enum step *step)
-{
-	long made, err;
-
-	*step = STEP_MAKE;
-	made = tracee__call(tracee, SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY);
-	if (made < 0)
-		return (int)made;
-	reached(options, INJECT_MADE);
-	*step = STEP_TAKE;
-	*fd = (int)syscall(SYS_pidfd_getfd, pidfd, (int)made, 0);
-	err = *fd < 0 ? -errno : 0;
-	reached(options, INJECT_TAKEN);
-	tracee__call(tracee, SYS_close, made);
-	reached(options, INJECT_CLOSED);
-	return (int)err;
-}
-
-static struct report help(const struct inject_options *options, uint64_t instruction, int pidfd,
-			  int *fd)
-{
-	struct report report = {.step = STEP_ATTACH};
+struct work {
+	const struct inject_options *options;
+	int process; /* its directory */
+	int pidfd, thread_pidfd;
+	uint64_t until;
+	int socket;
+	bool told;
+	bool again; /* this attempt failed in a way that the next one need not */
+	struct thread thread;
 	struct tracee tracee;
+	int fd;
+	struct report report;
+};
 
-	reached(options, INJECT_BEGUN);
-	report.err = tracee__attach(&tracee, (pid_t)options->tgid);
-	if (report.err)
-		return report;
-	report.step = STEP_STOP;
-	report.err = tracee__stop(&tracee, instruction);
-	if (report.err)
-		return report;
-	reached(options, INJECT_STOPPED);
-	report.step = STEP_MODE;
-	if (tracee__is_64_bit(&tracee))
-		report.err = take(options, &tracee, pidfd, fd, &report.step);
+static void reached(const struct work *work, enum inject_phase phase)
+{
+	if (work->options->reached)
+		work->options->reached(work->options->context, phase);
+}
+
+static void tell(struct work *work, int fd)
+{
+	if (!work->told)
+		helper__send(work->socket, &work->report, sizeof(work->report), fd);
+	work->told = true;
+}
+
+static void refuse(struct work *work, enum refusal refusal, int detail)
+{
+	if (work->report.refusal == REFUSAL_NONE) {
+		work->report.refusal = refusal;
+		work->report.detail = detail;
+	}
+}
+
+/* The agent's time is up; ours is not. */
+static void late(struct work *work)
+{
+	if (thread__is_frozen(&work->thread))
+		refuse(work, REFUSAL_FROZEN, 0);
+	else if (thread__state(&work->thread) != 'D')
+		refuse(work, REFUSAL_STARVED, 0);
 	else
-		report.err = -EOPNOTSUPP;
-	report.stopped_ns = tracee__release(&tracee);
-	reached(options, INJECT_RELEASED);
-	return report;
+		refuse(work, thread__is_in_vfork(&work->thread) ? REFUSAL_VFORK : REFUSAL_STUCK, 0);
+	tell(work, -1);
+	work->until = HELPER_FOREVER;
 }
 
-static void send_report(int socket, const struct report *report, int fd)
+/* Before anything is touched. */
+static int look(struct work *work)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct iovec data = {(void *)report, sizeof(*report)};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+	unsigned tracer = 0;
 
-	if (fd >= 0) {
-		struct cmsghdr *header;
-
-		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
-		header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(header), &fd, sizeof(int));
+	if (work->options->tgid == 1) {
+		refuse(work, REFUSAL_INIT, 0);
+	} else if (work->options->start_ticks &&
+		   thread__start_ticks(work->process) != work->options->start_ticks) {
+		refuse(work, REFUSAL_OTHER, 0);
+	} else if (thread__choose(work->process, &work->thread) ||
+		   thread__status(&work->thread, "TracerPid", &tracer) == -ESRCH) {
+		refuse(work, REFUSAL_GONE, 0);
+	} else if (tracer) {
+		refuse(work, REFUSAL_TRACED, (int)tracer);
+	} else if (thread__is_frozen(&work->thread)) {
+		refuse(work, REFUSAL_FROZEN, 0);
+	} else {
+		/* Of the thread, since the first one may have ended; that takes Linux 6.9. */
+		work->thread_pidfd = (int)syscall(SYS_pidfd_open, work->thread.tid, PIDFD_THREAD);
 	}
-	sendmsg(socket, &message, MSG_NOSIGNAL);
+	return work->report.refusal ? -EPERM : 0;
 }
 
-static int receive_report(int socket, struct report *report)
+static int stop(struct work *work, uint64_t instruction)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec data = {report, sizeof(*report)};
-	struct msghdr message = {.msg_iov = &data,
-				 .msg_iovlen = 1,
-				 .msg_control = control.bytes,
-				 .msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *header;
-	int fd = -1;
+	struct tracee *tracee = &work->tracee;
+	int err = tracee__seize(tracee, (pid_t)work->options->tgid, work->thread.tid);
 
-	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != sizeof(*report)) {
-		*report = (struct report){.err = -ECHILD};
-		return -1;
+	if (err) {
+		/* -EPERM is also said of a thread that has ended. */
+		work->again = err == -ESRCH || thread__has_ended(&work->thread);
+		refuse(work, REFUSAL_TRACE, -err);
+		return err;
 	}
-	header = CMSG_FIRSTHDR(&message);
-	if (header && header->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(header), sizeof(int));
-	return fd;
+	reached(work, INJECT_SEIZED);
+	err = tracee__stop(tracee, work->until);
+	if (err == -ETIMEDOUT)
+		late(work); /* it lacks nothing, and our end lets it go */
+	if (err == -ESRCH) {
+		/* Another thread may have executed another program, which ends this one. */
+		work->again = true;
+		refuse(work, REFUSAL_GONE, 0);
+	}
+	if (err)
+		return err;
+	tracee->instruction = instruction;
+	reached(work, INJECT_STOPPED);
+	return 0;
 }
 
-/*
- * Runs in the forked child of a process with threads: only what is async-signal-safe. It leaves the
- * agent's session, so that a signal for the agent's group does not end it half-way.
- */
-static _Noreturn void run_helper(const struct inject_options *options, uint64_t instruction,
-				 int pidfd, int socket)
+/* Once it stands still. What is refused here goes on at once. */
+static int look_again(struct work *work)
 {
-	const struct sched_param first = {.sched_priority = 1};
-	struct report report;
-	sigset_t all;
-	int fd = -1;
+	struct tracee *tracee = &work->tracee;
+	unsigned filters = 0;
+	int suspended, dispatches;
 
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	setsid();
-	/* The thread stands still until we run; we sleep while it runs. It may be refused. */
-	(void)sched_setscheduler(0, SCHED_FIFO, &first);
-	report = help(options, instruction, pidfd, &fd);
-	send_report(socket, &report, fd);
-	_exit(0);
+	/* Its directory is of the thread that we chose: whoever has its number now, is it. */
+	if (thread__status(&work->thread, "Seccomp", &filters) == -ESRCH) {
+		refuse(work, REFUSAL_GONE, 0);
+		return -ESRCH;
+	}
+	if (!tracee__is_64_bit(tracee)) {
+		refuse(work, REFUSAL_NARROW, 0);
+		return -EOPNOTSUPP;
+	}
+	/* It executed another program meanwhile, or moved its vDSO. */
+	if (!tracee__is_instruction(tracee, tracee->instruction))
+		tracee->instruction = thread__find_instruction(&work->thread);
+	if (!tracee__is_instruction(tracee, tracee->instruction))
+		tracee->instruction = tracee__own_instruction(tracee);
+	if (!tracee__is_instruction(tracee, tracee->instruction)) {
+		refuse(work, REFUSAL_INSTRUCTION, 0);
+		return -EOPNOTSUPP;
+	}
+	dispatches = tracee__dispatches(tracee);
+	if (dispatches) {
+		refuse(work, dispatches > 0 ? REFUSAL_DISPATCH : REFUSAL_DISPATCH_UNKNOWN, 0);
+		return -EOPNOTSUPP;
+	}
+	suspended = filters ? tracee__suspend_seccomp(tracee) : 0;
+	if (suspended) {
+		refuse(work, REFUSAL_SECCOMP, -suspended);
+		return -EOPNOTSUPP;
+	}
+	return 0;
 }
 
-static int run(const struct inject_options *options, uint64_t instruction, int pidfd,
-	       struct inject_result *result)
+/* The first call. The thread is behind it, or is let go. */
+static int make(struct work *work, long *made)
 {
-	struct timeval limit = {.tv_sec = HELPER_SECONDS};
-	struct report report;
-	int sockets[2], status;
-	pid_t helper;
+	int err = tracee__call(&work->tracee, SYS_userfaultfd,
+			       O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY, false, work->until, made);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
-		return refuse(result, -errno, "no descriptor is left");
-	setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	helper = fork();
-	if (helper == 0) {
-		close(sockets[0]);
-		run_helper(options, instruction, pidfd, sockets[1]);
+	if (err == -ETIMEDOUT) {
+		late(work);
+		err = tracee__finish(&work->tracee, true, made);
 	}
-	close(sockets[1]);
-	if (helper < 0) {
-		close(sockets[0]);
-		return refuse(result, -EAGAIN, "no process can be made");
+	if (err == -EINTR) {
+		refuse(work, REFUSAL_SIGNAL, work->tracee.signal);
+		work->again = true;
+	} else if (err == -EFAULT) {
+		refuse(work, work->tracee.signal == SIGSYS ? REFUSAL_DISPATCH : REFUSAL_INSTRUCTION,
+		       0);
+	} else if (err) {
+		refuse(work, REFUSAL_GONE, 0);
 	}
-	result->fd = receive_report(sockets[0], &report);
-	close(sockets[0]);
-	while (waitpid(helper, &status, 0) < 0 && errno == EINTR)
-		;
+	return err;
+}
+
+/* The second one. Its own threads may have closed ours, and have something else there now. */
+static void take_and_close(struct work *work, int made)
+{
+	long result;
+
+	work->fd =
+		(int)syscall(SYS_pidfd_getfd,
+			     work->thread_pidfd >= 0 ? work->thread_pidfd : work->pidfd, made, 0);
+	if (work->fd < 0) {
+		refuse(work, REFUSAL_TAKE, errno);
+	} else if (syscall(SYS_kcmp, getpid(), work->thread.tid, KCMP_FILE, work->fd, made) > 0) {
+		refuse(work, REFUSAL_TAKE, EBADF);
+		return;
+	}
+	reached(work, INJECT_TAKEN);
+	if (tracee__call(&work->tracee, SYS_close, made, true, work->until, &result) ==
+	    -ETIMEDOUT) {
+		late(work);
+		tracee__finish(&work->tracee, false, &result);
+	}
+	reached(work, INJECT_CLOSED);
+}
+
+/* Whatever happens, the thread is then SEIZED, which our end ends, or FREE. */
+static void attempt(struct work *work)
+{
+	struct tracee *tracee = &work->tracee;
+	long made = -1;
+
+	if (stop(work, thread__find_instruction(&work->thread)))
+		return;
+	if (!look_again(work) && !make(work, &made)) {
+		reached(work, INJECT_MADE);
+		if (made >= 0)
+			take_and_close(work, (int)made);
+		else
+			refuse(work, REFUSAL_CALL, (int)-made);
+	}
+	if (tracee__release(tracee, work->until) == -ETIMEDOUT) {
+		late(work);
+		tracee__release(tracee, HELPER_FOREVER);
+	}
+	work->report.stopped_ns = tracee->released_at - tracee->stopped_at;
+	reached(work, INJECT_RELEASED);
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void help(const struct helper *helper, void *context)
+{
+	struct work *work = context;
+
+	work->socket = helper->socket;
+	work->report.outside = helper->outside;
+	reached(work, INJECT_BEGUN);
+	for (;;) {
+		work->again = false;
+		work->report.refusal = REFUSAL_NONE;
+		work->fd = work->thread.directory = work->thread_pidfd = -1;
+		if (!look(work))
+			attempt(work);
+		if (!work->again || work->told || helper__now_ns() + PAUSE_NS > work->until)
+			break;
+		close_if_open(work->thread.directory);
+		close_if_open(work->thread_pidfd);
+		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+	}
+	tell(work, work->report.refusal ? -1 : work->fd);
+}
+
+/* ---- the agent ---- */
+
+struct inject {
+	int socket;
+	uint64_t until;	      /* then it is given up */
+	enum refusal refusal; /* before there was a helper */
+	int detail;
+};
+
+/* Whether the numbers of that procfs are ours: one number for one process. */
+static bool is_our_namespace(const char *procfs)
+{
+	char path[64], status[4096];
+	const char *line, *end, *second;
+
+	snprintf(path, sizeof(path), "%.48s/self/status", procfs);
+	if (files__read(AT_FDCWD, path, status, sizeof(status)) <= 0)
+		return false;
+	line = strstr(status, "\nNSpid:\t");
+	if (!line)
+		return true; /* a kernel without namespaces */
+	line += strlen("\nNSpid:\t");
+	end = strchr(line, '\n');
+	second = strchr(line, '\t');
+	return !second || (end && second > end);
+}
+
+static void start(struct inject *inject, const struct inject_options *options)
+{
+	struct work work = {.options = options, .until = inject->until - GRACE_NS, .pidfd = -1};
+	struct helper_options helper = {.run = help, .context = &work, .keep = {-1, -1, -1, -1}};
+	char path[64];
+	int err = 0;
+
+	if (!is_our_namespace(options->procfs)) {
+		inject->refusal = REFUSAL_NAMESPACE;
+		return;
+	}
+	/* Held from here on: what follows is about this very process, not about its number. */
+	snprintf(path, sizeof(path), "%.48s/%u", options->procfs, options->tgid);
+	work.process = files__open_directory(AT_FDCWD, path);
+	if (work.process >= 0)
+		work.pidfd = (int)syscall(SYS_pidfd_open, (pid_t)options->tgid, 0);
+	if (work.pidfd < 0) {
+		inject->refusal = REFUSAL_GONE;
+	} else {
+		helper.keep[0] = work.process;
+		helper.keep[1] = work.pidfd;
+		err = helper__start(&helper, &inject->socket);
+	}
+	if (err) {
+		inject->refusal = REFUSAL_PROCESSES;
+		inject->detail = -err;
+	}
+	close_if_open(work.pidfd);
+	close_if_open(work.process);
+}
+
+int inject__begin(const struct inject_options *options, struct inject **out)
+{
+	struct inject *inject = calloc(1, sizeof(*inject));
+	const uint64_t limit = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
+
+	if (!inject)
+		return -ENOMEM;
+	inject->socket = -1;
+	inject->until = helper__now_ns() + limit * NS_PER_MS + GRACE_NS;
+	start(inject, options);
+	*out = inject;
+	return 0;
+}
+
+int inject__fd(const struct inject *inject)
+{
+	return inject->socket;
+}
+
+int inject__milliseconds_left(const struct inject *inject)
+{
+	const uint64_t now = helper__now_ns();
+
+	if (inject->refusal || now >= inject->until)
+		return 0;
+	return (int)((inject->until - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+int inject__finish(struct inject *inject, struct inject_result *result)
+{
+	struct report report = {.refusal = inject->refusal, .detail = inject->detail};
+	int err = 0;
+
+	*result = (struct inject_result){.fd = -1};
+	if (!report.refusal)
+		err = helper__receive(inject->socket, &report, sizeof(report), &result->fd);
+	if (err == -EAGAIN && inject__milliseconds_left(inject))
+		return -EAGAIN;
+	if (err)
+		report.refusal = err == -EAGAIN ? REFUSAL_SILENT : REFUSAL_DIED;
+	else if (!report.refusal && result->fd < 0)
+		report = (struct report){.refusal = REFUSAL_TAKE, .detail = EMFILE};
 	result->stopped_ns = report.stopped_ns;
-	if (report.err)
-		return refuse(result, report.err, "%s: %s", step_words[report.step],
-			      strerror(-report.err));
-	return result->fd < 0 ? refuse(result, -EMFILE, "no descriptor is left") : 0;
+	result->outside = report.outside;
+	refusal__text(report.refusal, report.detail, result->reason, sizeof(result->reason));
+	inject__abandon(inject);
+	err = refusal__errno(report.refusal, report.detail);
+	return err == -EAGAIN ? -EBUSY : err;
+}
+
+void inject__abandon(struct inject *inject)
+{
+	if (!inject)
+		return;
+	if (inject->socket >= 0)
+		close(inject->socket);
+	free(inject);
 }
 
 int inject__userfaultfd(const struct inject_options *options, struct inject_result *result)
 {
-	uint64_t instruction = 0;
-	int err, pidfd;
+	struct inject *inject;
+	int err = inject__begin(options, &inject);
 
-	*result = (struct inject_result){.fd = -1};
-	/* Held from here on: what follows is about this very process, not about its number. */
-	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)options->tgid, 0);
-	if (pidfd < 0)
-		return refuse(result, -errno, "%s",
-			      errno == ESRCH ? "the process is gone" : strerror(errno));
-	err = check_status(options, result);
-	if (!err)
-		err = find_instruction(options, &instruction, result);
-	if (!err)
-		err = run(options, instruction, pidfd, result);
-	close(pidfd);
+	if (err) {
+		*result = (struct inject_result){.fd = -1};
+		snprintf(result->reason, sizeof(result->reason), "%s", strerror(-err));
+		return err;
+	}
+	while ((err = inject__finish(inject, result)) == -EAGAIN) {
+		struct pollfd there = {.fd = inject__fd(inject), .events = POLLIN};
+
+		poll(&there, 1, inject__milliseconds_left(inject));
+	}
 	return err;
 }

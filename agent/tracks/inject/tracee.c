@@ -6,24 +6,30 @@
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define STOP_NS 1000000000ULL
-#define TICK_US 20000
+#include "agent/tracks/inject/helper.h"
+
 #define SYSCALL_STOP (SIGTRAP | 0x80) /* PTRACE_O_TRACESYSGOOD */
 #define USER_64_CS 0x33		      /* __USER_CS, arch/x86/include/asm/segment.h */
+#define INSTRUCTION 0x050f	      /* 0f 05 */
+#define INSTRUCTION_BYTES 2
+#define SLICE_NS 1000000000ULL
 
 /* include/linux/errno.h: not for user space, but what a tracer sees. */
-#define ERESTARTSYS 512
-#define ERESTARTNOINTR 513
 #define ERESTARTNOHAND 514
-#define ERESTART_RESTARTBLOCK 516
 
-/* include/uapi/linux/rseq.h, include/uapi/linux/ptrace.h (5.13) */
-#define GET_RSEQ_CONFIGURATION 0x420f
+#define IO_URING_TIMED (1U << 3) /* IORING_ENTER_EXT_ARG, include/uapi/linux/io_uring.h */
+
+/* include/uapi/linux/ptrace.h and rseq.h: newer than Debian 12's headers, or not in glibc's. */
+#define SUSPEND_SECCOMP (1L << 21) /* PTRACE_O_SUSPEND_SECCOMP */
+#define GET_DISPATCH 0x4211	   /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG */
+#define GET_RSEQ 0x420f		   /* PTRACE_GET_RSEQ_CONFIGURATION */
+struct dispatch_configuration {
+	uint64_t mode, selector, offset, length;
+};
 struct rseq_configuration {
 	uint64_t abi_pointer;
 	uint32_t abi_size, signature, flags, padding;
@@ -34,63 +40,66 @@ struct rseq_section {
 };
 #define RSEQ_SECTION_OFFSET 8 /* offsetof(struct rseq, rseq_cs) */
 
-uint64_t tracee__now_ns(void)
+#define BIT(signal) (1ULL << ((signal)-1))
+#define FAULTS (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGILL) | BIT(SIGFPE) | BIT(SIGTRAP) | BIT(SIGSYS))
+
+/* ---- stops ---- */
+
+int tracee__seize(struct tracee *tracee, pid_t tgid, pid_t tid)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
-
-/* Ends a wait from time to time, so that it can be given up. */
-static void tick(int signal)
-{
-}
-
-static void start_ticking(void)
-{
-	const struct sigaction action = {.sa_handler = tick};
-	const struct itimerval every = {.it_interval = {.tv_usec = TICK_US},
-					.it_value = {.tv_usec = TICK_US}};
-	sigset_t set;
-
-	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &every, NULL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGALRM);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
-
-int tracee__attach(struct tracee *tracee, pid_t tid)
-{
-	*tracee = (struct tracee){.tid = tid};
-	start_ticking();
+	*tracee = (struct tracee){.tgid = tgid, .tid = tid};
 	/* Without PTRACE_O_EXITKILL: if we end, it goes on. */
-	return ptrace(PTRACE_SEIZE, tid, NULL, (void *)PTRACE_O_TRACESYSGOOD) ? -errno : 0;
+	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)PTRACE_O_TRACESYSGOOD))
+		return -errno;
+	tracee->state = TRACEE_SEIZED;
+	return 0;
 }
 
-/* Its next stop: the status of waitpid(2), or a negative errno. Asleep, and awake at once. */
-static int wait_for_stop(const struct tracee *tracee, uint64_t until)
+/* It was killed: there is nothing to put anything back into. */
+static int gone(struct tracee *tracee)
 {
-	int status;
+	tracee->state = TRACEE_FREE;
+	tracee->released_at = helper__now_ns();
+	return -ESRCH;
+}
 
+/* Its next stop, as waitpid(2) has it. -ETIMEDOUT, -ESRCH. */
+static int wait_for_stop(struct tracee *tracee, uint64_t until, int *status)
+{
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
 	for (;;) {
-		pid_t pid = waitpid(tracee->tid, &status, __WALL);
+		uint64_t now = helper__now_ns(), left = until > now ? until - now : 0;
+		struct timespec slice;
+		pid_t pid;
 
-		if (pid < 0 && errno != EINTR)
-			return -errno;
-		if (pid == tracee->tid)
-			return WIFSTOPPED(status) ? status : -ESRCH;
-		if (tracee__now_ns() > until)
+		if (!left)
 			return -ETIMEDOUT;
+		pid = waitpid(tracee->tid, status, __WALL | WNOHANG);
+		if (pid == tracee->tid && WIFSTOPPED(*status))
+			return 0;
+		if (pid == tracee->tid || (pid < 0 && errno != EINTR))
+			return gone(tracee);
+		left = left < SLICE_NS ? left : SLICE_NS;
+		slice = (struct timespec){.tv_sec = (time_t)(left / 1000000000),
+					  .tv_nsec = (long)(left % 1000000000)};
+		sigtimedwait(&child, NULL, &slice);
 	}
 }
 
-static bool read_words(pid_t tid, uint64_t address, uint64_t *words, size_t count)
+static bool is_event_stop(int status)
+{
+	return status >> 16 == PTRACE_EVENT_STOP;
+}
+
+static bool read_words(const struct tracee *tracee, uint64_t address, uint64_t *words, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		errno = 0;
-		words[i] = (uint64_t)ptrace(PTRACE_PEEKDATA, tid, (void *)(address + i * 8), NULL);
+		words[i] = (uint64_t)ptrace(PTRACE_PEEKDATA, tracee->tid, (void *)(address + i * 8),
+					    NULL);
 		if (errno)
 			return false;
 	}
@@ -110,114 +119,293 @@ static void abort_sequence(struct tracee *tracee)
 	} at;
 	uint64_t pointer;
 
-	if (ptrace(GET_RSEQ_CONFIGURATION, tracee->tid, sizeof(rseq), &rseq) <= 0 ||
-	    !rseq.abi_pointer ||
-	    !read_words(tracee->tid, rseq.abi_pointer + RSEQ_SECTION_OFFSET, &pointer, 1) ||
-	    !pointer || !read_words(tracee->tid, pointer, at.words, 4))
+	if (ptrace(GET_RSEQ, tracee->tid, sizeof(rseq), &rseq) <= 0 || !rseq.abi_pointer ||
+	    !read_words(tracee, rseq.abi_pointer + RSEQ_SECTION_OFFSET, &pointer, 1) || !pointer ||
+	    !read_words(tracee, pointer, at.words, 4))
 		return;
 	if (tracee->registers.rip - at.section.start < at.section.length)
 		tracee->registers.rip = at.section.abort;
 }
 
-/* What the kernel does on its way out of a call that was broken off: arch_do_signal_or_restart().
+/*
+ * signal(7): calls that end with EINTR whenever their thread stops, and whose wait has no limit.
+ * They wait anew, unless there is a signal for them: as if they returned ERESTARTNOHAND.
  */
-static void restart_call(struct user_regs_struct *registers)
+static bool is_endless(const struct user_regs_struct *registers)
 {
-	if ((long long)registers->orig_rax < 0)
-		return;
-	switch (-(long long)registers->rax) {
-	case ERESTARTSYS:
-	case ERESTARTNOINTR:
-	case ERESTARTNOHAND:
-		registers->rax = registers->orig_rax;
-		break;
-	case ERESTART_RESTARTBLOCK:
-		registers->rax = SYS_restart_syscall;
-		break;
+	switch (registers->orig_rax) {
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+		return (int)registers->r10 < 0;
+	case SYS_epoll_pwait2:
+	case SYS_semtimedop:
+		return registers->r10 == 0;
+	case SYS_rt_sigtimedwait:
+		return registers->rdx == 0;
+	case SYS_io_getevents:
+		return registers->r8 == 0;
+	case SYS_io_uring_enter:
+		return !(registers->r10 & IO_URING_TIMED);
+	case SYS_semop:
+		return true;
 	default:
-		return;
+		return false;
 	}
-	registers->rip -= 2;
-	registers->orig_rax = (unsigned long long)-1;
 }
 
-int tracee__stop(struct tracee *tracee, uint64_t instruction)
+int tracee__stop(struct tracee *tracee, uint64_t until)
 {
-	const uint64_t until = tracee__now_ns() + STOP_NS, all = ~0ULL;
 	int status;
 
-	tracee->instruction = instruction;
 	if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL))
-		return -errno;
+		return gone(tracee);
 	for (;;) {
-		status = wait_for_stop(tracee, until);
-		if (status < 0)
-			return status;
-		if (status >> 16 == PTRACE_EVENT_STOP)
+		int err = wait_for_stop(tracee, until, &status);
+
+		if (err)
+			return err;
+		if (is_event_stop(status))
 			break;
 		/* A signal of its own came first: it gets it. */
 		if (ptrace(PTRACE_CONT, tracee->tid, NULL, (void *)(long)WSTOPSIG(status)))
-			return -errno;
+			return gone(tracee);
 	}
-	tracee->stopped_at = tracee__now_ns();
+	tracee->stopped_at = helper__now_ns();
 	if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &tracee->registers) ||
-	    ptrace(PTRACE_GETSIGMASK, tracee->tid, sizeof(tracee->mask), &tracee->mask) ||
-	    ptrace(PTRACE_SETSIGMASK, tracee->tid, sizeof(all), &all))
-		return -errno;
-	abort_sequence(tracee);
+	    ptrace(PTRACE_GETSIGMASK, tracee->tid, sizeof(tracee->mask), &tracee->mask))
+		return gone(tracee);
+	tracee->state = TRACEE_STOPPED;
 	return 0;
 }
+
+/* ---- what it is now ---- */
 
 bool tracee__is_64_bit(const struct tracee *tracee)
 {
 	return tracee->registers.cs == USER_64_CS;
 }
 
-/* To its next entry of or exit from a system call. */
-static int run_to_call(struct tracee *tracee)
+bool tracee__is_instruction(const struct tracee *tracee, uint64_t address)
 {
-	for (;;) {
-		int status;
+	uint64_t word;
 
-		if (ptrace(PTRACE_SYSCALL, tracee->tid, NULL, NULL))
-			return -errno;
-		status = wait_for_stop(tracee, tracee__now_ns() + STOP_NS);
-		if (status < 0)
-			return status;
-		if (WSTOPSIG(status) == SYSCALL_STOP)
-			return 0;
-		/* Only SIGSTOP comes through. */
-		if (status >> 16 != PTRACE_EVENT_STOP)
-			tracee->signal = WSTOPSIG(status);
+	return address && read_words(tracee, address, &word, 1) && (word & 0xffff) == INSTRUCTION;
+}
+
+uint64_t tracee__own_instruction(const struct tracee *tracee)
+{
+	return (long long)tracee->registers.orig_rax < 0
+		       ? 0
+		       : tracee->registers.rip - INSTRUCTION_BYTES;
+}
+
+int tracee__suspend_seccomp(const struct tracee *tracee)
+{
+	return ptrace(PTRACE_SETOPTIONS, tracee->tid, NULL,
+		      (void *)(PTRACE_O_TRACESYSGOOD | SUSPEND_SECCOMP))
+		       ? -errno
+		       : 0;
+}
+
+int tracee__dispatches(const struct tracee *tracee)
+{
+	struct dispatch_configuration dispatch;
+
+	if (ptrace(GET_DISPATCH, tracee->tid, sizeof(dispatch), &dispatch))
+		return -errno;
+	return dispatch.mode != 0;
+}
+
+/* ---- the way back ---- */
+
+/* It stands in get_signal(): it goes on with what is its own, and with a signal (0: none). */
+static void let_go(struct tracee *tracee, int signal)
+{
+	if (tracee->state != TRACEE_STOPPED) {
+		ptrace(PTRACE_SETREGS, tracee->tid, NULL, &tracee->registers);
+		ptrace(PTRACE_SETSIGMASK, tracee->tid, sizeof(tracee->mask), &tracee->mask);
+	}
+	for (int number = 1; tracee->signals; number++) {
+		if (tracee->signals & BIT(number))
+			syscall(SYS_tgkill, tracee->tgid, tracee->tid, number);
+		tracee->signals &= ~BIT(number);
+	}
+	ptrace(PTRACE_DETACH, tracee->tid, NULL, (void *)(long)signal);
+	tracee->state = TRACEE_FREE;
+	tracee->released_at = helper__now_ns();
+}
+
+static int resume(struct tracee *tracee, enum __ptrace_request request, enum tracee_state state)
+{
+	if (ptrace(request, tracee->tid, NULL, NULL))
+		return gone(tracee);
+	tracee->state = state;
+	return 0;
+}
+
+/* From the exit of a call to a stop in get_signal(), without an instruction in between. */
+static int start_return(struct tracee *tracee)
+{
+	if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL))
+		return gone(tracee);
+	return resume(tracee, PTRACE_CONT, TRACEE_RETURNING);
+}
+
+/* ---- one stop, and what follows from it ---- */
+
+#define GOES_ON 1 /* there is another stop to come */
+
+static int at_syscall_stop(struct tracee *tracee)
+{
+	switch (tracee->state) {
+	case TRACEE_ENTERING:
+		tracee->entered = !tracee->leaving;
+		/* No call has the number -1: do_syscall_64(), arch/x86/entry/common.c. */
+		if (!tracee->entered &&
+		    ptrace(PTRACE_POKEUSER, tracee->tid, offsetof(struct user, regs.orig_rax), -1L))
+			return gone(tracee);
+		return resume(tracee, PTRACE_SYSCALL, TRACEE_IN_CALL) ?: GOES_ON;
+	case TRACEE_IN_CALL:
+		tracee->state = TRACEE_CALLED;
+		return tracee->entered ? 0 : start_return(tracee) ?: GOES_ON;
+	default:
+		return resume(tracee, PTRACE_CONT, TRACEE_RETURNING) ?: GOES_ON;
 	}
 }
 
-long tracee__call(struct tracee *tracee, long number, long argument)
+static int at_event_stop(struct tracee *tracee)
 {
-	struct user_regs_struct registers = tracee->registers;
-	int err;
+	/* A group stop, or its end: we run all the same, and leave it as the group is. */
+	if (tracee->state != TRACEE_RETURNING && !tracee->leaving)
+		return resume(tracee, PTRACE_SYSCALL, tracee->state) ?: GOES_ON;
+	let_go(tracee, 0);
+	return tracee->entered ? 0 : -EINTR;
+}
 
+/* Whether the kernel raised it for our call: there, or for the instruction before it. */
+static bool is_ours(const struct tracee *tracee)
+{
+	siginfo_t info;
+	uint64_t at;
+
+	if (ptrace(PTRACE_GETSIGINFO, tracee->tid, NULL, &info) || info.si_code <= 0)
+		return false;
+	at = (uint64_t)(info.si_signo == SIGSYS ? info.si_call_addr : info.si_addr);
+	return at - tracee->instruction <= INSTRUCTION_BYTES;
+}
+
+static int at_signal_stop(struct tracee *tracee, int signal, bool hold)
+{
+	bool ours;
+
+	if (tracee->state == TRACEE_RETURNING) {
+		let_go(tracee, signal);
+		return tracee->entered ? 0 : -EINTR;
+	}
+	ours = is_ours(tracee);
+	tracee->signal = signal;
+	if (hold && !ours) {
+		const uint64_t held = tracee->mask | ~FAULTS | (tracee->signals |= BIT(signal));
+
+		/* Once is enough: a storm of them would keep it from its call. */
+		ptrace(PTRACE_SETSIGMASK, tracee->tid, sizeof(held), &held);
+		return resume(tracee, PTRACE_SYSCALL, tracee->state) ?: GOES_ON;
+	}
+	let_go(tracee, ours ? 0 : signal);
+	return ours ? -EFAULT : -EINTR;
+}
+
+/* Until it stands behind its call, or is FREE. */
+static int run(struct tracee *tracee, bool hold, uint64_t until)
+{
+	int status, err;
+
+	do {
+		err = wait_for_stop(tracee, until, &status);
+		if (err)
+			return err;
+		if (is_event_stop(status))
+			err = at_event_stop(tracee);
+		else if (WSTOPSIG(status) == SYSCALL_STOP)
+			err = at_syscall_stop(tracee);
+		else
+			err = at_signal_stop(tracee, WSTOPSIG(status), hold);
+	} while (err == GOES_ON);
+	return err;
+}
+
+/* ---- calls ---- */
+
+static int result_of(struct tracee *tracee, long *result)
+{
+	struct user_regs_struct registers;
+
+	if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &registers))
+		return gone(tracee);
+	*result = (long)registers.rax;
+	return 0;
+}
+
+/* Its mask and its registers are ours from here on. */
+static int lend(struct tracee *tracee, long number, long argument)
+{
+	const uint64_t held = tracee->mask | ~FAULTS;
+	struct user_regs_struct registers;
+
+	if (tracee->state == TRACEE_STOPPED) {
+		if (tracee->registers.rax == (unsigned long long)-EINTR &&
+		    is_endless(&tracee->registers))
+			tracee->registers.rax = (unsigned long long)-ERESTARTNOHAND;
+		abort_sequence(tracee);
+	}
+	registers = tracee->registers;
 	registers.rip = tracee->instruction;
 	registers.rax = (unsigned long long)number;
 	registers.rdi = (unsigned long long)argument;
-	registers.orig_rax = (unsigned long long)-1;
-	if (ptrace(PTRACE_SETREGS, tracee->tid, NULL, &registers))
-		return -errno;
-	err = run_to_call(tracee);
-	if (!err)
-		err = run_to_call(tracee);
-	if (!err && ptrace(PTRACE_GETREGS, tracee->tid, NULL, &registers))
-		err = -errno;
-	return err ? err : (long)registers.rax;
+	registers.orig_rax = (unsigned long long)-1; /* nothing to begin again */
+	tracee->state = TRACEE_ENTERING;
+	if (ptrace(PTRACE_SETSIGMASK, tracee->tid, sizeof(held), &held) ||
+	    ptrace(PTRACE_SETREGS, tracee->tid, NULL, &registers)) {
+		let_go(tracee, 0);
+		return -ESRCH;
+	}
+	return resume(tracee, PTRACE_SYSCALL, TRACEE_ENTERING);
 }
 
-uint64_t tracee__release(struct tracee *tracee)
+int tracee__call(struct tracee *tracee, long number, long argument, bool hold, uint64_t until,
+		 long *result)
 {
-	restart_call(&tracee->registers);
-	ptrace(PTRACE_SETREGS, tracee->tid, NULL, &tracee->registers);
-	ptrace(PTRACE_SETSIGMASK, tracee->tid, sizeof(tracee->mask), &tracee->mask);
-	ptrace(PTRACE_DETACH, tracee->tid, NULL, NULL);
-	if (tracee->signal)
-		kill(tracee->tid, tracee->signal);
-	return tracee__now_ns() - tracee->stopped_at;
+	int err = lend(tracee, number, argument);
+
+	tracee->leaving = tracee->entered = false;
+	if (!err)
+		err = run(tracee, hold, until);
+	return err ? err : result_of(tracee, result);
+}
+
+int tracee__finish(struct tracee *tracee, bool cancel, long *result)
+{
+	int err;
+
+	if (cancel) {
+		tracee->leaving = true;
+		if (tracee->state == TRACEE_ENTERING &&
+		    ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL))
+			return gone(tracee);
+	}
+	err = run(tracee, !cancel || tracee->state == TRACEE_IN_CALL, HELPER_FOREVER);
+	return err ? err : result_of(tracee, result);
+}
+
+int tracee__release(struct tracee *tracee, uint64_t until)
+{
+	int err = 0;
+
+	if (tracee->state == TRACEE_STOPPED)
+		let_go(tracee, 0);
+	if (tracee->state == TRACEE_CALLED)
+		err = start_return(tracee);
+	if (!err && tracee->state == TRACEE_RETURNING)
+		err = run(tracee, true, until);
+	return err == -ETIMEDOUT ? err : 0;
 }

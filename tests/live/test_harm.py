@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a track does to a target that is hard to take hold of: nothing. Each target knows when it was harmed."""
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from harness import BUILD, Agent, Skip, Suite, equal, eventually, require_root, run, scratch, true
+from tracking import Refused, Track
+
+HOSTILE = os.path.join(BUILD, "tests/live/hostile")
+PHASES = os.path.join(BUILD, "tests/live/inject_phases")
+TOLD = 5  # seconds within which a start is answered, whatever its target does
+SECONDS = float(os.environ.get("HARM_SECONDS", "2"))  # of starts and stops, for each kind of target
+
+suite = Suite()
+directory = scratch()
+agent = Agent(listen=f"unix:{directory}/socket")
+
+
+def status_of(pid, field):
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        return next(line.split(":")[1].split()[0] for line in status if line.startswith(field + ":"))
+
+
+class Target:
+    """The hostile program; at the end of its `with` it tells whether it was harmed."""
+
+    def __init__(self, kind, *arguments, cpus=None):
+        self.child = subprocess.Popen([HOSTILE, kind, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      text=True, preexec_fn=cpus and (lambda: os.sched_setaffinity(0, cpus)))
+        self.kind, self.pid = kind, self.child.pid
+        equal(self.child.stdout.readline(), f"ready {self.pid}\n", f"{kind}'s first line")
+        self.files = self.descriptors()
+        self.filter = status_of(self.pid, "Seccomp")
+
+    def descriptors(self):
+        return sorted(os.listdir(f"/proc/{self.pid}/fd"), key=int)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.unharmed()
+        finally:
+            self.child.kill()
+            self.child.wait()
+            self.child.stdin.close()
+            self.child.stdout.close()
+
+    def unharmed(self):
+        if self.child.returncode == 0:
+            return
+        equal(self.child.poll(), None, f"{self.kind}'s exit status")
+        tasks = os.listdir(f"/proc/{self.pid}/task")
+        tracer = "0" if self.kind != "traced" else status_of(self.pid, "TracerPid")
+        for task in tasks:
+            with contextlib.suppress(OSError):
+                eventually(f"nobody traces task {task}", lambda: status_of(f"{self.pid}/task/{task}", "TracerPid") == tracer)
+        if self.kind not in ("exec", "leaderless"):
+            equal(self.descriptors(), self.files, "its descriptors")
+        equal(status_of(self.pid, "Seccomp"), self.filter, "its filter")
+        self.end()
+
+    def end(self):
+        """It looks whether it is whole."""
+        self.child.stdin.write("end\n")
+        self.child.stdin.flush()
+        said = self.child.stdout.read().strip()
+        self.child.wait()
+        true(said.endswith("fine"), f"{self.kind}: {said!r}, exit status {self.child.returncode}")
+
+
+class Cgroup:
+    """One of version 2, or of a version 1 hierarchy; its processes are killed, and it is gone, at the end of its `with`."""
+
+    def __init__(self, name, hierarchy=None):
+        roots = [f"/sys/fs/cgroup/{hierarchy}"] if hierarchy else ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+        root = next((root for root in roots if os.path.exists(f"{root}/cgroup.procs")), None)
+        if not root:
+            raise Skip(f"a cgroup hierarchy at {' or '.join(roots)}")
+        self.path = f"{root}/harm-{os.getpid()}-{name}"
+        os.mkdir(self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            self.write("cgroup.freeze", 0)
+        eventually("the cgroup is empty", lambda: not self.pids())
+        eventually("the cgroup is gone", self.remove)
+
+    def remove(self):
+        with contextlib.suppress(OSError):
+            os.rmdir(self.path)
+        return not os.path.exists(self.path)
+
+    def pids(self):
+        with open(f"{self.path}/cgroup.procs", encoding="ascii") as procs:
+            return [int(pid) for pid in procs]
+
+    def write(self, file, value):
+        with open(f"{self.path}/{file}", "w", encoding="ascii") as out:
+            out.write(str(value))
+
+    def add(self, pid):
+        self.write("cgroup.procs", pid)
+
+    def freeze(self):
+        self.write("cgroup.freeze", 1)
+        def frozen():
+            with open(f"{self.path}/cgroup.events", encoding="ascii") as events:
+                return "frozen 1" in events.read()
+        eventually("it is frozen", frozen)
+
+
+def start(pid, by=None):
+    """One track, started and stopped: (its backend, why no better one), or (None, why it was refused)."""
+    begin = time.monotonic()
+    try:
+        with Track(by or agent, {"pid": pid}) as track:
+            member = track.info["members"][0]
+            result = member["backend"], member["backend_reason"]
+    except Refused as refused:
+        result = None, refused.error["message"]
+    took = time.monotonic() - begin
+    true(took < TOLD, f"its start and stop took {took:.1f} s: {result}")
+    return result
+
+
+def hammer(target, seconds=None):
+    """Starts and stops, again and again: what became of them."""
+    results, end = {}, time.monotonic() + (seconds or SECONDS)
+    while time.monotonic() < end:
+        equal(target.child.poll(), None, f"{target.kind}'s exit status")
+        result = start(target.pid)
+        results[result] = results.get(result, 0) + 1
+    return [f"{count} times: {reason}" for reason, count in results.items()]
+
+
+def told(results):
+    return [f"{count} times {backend}: {reason}" for (backend, reason), count in results.items()]
+
+
+def phases(pid, phase, *how):
+    """One start, without an agent around it; somebody is killed at that step of it."""
+    done = run(PHASES, str(pid), str(phase), *how)
+    equal(done.returncode, 0, f"inject_phases: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+STEPS = ["nothing was done", "it is seized", "it is stopped", "the descriptor is made", "it is taken over", "it is closed",
+         "it runs again"]
+NOBODY = len(STEPS)
+
+
+# ---- targets of every kind ----
+
+SERVED = ("spin", "sleep", "threads", "epoll", "semaphore", "sigwait", "seccomp", "dumpable", "storm")
+EITHER = ("stopping", "exec")
+# What of its reason tells what stands in the way.
+REFUSED = {"dispatch": "Syscall User Dispatch", "vfork": "vfork", "traced": "traced already"}
+
+
+def of_kind(kind):
+    with Target(kind) as target:
+        results = hammer(target)
+        for backend, reason in results:
+            if kind in SERVED:
+                equal((backend, reason), ("pagemap-scan", None), "its backend, and why no better one")
+            elif kind in REFUSED:
+                true(backend != "pagemap-scan" and REFUSED[kind] in reason, f"{backend}: {reason}")
+        return told(results)
+
+
+for name in (*SERVED, *EITHER, *REFUSED):
+    suite.test(f"a target of the kind {name} goes on as if nothing had been", name)(of_kind)
+
+
+@suite.test("a target whose first thread has ended is taken by another one, and goes on")
+def leaderless():
+    with Target("leaderless") as target:
+        eventually("its first thread has ended", lambda: status_of(target.pid, "State") == "Z")
+        equal(phases(target.pid, NOBODY)["reason"], "", "why it was refused")
+        return told(hammer(target))
+
+
+@suite.test("pid 1 is refused")
+def init():
+    found = phases(1, NOBODY)
+    true(found["err"] and "pid 1" in found["reason"], f"{found}")
+    true(start(1)[0] != "pagemap-scan", "a track of it")
+    equal(status_of(1, "TracerPid"), "0", "its tracer")
+    return found["reason"]
+
+
+@suite.test("400 signals, while it is taken again and again: each ends its pause()")
+def signals():
+    with Target("pause", 400) as target:
+        taker = subprocess.Popen([PHASES, str(target.pid), "times", "1000000"], stdout=subprocess.PIPE, text=True)
+        equal(target.child.stdout.readline(), "signals 400\n", "what it says of its signals")
+        true(target.child.stdout.readline() == "fine\n" and target.child.wait() == 0, "the rest of what it says")
+        found = json.loads(taker.communicate()[0])
+        true(found["done"] > 20, f"too few to tell: {found}")
+        return f"taken {found['done']} times: {found['stopped_us']}"
+
+
+@suite.test("a target that ends while it is taken: answered at once, the agent goes on")
+def ending():
+    results = {}
+    for _ in range(20):
+        with subprocess.Popen([HOSTILE, "threads", "50"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            child.stdout.readline()
+            child.kill()
+            reason = start(child.pid)[1]
+            reason = reason and reason.split(": ", 1)[1]
+            results[reason] = results.get(reason, 0) + 1
+    return [f"{count} times: {reason}" for reason, count in results.items()]
+
+
+# ---- targets that cannot run ----
+
+@suite.test("a frozen cgroup: nobody in it dies when it thaws, and a start is answered all the while")
+def frozen():
+    with Cgroup("frozen") as group, contextlib.ExitStack() as stack:
+        targets = [stack.enter_context(Target(kind)) for kind in ("spin", "sleep", "threads")]
+        for target in targets:
+            group.add(target.pid)
+        group.freeze()
+        results = {start(target.pid) for target in targets}
+        true(all(backend != "pagemap-scan" and "frozen" in reason for backend, reason in results), f"{results}")
+        group.write("cgroup.freeze", 0)
+        time.sleep(0.2)
+        for target in targets:
+            equal(target.child.poll(), None, f"{target.kind}'s exit status")
+            equal(start(target.pid), ("pagemap-scan", None), "once it is thawed")
+    return sorted(results)
+
+
+@suite.test("a cgroup that freezes and thaws at random while its processes are taken")
+def freezing():
+    with Cgroup("freezing") as group, Target("spin") as target, Target("sleep") as other:
+        group.add(target.pid)
+        group.add(other.pid)
+        freezer = subprocess.Popen(["python3", "-c", "import sys,time,random\nwhile True:\n for v in '10':\n"
+                                    "  open(sys.argv[1],'w').write(v)\n  time.sleep(random.random()*0.01)",
+                                    f"{group.path}/cgroup.freeze"])
+        try:
+            results = {**hammer(target), **hammer(other)}
+        finally:
+            freezer.kill()
+            freezer.wait()
+            group.write("cgroup.freeze", 0)
+        return told(results)
+
+
+@contextlib.contextmanager
+def starving(how):
+    """A target that gets next to no time on a CPU."""
+    if how == "quota":
+        with Cgroup("quota", "cpu") as group, Target("spin") as target:
+            group.write("cpu.cfs_period_us", 100000)
+            group.write("cpu.cfs_quota_us", 1000)
+            group.add(target.pid)
+            yield target
+            group.write("cpu.cfs_quota_us", -1)
+        return
+    with Target("spin", cpus={0}) as target:
+        def first():
+            os.sched_setaffinity(0, {0})
+            os.nice(-10)
+        hog = subprocess.Popen(["python3", "-c", "while True: pass"], preexec_fn=first)
+        try:
+            yield target
+        finally:
+            hog.kill()
+            hog.wait()
+
+
+def starved(how):
+    with starving(how) as target:
+        return told(hammer(target, 5))
+
+
+for name, way in (("a loop of nice -10 on its only CPU", "nice"), ("a quota of 1 %", "quota")):
+    suite.test(f"a target that {name} starves is not a dead one", way)(starved)
+
+
+@suite.test("a starved target, and the agent is killed with its cgroup 0.25 s into the start")
+def starved_and_killed():
+    for step, how in enumerate(("nice", "quota", "nice")):
+        with starving(how) as target, Cgroup("agent") as group:
+            path = f"{directory}/mortal{step}"
+            mortal = Agent(listen=f"unix:{path}")
+            with mortal, socket.socket(socket.AF_UNIX) as client:
+                group.add(mortal.pid)
+                client.connect(path)
+                body = json.dumps({"target": {"pid": target.pid}})
+                client.sendall(f"POST /api/v1/tracks HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+                               .encode("ascii"))
+                time.sleep(0.25)
+                group.write("cgroup.kill", 1)
+                mortal.child.wait()
+
+
+# ---- the agent and its helper die at each step ----
+
+def cgroup_killed(kind, phase):
+    with Target(kind) as target:
+        for _ in range(5):
+            with Cgroup("phases") as group:
+                found = phases(target.pid, phase, group.path)
+            true(found["killed"], f"the agent was not killed: {found}")
+            equal(target.child.poll(), None, f"{kind}'s exit status")
+            # The helper goes on to the end, and then nothing is left of it.
+            eventually("nobody traces it", lambda: status_of(target.pid, "TracerPid") == "0")
+            equal(target.descriptors(), target.files, "its descriptors")
+
+
+# From the setting of its registers until they are put back nothing but a SIGKILL for the helper itself is in the way.
+def helper_killed(how, steps):
+    with Target("spin") as target:
+        for phase in steps:
+            for _ in range(5):
+                found = phases(target.pid, phase, how)
+                equal(target.child.poll(), None, f"exit status, after {STEPS[phase]}")
+                eventually("nobody traces it", lambda: status_of(target.pid, "TracerPid") == "0")
+                equal(found["reason"] == "", how == "terminate", f"{STEPS[phase]}: {found}")
+
+
+for name, way, where in (("SIGTERM", "terminate", range(NOBODY)), ("SIGKILL", "helper", (0, 1, 2, 6))):
+    suite.test(f"the helper gets {name}", way, where)(helper_killed)
+
+
+for number, name in enumerate(STEPS):
+    for of in ("spin", "sleep"):
+        suite.test(f"{of}: cgroup.kill of the agent in a start, once {name}", of, number)(cgroup_killed)
+
+
+@suite.test("a cgroup of short processes: tracked for a while, nothing breaks")
+def short_lived():
+    with Cgroup("short") as group:
+        shell = subprocess.Popen(["sh", "-c", "echo $$ > $0/cgroup.procs; while :; do /bin/true; done", group.path])
+        try:
+            eventually("it runs", group.pids)
+            end = time.monotonic() + 2 * SECONDS
+            relative = group.path.split("unified", 1)[-1] if "unified" in group.path else group.path[len("/sys/fs/cgroup"):]
+            collected = 0
+            while time.monotonic() < end:
+                with Track(agent, {"cgroup": relative}) as track:
+                    for _ in range(10):
+                        track.collect()
+                        collected += 1
+                equal(shell.poll(), None, "the shell's exit status")
+        finally:
+            shell.kill()
+            shell.wait()
+        return f"{collected} collects"
+
+
+require_root()
+with agent:
+    suite.run()
