@@ -4,6 +4,8 @@
  *
  *   inject_phases PID PHASE [agent|helper|terminate|CGROUP]
  *   inject_phases PID times NUMBER
+ *   inject_phases PID freeze MILLISECONDS     its threads stand still; says so, and when they do
+ * not
  *
  * PHASE: of enum inject_phase; INJECT_PHASES: nobody is killed. A child stands for the agent; the
  * helper that it starts kills it at that step: by SIGKILL, or by cgroup.kill of the CGROUP that the
@@ -23,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/tracks/inject/freeze.h"
 #include "agent/tracks/inject/inject.h"
 
 struct plan {
@@ -169,6 +172,22 @@ static int many_times(uint32_t pid, size_t number)
 	return 0;
 }
 
+static int freeze(uint32_t pid)
+{
+	struct freeze freeze;
+	uint64_t stopped_ns = 0;
+	int err = freeze__begin(&freeze, "/proc", pid), end = 0;
+
+	printf("%d\n", err);
+	fflush(stdout);
+	if (err)
+		return 0;
+	(void)getchar();
+	end = freeze__end(&freeze, &stopped_ns);
+	printf("%d %.1f\n", end, (double)stopped_ns / 1e6);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	uint32_t pid;
@@ -182,6 +201,8 @@ int main(int argc, char **argv)
 	pid = (uint32_t)strtoul(argv[1], NULL, 10);
 	if (!strcmp(argv[2], "times"))
 		return many_times(pid, argc > 3 ? strtoul(argv[3], NULL, 10) : 1);
+	if (!strcmp(argv[2], "freeze"))
+		return freeze(pid);
 	return at_phase(pid, (enum inject_phase)strtoul(argv[2], NULL, 10),
 			argc > 3 ? argv[3] : "agent");
 }

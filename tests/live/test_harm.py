@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a track does to a target that is hard to take hold of: nothing. Each target knows when it was harmed."""
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -144,7 +145,7 @@ def hammer(target, seconds=None):
         equal(target.child.poll(), None, f"{target.kind}'s exit status")
         result = start(target.pid)
         results[result] = results.get(result, 0) + 1
-    return [f"{count} times: {reason}" for reason, count in results.items()]
+    return results
 
 
 def told(results):
@@ -346,6 +347,74 @@ for number, name in enumerate(STEPS):
         suite.test(f"{of}: cgroup.kill of the agent in a start, once {name}", of, number)(cgroup_killed)
 
 
+# ---- all threads at once, as soft-dirty bits need it ----
+
+def states(pid):
+    found = set()
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError):
+            found.add(status_of(f"{pid}/task/{task}", "State"))
+    return found
+
+
+@contextlib.contextmanager
+def freezing_of(pid):
+    """Who holds its threads, and what it said."""
+    child = subprocess.Popen([PHASES, str(pid), "freeze"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield child, int(child.stdout.readline())
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stdout.close()
+
+
+def held(kind):
+    with Target(kind) as target:
+        for _ in range(5):
+            with freezing_of(target.pid) as (child, err):
+                equal(err, 0, "what it said")
+                equal(states(target.pid) - {"Z"}, {"t"}, "the states of its threads")
+                child.stdin.close()
+                end, milliseconds = child.stdout.readline().split()
+                equal(end, "0", "what it said in the end")
+            eventually("they go on", lambda: "t" not in states(target.pid))
+        return f"{float(milliseconds):.0f} ms"
+
+
+for name in ("spin", "sleep", "threads", "seccomp", "dispatch", "storm", "leaderless"):
+    suite.test(f"all threads of the kind {name} stand still, and go on", name)(held)
+
+
+@suite.test("who holds all threads is killed: they go on")
+def holder_killed():
+    with Target("threads") as target:
+        for _ in range(5):
+            with freezing_of(target.pid) as (child, err):
+                equal(err, 0, "what it said")
+                child.kill()
+            eventually("they go on", lambda: "t" not in states(target.pid))
+
+
+@suite.test("all threads of one in vfork: refused after a second, and it goes on")
+def held_in_vfork():
+    with Target("vfork") as target:
+        with freezing_of(target.pid) as (_, err):
+            equal(err, -errno.ETIMEDOUT, "what it said")
+        eventually("nobody traces it", lambda: status_of(target.pid, "TracerPid") == "0")
+
+
+@suite.test("all threads, for longer than they may be held: they go on, and it is said")
+def held_too_long():
+    with Target("spin") as target:
+        with freezing_of(target.pid) as (child, err):
+            equal(err, 0, "what it said")
+            eventually("they go on", lambda: "t" not in states(target.pid), 30)
+            child.stdin.close()
+            equal(child.stdout.readline().split()[0], str(-errno.ETIMEDOUT), "what it said in the end")
+
+
 @suite.test("a cgroup of short processes: tracked for a while, nothing breaks")
 def short_lived():
     with Cgroup("short") as group:
@@ -354,17 +423,18 @@ def short_lived():
             eventually("it runs", group.pids)
             end = time.monotonic() + 2 * SECONDS
             relative = group.path.split("unified", 1)[-1] if "unified" in group.path else group.path[len("/sys/fs/cgroup"):]
-            collected = 0
+            results = {}
             while time.monotonic() < end:
-                with Track(agent, {"cgroup": relative}) as track:
+                # What becomes of the track is for test_tracks; here, what becomes of those in it.
+                with Track(agent, {"cgroup": relative}) as track, contextlib.suppress(Refused):
                     for _ in range(10):
                         track.collect()
-                        collected += 1
+                        results["collects"] = results.get("collects", 0) + 1
                 equal(shell.poll(), None, "the shell's exit status")
         finally:
             shell.kill()
             shell.wait()
-        return f"{collected} collects"
+        return str(results)
 
 
 require_root()

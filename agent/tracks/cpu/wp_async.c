@@ -12,10 +12,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/base/log.h"
 #include "agent/tracks/cpu/cpu_side.h"
 #include "agent/tracks/inject/inject.h"
+
+#define USER_MODE_ONLY 1 /* UFFD_USER_MODE_ONLY: any process may have one of these */
 
 /* include/uapi/linux/userfaultfd.h: newer than Debian 12's headers. */
 #ifndef UFFD_FEATURE_WP_UNPOPULATED
@@ -77,23 +81,52 @@ static int leave_out(struct cpu_side *side, const struct map_region *region, int
 	}
 }
 
-static int start(struct cpu_side *side, char *why, size_t size)
+/* By a descriptor of our own, before a target is touched. Who may have none cannot tell: true. */
+static bool kernel_has_it(void)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = FEATURES};
+	const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY);
+	const bool has = fd < 0 || ioctl(fd, UFFDIO_API, &api) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+static int take_descriptor(struct cpu_side *side, char *why, size_t size)
 {
 	const struct inject_options options = {.procfs = side->procfs, .tgid = side->tgid};
 	struct uffdio_api api = {.api = UFFD_API, .features = FEATURES};
 	struct inject_result result;
-	int err = inject__userfaultfd(&options, &result);
+	int err;
 
+	if (!kernel_has_it()) {
+		snprintf(why, size, "this kernel has no asynchronous write-protection (6.7)");
+		return -EOPNOTSUPP;
+	}
+	err = inject__userfaultfd(&options, &result);
 	if (err) {
 		snprintf(why, size, "%s", result.reason);
 		return err;
 	}
 	side->uffd = result.fd;
 	side->stopped_ns = result.stopped_ns;
+	if (!result.outside)
+		log_warn("who stops a target may be killed with the agent's cgroup", "pid=%" PRIu32,
+			 side->tgid);
 	if (ioctl(side->uffd, UFFDIO_API, &api)) {
-		snprintf(why, size, "this kernel has no asynchronous write-protection (6.7)");
+		snprintf(why, size, "its userfaultfd cannot protect: %s", strerror(errno));
 		return -EOPNOTSUPP;
 	}
+	return 0;
+}
+
+static int start(struct cpu_side *side, char *why, size_t size)
+{
+	int err = take_descriptor(side, why, size);
+
+	if (err)
+		return err;
 	err = cpu_side__read_regions(side);
 	for (size_t i = 0; !err && i < side->region_count; i++) {
 		const struct map_region *region = &side->regions[i];

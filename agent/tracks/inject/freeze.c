@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/tracks/inject/helper.h"
+#include "agent/tracks/inject/thread.h"
 
 #define THREADS_MAX (1U << 22) /* PID_MAX_LIMIT, include/linux/threads.h */
 #define NS_PER_MS 1000000ULL
@@ -50,11 +51,26 @@ static bool set(uint64_t *bits, pid_t thread)
 	return !was;
 }
 
-static int seize(struct hold *hold, pid_t thread)
+/* -EPERM is also said of a thread that has ended: the first one may have, long ago. */
+static bool has_ended(const struct hold *hold, const char *name)
+{
+	const struct thread thread = {
+		.directory = openat(hold->tasks, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	const bool ended = thread.directory < 0 || thread__has_ended(&thread);
+
+	if (thread.directory >= 0)
+		close(thread.directory);
+	return ended;
+}
+
+static int seize(struct hold *hold, pid_t thread, const char *name)
 {
 	if (ptrace(PTRACE_SEIZE, thread, NULL, NULL) ||
-	    ptrace(PTRACE_INTERRUPT, thread, NULL, NULL))
-		return errno == ESRCH ? 0 : -errno;
+	    ptrace(PTRACE_INTERRUPT, thread, NULL, NULL)) {
+		int err = -errno;
+
+		return has_ended(hold, name) ? 0 : err;
+	}
 	hold->running++;
 	return 0;
 }
@@ -78,7 +94,7 @@ static int seize_new(struct hold *hold, bool *more)
 			    !set(hold->seen, thread))
 				continue;
 			*more = true;
-			err = seize(hold, thread);
+			err = seize(hold, thread, entry->name);
 			if (err)
 				return err;
 		}
