@@ -95,11 +95,11 @@ def stop(_, url, number):
 
 
 def forecast(writer, url, number):
-    for seed in range(3):
-        writer.do("write", seed, 300)
-        time.sleep(0.5)  # so long is the epoch
+    for seed in range(10):
+        writer.do("write", seed, 50)
+        time.sleep(0.1)  # so long is the epoch
         dirtyscope("track", "collect", number, "--ack", url=url)
-    text = dirtyscope("track", "forecast", number, "--bandwidth", "100Mbit", "--downtime", "5ms", url=url)
+    text = dirtyscope("track", "forecast", number, "--bandwidth", "100Mbit", "--downtime", "300ms", url=url)
     return text + stop(writer, url, number)
 
 
