@@ -15,7 +15,7 @@ extern const char *const not_covered_kind_names[NOT_COVERED_KINDS];
 
 struct not_covered {
 	enum not_covered_kind kind;
-	uint64_t start, pages; /* bytes, of whole pages; start 0 for NOT_COVERED_PIN */
+	uint64_t start, pages; /* bytes, of whole pages; start 0 where the place is not known */
 	char name[64];	       /* as in its maps, cut; "" for anonymous memory */
 	const char *reason;    /* static */
 };

@@ -28,6 +28,7 @@ struct target {
 	struct pfn_index *index; /* NULL: PFNs may not be read */
 	struct write_log *log;
 	struct pin_side pins;
+	struct not_covered rows[2]; /* what target__gaps tells */
 	struct subscriber *subscribers;
 	struct page_map *epoch; /* what this epoch has found so far */
 	uint64_t start_stopped_ns, moved;
@@ -448,9 +449,22 @@ const struct map_region *target__regions(const struct target *target, size_t *co
 	return target->cpu.regions;
 }
 
-const struct not_covered *target__pins(const struct target *target)
+const struct not_covered *target__gaps(struct target *target, size_t *count)
 {
-	return target->pins.rest.pages ? &target->pins.rest : NULL;
+	const uint64_t beyond = target->index ? pfn_index__beyond(target->index) : 0;
+
+	*count = 0;
+	if (target->pins.rest.pages)
+		target->rows[(*count)++] = target->pins.rest;
+	if (beyond)
+		target->rows[(*count)++] = (struct not_covered){
+			.kind = NOT_COVERED_MAPPING,
+			.pages = beyond,
+			.name = "[added memory]",
+			.reason = "memory that the host was given after the agent's start: what "
+				  "devices write there is not seen",
+		};
+	return target->rows;
 }
 
 const struct not_covered *target__not_covered(const struct target *target, size_t *count)

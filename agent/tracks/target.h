@@ -77,8 +77,8 @@ struct target_facts {
 void target__facts(const struct target *target, struct target_facts *facts);
 /* Under target__lock: its mappings, as of the last epoch. */
 const struct map_region *target__regions(const struct target *target, size_t *count);
-/* Under target__lock: pinned memory that the last epoch could not place; NULL: none. */
-const struct not_covered *target__pins(const struct target *target);
+/* Under target__lock: memory that devices, or the kernel for a file, may have written unseen. */
+const struct not_covered *target__gaps(struct target *target, size_t *count);
 /* Under target__lock: what the last epoch could not follow. */
 const struct not_covered *target__not_covered(const struct target *target, size_t *count);
 

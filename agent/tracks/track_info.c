@@ -46,8 +46,8 @@ static void describe_member(const struct member *member, struct track_member *ou
 	out->lost_pages = facts.lost_pages;
 	out->moved = facts.moved;
 	/* First, since a list that is too long is cut. */
-	rows = target__pins(member->shared->target);
-	list_not_covered(rows, rows ? 1 : 0, out);
+	rows = target__gaps(member->shared->target, &count);
+	list_not_covered(rows, count, out);
 	rows = target__not_covered(member->shared->target, &count);
 	list_not_covered(rows, count, out);
 	target__unlock(member->shared->target);
@@ -76,8 +76,8 @@ static void add_member(const struct member *member, struct track_info *info)
 		return;
 	target__lock(member->shared->target);
 	target__facts(member->shared->target, &facts);
-	rows = target__pins(member->shared->target);
-	pages += rows ? rows->pages : 0;
+	rows = target__gaps(member->shared->target, &count);
+	pages += sum_of_pages(rows, count);
 	rows = target__not_covered(member->shared->target, &count);
 	pages += sum_of_pages(rows, count);
 	target__unlock(member->shared->target);

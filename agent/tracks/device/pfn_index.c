@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "agent/tracks/cpu/page_table.h"
+#include "agent/tracks/page_map.h"
 
 #define ALIASED (1ULL << 63)
 #define CELLS_PER_PAGE (PAGE_BYTES / sizeof(uint64_t))
@@ -28,6 +29,7 @@ struct pfn_index {
 	uint64_t touched; /* pages of cells */
 	uint8_t *seen;	  /* a byte for each page of cells */
 	struct aliases *aliases;
+	struct page_map *beyond; /* pages; NULL: none */
 };
 
 /*
@@ -100,6 +102,7 @@ void pfn_index__free(struct pfn_index *index)
 	if (index->cells)
 		munmap(index->cells, index->frames * sizeof(*index->cells));
 	free(index->seen);
+	page_map__free(index->beyond);
 	free(index);
 }
 
@@ -127,13 +130,31 @@ static void add_alias(struct aliases *aliases, uint64_t page)
 		aliases->count++;
 }
 
+static int add_beyond(struct pfn_index *index, uint64_t page)
+{
+	if (!index->beyond)
+		index->beyond = page_map__new();
+	return index->beyond ? page_map__add_cpu(index->beyond, page, 1) : -ENOMEM;
+}
+
+uint64_t pfn_index__beyond(const struct pfn_index *index)
+{
+	struct page_counts counts = {0};
+
+	if (index->beyond)
+		(void)page_map__walk(index->beyond, DS_EVIDENCE_COMPLETED, &counts, NULL, NULL);
+	return counts.all;
+}
+
 int pfn_index__set(struct pfn_index *index, uint64_t pfn, uint64_t page)
 {
 	struct aliases *aliases;
 	uint64_t *cell;
 
-	if (!pfn || pfn >= index->frames || pfn == index->zero_pfn)
+	if (!pfn || pfn == index->zero_pfn)
 		return 0;
+	if (pfn >= index->frames)
+		return add_beyond(index, page);
 	cell = &index->cells[pfn];
 	if (*cell == page + 1)
 		return 0;

@@ -22,8 +22,13 @@ void pfn_index__free(struct pfn_index *index);
 /* At most: what was touched so far. */
 uint64_t pfn_index__bytes(const struct pfn_index *index);
 
-/* -ENOMEM, or 0. Frames beyond the host's memory, and the zero page, are left out. */
+/*
+ * -ENOMEM, or 0. The zero page is left out. A frame beyond the host's memory, as it was when the
+ * agent started, is left out and counted: no device's set of pages reaches it.
+ */
 int pfn_index__set(struct pfn_index *index, uint64_t pfn, uint64_t page);
+/* Pages that had such a frame, whenever they were set. */
+uint64_t pfn_index__beyond(const struct pfn_index *index);
 void pfn_index__remove(struct pfn_index *index, uint64_t pfn, uint64_t page);
 /*
  * Up to PFN_INDEX_ALIASES pages on that frame; returns how many. -E2BIG: there are more, and all of
