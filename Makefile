@@ -269,10 +269,12 @@ test: deps-test
 	$(Q)$(MAKE) -j$$(nproc) tests-build
 	$(Q)tests/run $(B)
 
-# KERNEL=7.2 IOMMU=strict make test-vm runs these alone; more in tests/vm/run.
+# All that each kernel can do in each mode of the IOMMU, of which make test does a part.
+# KERNEL=7.2 IOMMU=strict make test-vm runs these alone; VM_README, BPF_RECORD: see tests/vm/README.md.
 test-vm: deps-test
 	$(Q)$(MAKE) -j$$(nproc) compilers $(B)/tests/bpf/verify $(B)/dirtyscope $(B)/tests/live/workload $(VM_PROGRAMS)
-	$(Q)ONLY=vm/ tests/run $(B)
+	$(Q)VM=all ONLY=vm/ tests/run $(B)
+	$(Q)tests/vm/table.py $(B)
 
 bench: deps-bench
 	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(WEB)/tests/node_modules/playwright-core/package.json $(B)/tests/live/workload $(B)/tests/live/writer

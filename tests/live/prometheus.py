@@ -16,7 +16,7 @@ import urllib.request
 import yaml
 
 import panels
-from harness import Skip, equal, eventually, scratch, true
+from harness import WAIT, Skip, equal, eventually, scratch, true
 
 
 class Prometheus:
@@ -59,7 +59,7 @@ class Prometheus:
                 ["prometheus", f"--config.file={self.config}", f"--web.listen-address={self.address}",
                  f"--storage.tsdb.path={self.directory}/data"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         atexit.register(self.stop)
-        eventually("Prometheus is ready", self.ready, 60)
+        eventually("Prometheus is ready", self.ready)
         return self
 
     def __exit__(self, *_):
@@ -70,7 +70,7 @@ class Prometheus:
         if self.child.poll() is None:
             self.child.terminate()
             try:
-                self.child.wait(20)
+                self.child.wait(WAIT)
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
@@ -80,7 +80,7 @@ class Prometheus:
             with open(self.log_path, encoding="utf-8", errors="replace") as log:
                 raise AssertionError(f"Prometheus ended: {log.read()[-2000:]}")
         try:
-            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=WAIT) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -89,7 +89,7 @@ class Prometheus:
         """The data of an answer of its API."""
         url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters, doseq=True)}"
         try:
-            with urllib.request.urlopen(url, timeout=30) as answer:
+            with urllib.request.urlopen(url, timeout=WAIT) as answer:
                 told = json.load(answer)
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{path} {parameters}: {error.read().decode()}") from error

@@ -94,9 +94,9 @@ class Ruled:
     def results(self, name="rule"):
         return {(one["action"], one["result"]): one["count"] for one in self.policies()[name]["actions"]}
 
-    def state_is(self, state, name="rule", seconds=10):
+    def state_is(self, state, name="rule"):
         return eventually(f"{name} is {state}", lambda: (self.instance(name) or {"state": "inactive"})["state"] == state,
-                          seconds, 0.02)
+                          pause=0.02)
 
     def events(self, kind=None):
         found = self.agent.json("/api/v1/events?limit=1024")["events"]

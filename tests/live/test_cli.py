@@ -19,7 +19,7 @@ def cli(*args, status=0, env=None, url=True):
     environment = {**os.environ, **(env or {})}
     if url:
         environment["DIRTYSCOPE_URL"] = agent.url
-    done = run(BINARY, *args, env=environment, timeout=30)
+    done = run(BINARY, *args, env=environment)
     equal(done.returncode, status, f"exit status of {args}; it said {done.stderr!r}")
     return done
 
@@ -71,7 +71,7 @@ def unreachable():
 
 @suite.test("a port that is taken: exit status 1 and one line")
 def taken():
-    done = run(BINARY, "agent", "--web.listen-address", f"127.0.0.1:{agent.port}", timeout=20)
+    done = run(BINARY, "agent", "--web.listen-address", f"127.0.0.1:{agent.port}")
     equal(done.returncode, 1, f"exit status; it said {done.stderr!r}")
     errors = [line for line in done.stderr.splitlines() if "level=info" not in line]
     equal(len(errors), 1, f"lines that are not information: {done.stderr!r}")

@@ -124,7 +124,7 @@ def loops():
         finally:
             run("losetup", "--detach", loop)
     equal(set(agent.devices()), before, "devices")
-    eventually(f"slots in use go down to {used}", lambda: limits()["devices_used"] <= used, 30)
+    eventually(f"slots in use go down to {used}", lambda: limits()["devices_used"] <= used)
     full = sum(sensor["lost"]["devices_full"] for sensor in agent.sensors().values())
     # Faster than an interval, they may fill the table; then that is told.
     return f"{full - lost} events lost to a full table meanwhile"

@@ -52,7 +52,7 @@ class Machine:
         self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.pid = self.child.pid
         self.monitor = socket.socket(socket.AF_UNIX)
-        eventually("QEMU's monitor", lambda: self.monitor.connect_ex(monitor) == 0, 20)
+        eventually("QEMU's monitor", lambda: self.monitor.connect_ex(monitor) == 0)
         self.lines = self.monitor.makefile("rw", encoding="utf-8")
         self.lines.readline()
         self.ask("qmp_capabilities")
@@ -76,7 +76,7 @@ class Machine:
                 return reply["return"]
 
     def ready(self):
-        eventually("the guest writes", lambda: os.path.getsize(self.console) > 0, 20)
+        eventually("the guest writes", lambda: os.path.getsize(self.console) > 0)
 
     def memory(self):
         """START-END of the guest's memory."""

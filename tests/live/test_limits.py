@@ -3,8 +3,10 @@
 from harness import (Agent, Suite, Workload, equal, eventually, require_root, true,
                      within)
 
+SLOTS, SLEEPERS, EACH = 128, 300, 50  # far more that write than slots, and far more slots than others need
+
 suite = Suite()
-agent = Agent("--max-processes", "16")
+agent = Agent("--max-processes", str(SLOTS))
 
 
 def holds(sensor):
@@ -15,18 +17,18 @@ def holds(sensor):
 def full():
     agent.settle()
     before = agent.total("cpu")
-    with Workload("sleepers", 50, 200) as workload:
+    with Workload("sleepers", EACH, SLEEPERS) as workload:
         written = workload.go()["written"]
-        equal(written, 10000, "the workload's own count")
+        equal(written, EACH * SLEEPERS, "the workload's own count")
         agent.settle()
         counted = agent.total("cpu") - before
         true(counted >= written, f"{counted} of {written} pages in the totals")
         limits = agent.json("/api/v1/summary")["limits"]
-        equal(limits["processes"], 16, "slots")
+        equal(limits["processes"], SLOTS, "slots")
         # Those of other processes that ended since are free again; the sleepers don't ask twice.
-        within(limits["processes_used"], 8, 16, "slots in use")
+        within(limits["processes_used"], SLOTS // 2, SLOTS, "slots in use")
         fault = agent.sensors()["fault"]
-        true(fault["lost"]["processes_full"] >= 180 * 50, f"lost: {fault['lost']}")
+        true(fault["lost"]["processes_full"] >= (SLEEPERS - SLOTS) * EACH, f"lost: {fault['lost']}")
         return f"lost: {fault['lost']}"
 
 
@@ -43,7 +45,7 @@ def said():
 
 @suite.test("offered = counted + lost, exactly")
 def identity():
-    eventually("the identity", lambda: all(holds(s) for s in agent.sensors().values()), 10)
+    eventually("the identity", lambda: all(holds(s) for s in agent.sensors().values()))
     series = agent.metrics()
     for name in agent.sensors():
         label = ("sensor", name)
@@ -62,7 +64,7 @@ def back():
             agent.settle()
             process = agent.process(workload.pid)
             return process and process["written"]["cpu"]["first_touch"] >= 300
-    eventually("a new process gets a slot", slots, 90, 1)
+    eventually("a new process gets a slot", slots, pause=1)
 
 
 require_root()

@@ -51,7 +51,7 @@ def measure(*args):
         equal(pages, before.get(device, 0), f"net pages of {device}")
     eventually("offered = counted + lost", lambda: (lambda sensor: (
         sensor["offered"] == sensor["counted"] + sum(sensor["lost"].values())))(
-            agent.sensors()["net"]), 5)
+            agent.sensors()["net"]))
     sensor = agent.sensors()["net"]
     true(sensor["offered"] > offered, "the sensor saw no packet")
     equal(sum(sensor["lost"].values()), 0, f"lost: {sensor['lost']}")

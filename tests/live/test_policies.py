@@ -248,14 +248,14 @@ def bad_receivers():
             busy.write(400)
             ruled.state_is("firing")
             before = ruled.agent.json("/api/v1/summary")["sequence"]
-            eventually("the shaky one has it", lambda: shaky.bodies, 10)
+            eventually("the shaky one has it", lambda: shaky.bodies)
             equal(shaky.count, 3, "attempts")
             seconds = 2
             time.sleep(seconds)
             steps = ruled.agent.json("/api/v1/summary")["sequence"] - before
             true(steps >= 0.6 * seconds / ruled.agent.interval, f"the sampler goes on: {steps} snapshots")
             true(lazy.count >= 1 and rude.count >= 1, "all were tried")
-            eventually("those that never take it have failed", lambda: ruled.results().get(("webhook", "failed"), 0) >= 3, 40)
+            eventually("those that never take it have failed", lambda: ruled.results().get(("webhook", "failed"), 0) >= 3)
             reasons = [event["message"] for event in ruled.events("action") if ": failed" in event["message"]]
             return reasons
 
@@ -274,19 +274,19 @@ def alertmanager():
         def alerts():
             got = run("curl", "-s", f"http://127.0.0.1:{port}/api/v2/alerts")
             return json.loads(got.stdout) if got.stdout.startswith("[") else None
-        eventually("it answers", lambda: alerts() is not None, 20)
+        eventually("it answers", lambda: alerts() is not None)
         with Restless() as busy, hooked(f"http://127.0.0.1:{port}/api/v2/alerts", busy.pid,
                                         "[{webhook: {repeat: 2s}}]") as ruled:
             busy.write(400)
-            alert = eventually("the alert", alerts, 15)[0]
+            alert = eventually("the alert", alerts)[0]
             labels = alert["labels"]
             equal((labels["alertname"], labels["severity"], labels["kind"], alert["status"]["state"]),
                   ("rule", "warning", "process", "active"), "labels")
             true(str(busy.pid) in labels["target"] and "pages/s" in alert["annotations"]["summary"], f"{alert}")
-            eventually("it is said again", lambda: ruled.results().get(("webhook", "delivered"), 0) >= 3, 20)
+            eventually("it is said again", lambda: ruled.results().get(("webhook", "delivered"), 0) >= 3)
             equal(len(alerts()), 1, "still one alert")
             busy.write(0)
-            eventually("it is gone once resolved", lambda: alerts() == [], 15)
+            eventually("it is gone once resolved", lambda: alerts() == [])
     finally:
         child.terminate()
         child.wait()

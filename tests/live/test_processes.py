@@ -5,12 +5,23 @@ import time
 
 from harness import (Agent, Suite, Workload, equal, eventually, require_root, true, within)
 
+ROUNDS = 3  # of 60,000 processes, at most
+
 suite = Suite()
 agent = Agent()
 
 
 def same_pid(pid):
     return [process for process in agent.processes() if process["pid"] == pid]
+
+
+def living():
+    return [process for process in agent.processes() if process["state"] != "exited"]
+
+
+def used():
+    """Slots; other processes come and go as well."""
+    return agent.json("/api/v1/summary")["limits"]["processes_used"]
 
 
 def cpu(process):
@@ -72,7 +83,6 @@ storms = {}
 def short_lives():
     agent.settle()
     storms["before"] = agent.total("cpu")
-    storms["living"] = len([p for p in agent.processes() if p["state"] != "exited"])
     # Every slot is used once: what is allocated at most, in the tables too, is allocated now.
     agent.child.send_signal(signal.SIGSTOP)
     storms["truth"] = storm(20000)
@@ -87,8 +97,9 @@ def all_counted():
     agent.settle()
     counted = agent.total("cpu") - storms["before"]
     true(counted >= storms["truth"], f"counted {counted} of {storms['truth']} pages")
-    eventually("the table holds the living again", lambda: len(
-        [p for p in agent.processes() if p["state"] != "exited"]) <= storms["living"] + 10, 10)
+    eventually("none of the storm is listed as living", lambda: not [
+        process for process in agent.processes("&filter=workload") if process["state"] != "exited"])
+    eventually("slots are of the living alone", lambda: used() <= len(living()) + 20)
 
 
 @suite.test("an exited process stays listed, then its pages stay in the total")
@@ -117,27 +128,26 @@ def exited():
 
 @suite.test("60,000 more: the same, and no more memory")
 def more_short_lives():
-    living = storms["living"]
-    warm = rss_at_rest(storms["ended"])
-    for _ in range(3):
-        storms["truth"] += storm(20000)
-    ended = time.monotonic()
-    all_counted()
-    # In one answer: pages of several snapshots have some twice.
-    listed = agent.json("/api/v1/processes?limit=100000")["processes"]
-    within(len([p for p in listed if p["state"] == "exited"]), 0, 1000, "exited processes listed")
-    used = agent.json("/api/v1/summary")["limits"]["processes_used"]
-    true(used <= living + 20, f"{used} slots in use, {living} processes live")
-    end = rss_at_rest(ended)
-    within(end, 0, warm * 1.05, "KiB of RSS after")
-    return f"RSS {warm} KiB before, {end} after; slots used {used}"
+    sizes = [rss_at_rest(storms["ended"])]
+    # Others that came and went may have left some; what these leave would be left each time.
+    while len(sizes) < 2 or (sizes[-1] > sizes[-2] * 1.05 and len(sizes) <= ROUNDS):
+        for _ in range(3):
+            storms["truth"] += storm(20000)
+        storms["ended"] = time.monotonic()
+        all_counted()
+        # In one answer: pages of several snapshots have some twice.
+        listed = agent.json("/api/v1/processes?limit=100000")["processes"]
+        within(len([p for p in listed if p["state"] == "exited"]), 0, 1000, "exited processes listed")
+        sizes.append(rss_at_rest(storms["ended"]))
+    within(sizes[-1], 0, sizes[-2] * 1.05, f"KiB of RSS after, in turn {sizes}")
+    return f"KiB of RSS at rest, in turn: {sizes}"
 
 
 @suite.test("every sensor's identity holds after it")
 def identities():
     def all_hold():
         return all(identity(sensor) for sensor in agent.sensors().values())
-    eventually("offered = counted + lost", all_hold, 10)
+    eventually("offered = counted + lost", all_hold)
     lost = {name: {reason: n for reason, n in sensor["lost"].items() if n}
             for name, sensor in agent.sensors().items()}
     return f"lost: {({name: reasons for name, reasons in lost.items() if reasons})}"

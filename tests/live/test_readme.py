@@ -109,7 +109,7 @@ def files():
         for span in manuals.code(text):
             for word in re.findall(r"(?<![\w./])(?:" + "|".join(map(re.escape, FOLDERS)) + r")/[\w./*-]*", span):
                 word = word.rstrip(".").replace("NAME", "*")
-                true(glob.glob(os.path.join(manuals.ROOT, word)) or f"suite {word} " in sources,
+                true(glob.glob(os.path.join(manuals.ROOT, word)) or f'Row("{word}"' in sources,
                      f"{path}: `{span}`: there is no {word}")
             target = re.search(r"\bmake ([a-z][a-z-]*)(?=$|[^\w/-])", span)
             true(not target or re.search(rf"^{target[1]}:", makefile, re.M), f"{path}: `{span}`: there is no such target")

@@ -11,6 +11,7 @@ import urllib.parse
 
 from contract import Contract
 from harness import BINARY, Agent, Suite, Workload, eventually, equal, require_root, run, scratch, true, within
+from recorded import frames, snapshots, until
 from rules import Restless, Ruled, rule
 from tracking import Track
 
@@ -22,26 +23,9 @@ NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "
           "--inh-caps", "-all", "--ambient-caps", "-all")
 
 
-# ---- the file, read by its lengths alone ----
-
-def frames(data):
-    """(type, offset, end) of each frame that is whole."""
-    at = 12
-    while at + 20 <= len(data):
-        kind, length = struct.unpack_from("<II", data, at)
-        if at + 20 + length > len(data):
-            break
-        yield kind, at, at + 20 + length
-        at += 20 + length
-
-
 def load(path=RECORD):
     with open(path, "rb") as file:
         return file.read()
-
-
-def snapshots(data):
-    return sum(kind == 2 for kind, _, _ in frames(data))
 
 
 def store(name, data):
@@ -51,24 +35,13 @@ def store(name, data):
     return path
 
 
-def until(data, position):
-    """The record up to its position-th snapshot and what stood beside it."""
-    seen, end = 0, 12
-    for kind, _, after in frames(data):
-        seen += kind == 2
-        if seen > position:
-            break
-        end = after
-    return data[:end]
-
-
 def replay(path, *options, prefix=()):
     return Agent("--replay", path, *options, prefix=prefix)
 
 
 def at_the_end(agent):
     return eventually("the record has ended", lambda: (lambda summary: summary["replay"]["ended"] and summary)(
-        agent.json("/api/v1/summary")), 20)
+        agent.json("/api/v1/summary")))
 
 
 # ---- the same answers ----
@@ -109,7 +82,7 @@ def ask(agent, paths):
 
     for _ in range(6):
         before = number()
-        eventually("another snapshot", lambda: number() > before, 5, 0.02)
+        eventually("another snapshot", lambda: number() > before, pause=0.02)
         before = number()
         time.sleep(SECONDS / 2 + 0.1)
         answers = {path: comparable(path, agent.get(path)) for path in paths}

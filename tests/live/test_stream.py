@@ -10,7 +10,7 @@ import time
 import jsonschema
 
 from contract import Contract
-from harness import Agent, Suite, UnixConnection, equal, eventually, require_root, scratch, true, within
+from harness import WAIT, Agent, Suite, UnixConnection, equal, eventually, require_root, scratch, true, within
 
 STREAMS = 64
 DEADLINE = 3
@@ -24,7 +24,7 @@ agent = Agent("--web.listen-address", f"unix:{SOCKET}", "--web.deadline", str(DE
 class Stream:
     """One reader: its blocks as (event's name, id, data)."""
 
-    def __init__(self, local=False, query="", headers=None, timeout=5, of=agent):
+    def __init__(self, local=False, query="", headers=None, timeout=WAIT, of=agent):
         self.connection = UnixConnection(SOCKET, timeout) if local else of.connection(timeout)
         self.connection.request("GET", "/api/v1/stream" + query, None, headers or {})
         self.answer = self.connection.getresponse()
@@ -69,7 +69,7 @@ class Stream:
 
 
 def call(method, path, body=None):
-    connection = UnixConnection(SOCKET, 10)
+    connection = UnixConnection(SOCKET, WAIT)
     connection.request(method, path, json.dumps(body) if body is not None else None)
     answer = connection.getresponse()
     data = answer.read()
@@ -174,7 +174,7 @@ class Pulse(threading.Thread):
 
 @suite.test("64 streams, the next is refused; slow readers hold up nobody and are cut; clients vanish; no descriptor leaks")
 def crowd():
-    eventually("the streams of before are gone", lambda: agent.descriptors() == settled(), 30)
+    eventually("the streams of before are gone", lambda: agent.descriptors() == settled())
     before = agent.descriptors()
     with Pulse() as pulse:
         # One place is the pulse's. These read nothing: a small window fills with the first snapshots.
@@ -193,7 +193,7 @@ def crowd():
         equal((refused.status, refused.json()["error"]["code"]), (503, "too_many_streams"), "one too many")
         true("retry-after" in refused.headers, "Retry-After")
         eventually("the slow ones are cut", lambda: agent.metrics()[
-            ("dirtyscope_http_connections_total", (("result", "deadline"),))] >= len(slow), 4 * DEADLINE, 0.3)
+            ("dirtyscope_http_connections_total", (("result", "deadline"),))] >= len(slow), pause=0.3)
         for reader in readers:
             reader.next("snapshot")
         for reader in readers:
@@ -203,7 +203,7 @@ def crowd():
     within(pulse.worst, 0, 1, "seconds that /-/healthy took at worst")
     within(pulse.gap, 0, 3 * INTERVAL, "seconds between two snapshots of another stream at worst")
     true(pulse.asked >= 4, f"asked only {pulse.asked} times")
-    eventually("no descriptor is left", lambda: agent.descriptors() <= before, 20)
+    eventually("no descriptor is left", lambda: agent.descriptors() <= before)
     with Stream() as stream:
         stream.next("snapshot")
     return (f"/-/healthy {pulse.worst * 1000:.0f} ms at worst; snapshots {pulse.gap:.2f} s apart at worst, "

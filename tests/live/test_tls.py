@@ -9,7 +9,7 @@ import ssl
 import time
 import warnings
 
-from harness import BINARY, Agent, Suite, UnixConnection, equal, eventually, require_root, run, scratch, true, within
+from harness import BINARY, WAIT, Agent, Suite, UnixConnection, equal, eventually, require_root, run, scratch, true, within
 
 DEADLINE = 3
 warnings.simplefilter("ignore", DeprecationWarning)  # old versions of TLS are asked for to be refused
@@ -52,7 +52,7 @@ class SecureAgent(Agent):
     def context(self):
         return trusting()
 
-    def connection(self, timeout=20):
+    def connection(self, timeout=WAIT):
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.context())
 
 
@@ -73,7 +73,7 @@ def verified():
     equal(agent.get("/-/healthy").status, 200, "/-/healthy")
     true(agent.json("/api/v1/summary")["sequence"] > 0, "a summary")
     equal(len(agent.get("/metrics").body) > 1000, True, "the metrics are whole")
-    local = UnixConnection(at("socket"), 5)
+    local = UnixConnection(at("socket"), WAIT)
     local.request("GET", "/-/ready")
     equal(local.getresponse().status, 200, "ready, over the Unix socket")
     local.close()
@@ -87,14 +87,14 @@ def verified():
         if version is ssl.TLSVersion.TLSv1_3:
             context.minimum_version = version
         try:
-            with socket.create_connection(("127.0.0.1", agent.port), 5) as plain:
+            with socket.create_connection(("127.0.0.1", agent.port), WAIT) as plain:
                 with context.wrap_socket(plain, server_hostname="localhost") as secure:
                     versions.append(secure.version())
         except (ssl.SSLError, ConnectionError):
             versions.append(None)
     equal(versions, [None, None, "TLSv1.2", "TLSv1.3"], "versions, asked for one after the other")
     try:
-        with socket.create_connection(("127.0.0.1", agent.port), 5) as plain:
+        with socket.create_connection(("127.0.0.1", agent.port), WAIT) as plain:
             trusting(False).wrap_socket(plain, server_hostname="localhost")
         raise AssertionError("trusted without the CA")
     except ssl.SSLCertVerificationError:
@@ -132,7 +132,7 @@ def commands():
 @suite.test("plain HTTP to the TLS port: no answer, no harm")
 def plain():
     for data in (b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\0" * 4096, b"\x16\x03\x01\xff\xff" + b"a" * 70000):
-        with socket.create_connection(("127.0.0.1", agent.port), DEADLINE + 3) as client:
+        with socket.create_connection(("127.0.0.1", agent.port), WAIT) as client:
             got = b""
             try:
                 client.sendall(data)
@@ -172,7 +172,7 @@ def slow():
             worst = max(worst, time.monotonic() - asked)
     within(time.monotonic() - begin, DEADLINE - 0.5, DEADLINE + 1.5, "seconds until the trickle is cut")
     for client in silent:
-        client.settimeout(DEADLINE + 2)
+        client.settimeout(WAIT)
         try:
             equal(client.recv(1), b"", "cut")
         except ConnectionError:
@@ -180,7 +180,7 @@ def slow():
         client.close()
     trickle.close()
     within(worst, 0, 1, "seconds that /-/healthy took at worst")
-    eventually("no descriptor is left", lambda: agent.descriptors() <= before, 10)
+    eventually("no descriptor is left", lambda: agent.descriptors() <= before)
     return f"/-/healthy over TLS {worst * 1000:.0f} ms at worst"
 
 
@@ -208,12 +208,12 @@ def stream():
         connection.close()
     for answer in answers:
         answer.close()
-    eventually("no descriptor is left", lambda: agent.descriptors() <= before, 15)
+    eventually("no descriptor is left", lambda: agent.descriptors() <= before)
 
 
 def refused(cert, key, status=1, of_key=False):
     words = [*(["--web.tls-cert-file", cert] if cert else []), *(["--web.tls-key-file", key] if key else [])]
-    done = run(BINARY, "agent", "--web.listen-address", "127.0.0.1:0", *words, timeout=20)
+    done = run(BINARY, "agent", "--web.listen-address", "127.0.0.1:0", *words)
     equal(done.returncode, status, f"{words}: {done.stderr}")
     message = done.stderr
     true(message.count("\n") == 1, f"one line: {message!r}")

@@ -267,7 +267,7 @@ def idle():
     with Writer("private", 8) as writer:
         descriptors = writer.descriptors()
         track = Track(agent, {"pid": writer.pid})
-        eventually("it has ended", lambda: track.call("GET", "")["state"] == "ended", IDLE + 3)
+        eventually("it has ended", lambda: track.call("GET", "")["state"] == "ended")
         true("not collected" in track.call("GET", "")["reason"], "its reason")
         refused(410, "track_ended", track.collect)
         events = [one["message"] for one in agent.json("/api/v1/events")["events"] if one["type"] == "track"]

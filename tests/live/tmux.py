@@ -5,7 +5,7 @@ import shlex
 import shutil
 import subprocess
 
-from harness import Skip, eventually
+from harness import WAIT, Skip, eventually
 
 
 class Terminal:
@@ -31,7 +31,7 @@ class Terminal:
         self.tmux("kill-server", check=False)
 
     def tmux(self, *arguments, check=True, env=None, text=""):
-        return subprocess.run(["tmux", "-u", "-f", self.settings, "-S", self.socket, *arguments], check=check, timeout=20,
+        return subprocess.run(["tmux", "-u", "-f", self.settings, "-S", self.socket, *arguments], check=check, timeout=WAIT,
                               input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=env).stdout
 
     def press(self, *keys):
@@ -55,7 +55,7 @@ class Terminal:
     def resize(self, width, height):
         self.tmux("resize-window", "-x", str(width), "-y", str(height))
 
-    def sees(self, what, condition, seconds=10):
+    def sees(self, what, condition, seconds=WAIT):
         """condition(lines), once it is true; else the screen is in the message."""
         try:
             return eventually(what, lambda: condition(self.screen()), seconds)

@@ -247,8 +247,6 @@ def add_routes(suite, cell):
         return [f"{passed} routes", *skipped]
 
 
-# Which modes run what beside recall: together they cover it on every kernel, and no cell does all.
-EXTRA = {"strict": [add_vfio], "lazy": [add_hotplug], "passthrough": [], "none": [add_routes]}
 EXTRA_DEVICES = ["-device", "edu,addr=0c.0",
                  "-device", "pcie-root-port,id=port0,chassis=1,addr=10.0",
                  "-device", "pcie-root-port,id=port1,chassis=2,addr=11.0",
@@ -257,13 +255,14 @@ EXTRA_DEVICES = ["-device", "edu,addr=0c.0",
 
 
 def add(suite, cell):
-    """All of them; routes bring an agent of their own."""
-    extra = EXTRA[cell.mode.name]
-    add_sensors(suite, cell)
-    add_return(suite, cell)
-    for one in extra:
-        if one is not add_routes:
-            one(suite, cell)
-    add_end(suite, cell)
-    if add_routes in extra:
+    """The parts of the cell; routes bring an agent of their own."""
+    if cell.parts & {"agent", "vfio", "hotplug"}:
+        add_sensors(suite, cell)
+        add_return(suite, cell)
+        if "vfio" in cell.parts:
+            add_vfio(suite, cell)
+        if "hotplug" in cell.parts:
+            add_hotplug(suite, cell)
+        add_end(suite, cell)
+    if "routes" in cell.parts:
         add_routes(suite, cell)

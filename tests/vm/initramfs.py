@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import time
 
 import fetch
 import matrix
@@ -112,14 +113,23 @@ def build(root, target):
     os.rename(part, target)
 
 
+def forget(directory):
+    """What no tree has booted for a day; trees that differ share the cache, and may be running."""
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        if time.time() - os.path.getmtime(path) > fetch.FRESH:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def prepare(root):
     """(kernel, initramfs) made from a fetched kernel; made again only when what goes in has changed."""
     key = digest(read(os.path.join(HERE, "init")), read(BUSYBOX), matrix.MODULES, read(__file__))
     directory = os.path.join(root, "vm")
     target = os.path.join(directory, key)
     with fetch.Lock("initramfs-" + os.path.basename(root)):
+        os.makedirs(directory, exist_ok=True)
         if not os.path.isdir(target):
-            shutil.rmtree(directory, ignore_errors=True)
-            os.makedirs(directory)
             build(root, target)
+        os.utime(target)
+        forget(directory)
     return os.path.join(target, "vmlinux"), os.path.join(target, "initramfs")

@@ -55,6 +55,31 @@ MODULES = ["virtio_pci", "9p", "9pnet_virtio", "crc32c_generic", "crc32c_cryptoa
 NEEDED_MODULES = ["9p", "9pnet_virtio", "ext4", "nvme", "ahci", "sd_mod", "virtio_blk", "e1000e", "igb", "vfio-pci"]
 
 
+# What a machine does beside the recall of its devices, and the modes in which it can. The N-th kernel does
+# it in the N-th of them, beginning again at the end: so each kernel does everything once, each mode is met
+# by some kernel, and no machine does it all. With VM=all each does all that it can.
+Part = namedtuple("Part", "name modes")
+PARTS = [
+    Part("compilers", ["lazy", "passthrough"]),
+    Part("again", ["lazy", "passthrough", "strict", "none"]),
+    Part("tiers", ["passthrough"]),
+    Part("agent", ["none", "passthrough", "none", "passthrough", "strict", "lazy"]),  # vfio and hotplug do it as well
+    Part("vfio", ["strict", "lazy"]),
+    Part("hotplug", ["lazy", "strict"]),
+    Part("routes", ["passthrough", "lazy"]),
+    Part("tracks", ["strict", "none"]),
+    Part("policies", ["none", "strict"]),
+]
+
+
+def parts(series, mode):
+    """The names of what the machine of that kernel and mode does beside recall."""
+    number = [row.series for row in KERNELS].index(series)
+    every = os.environ.get("VM") == "all"
+    return {part.name for part in PARTS
+            if mode in (part.modes if every else [part.modes[number % len(part.modes)]])}
+
+
 def chosen(rows, variable, key):
     """All rows, or those that the environment names, separated by blanks or commas."""
     names = os.environ.get(variable, "").replace(",", " ").split()
@@ -70,3 +95,8 @@ def kernels():
 
 def modes():
     return chosen(MODES, "IOMMU", "name")
+
+
+def cells():
+    """(kernel's series, mode) of each machine."""
+    return [(row.series, mode.name) for row in kernels() for mode in modes()]
