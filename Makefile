@@ -130,7 +130,7 @@ $(SKELETON): $(B)/dirtyscope.bpf.o
 
 # The same by another compiler: every one that tests/bpf/compilers names must do.
 $(B)/clang-%/dirtyscope.bpf.o: FORCE
-	$(Q)$(MAKE) B=$(B)/clang-$* CLANG=clang-$* $@
+	$(Q)$(MAKE) -s B=$(B)/clang-$* CLANG=clang-$* $@
 compilers: FORCE
 	$(Q)for version in $$(tests/bpf/compilers); do $(MAKE) $(B)/clang-$$version/dirtyscope.bpf.o || exit 1; done
 
