@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/errno_text.h"
 #include "agent/base/log.h"
 #include "agent/kernel/page_set.h"
 
@@ -50,7 +51,7 @@ int devices__new(const struct agent_config *config, struct kernel_side *kernel,
 		goto cleanup;
 	if (err)
 		log_info("no uevents; devices are looked for now and then", "error=%s",
-			 strerrorname_np(-err));
+			 errno_text(-err).name);
 	/* The shared set, first of all: what has no other goes there. */
 	err = -ENOMEM;
 	devices->unattributed = devices__add(devices, UNATTRIBUTED, NULL);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/errno_text.h"
 #include "agent/base/arena.h"
 #include "agent/base/files.h"
 #include "agent/kernel/ledger.h"
@@ -27,7 +28,7 @@ static void forget_mappings(struct devices *devices, uint32_t slot,
 	dropped = forget(devices->kernel, slot);
 	if (dropped < 0)
 		log_warn("mappings not dropped", "slot=%u error=%s", slot,
-			 strerrorname_np(-dropped));
+			 errno_text(-dropped).name);
 }
 
 void devices__forget_mappings(struct devices *devices, uint32_t slot)

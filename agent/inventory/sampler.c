@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/inventory/devices.h"
+#include "agent/base/errno_text.h"
 #include "agent/base/log.h"
 #include "agent/inventory/pin_inventory.h"
 #include "agent/inventory/processes.h"
@@ -195,7 +196,7 @@ static void *run(void *argument)
 			if (err)
 				log_error(
 					"interval not sampled; what it counted comes with the next",
-					"error=%s", strerrorname_np(-err));
+					"error=%s", errno_text(-err).name);
 			/* A storm of processes leaves holes in the heap. */
 			if (now >= trim) {
 				malloc_trim(0);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/base/errno_text.h"
 #include "agent/base/log.h"
 #include "agent/tracks/cpu/page_table.h"
 #include "agent/tracks/tracks_private.h"
@@ -77,7 +78,7 @@ int tracks__collect(struct tracks *tracks, uint64_t id, enum ds_evidence evidenc
 
 		snprintf(reason, sizeof(reason), "an epoch could not be read whole: %s",
 			 strerror(-err));
-		log_error("track ended", "track=%" PRIu64 " error=%s", id, strerrorname_np(-err));
+		log_error("track ended", "track=%" PRIu64 " error=%s", id, errno_text(-err).name);
 		track__end(tracks, track, *error->message ? error->message : reason);
 		err = track_error__set(error, -ESTALE, "track %" PRIu64 " has ended: %s", id,
 				       track->reason);

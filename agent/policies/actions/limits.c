@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/host/cgroups.h"
+#include "agent/base/errno_text.h"
 #include "agent/base/files.h"
 #include "agent/base/log.h"
 #include "agent/policies/actions/limits_state.h"
@@ -173,7 +174,7 @@ static void save(const struct limits *limits)
 
 	if (err)
 		log_error("limits cannot be written down; they would outlive a crash",
-			  "file=%s error=%s", limits->state, strerrorname_np(-err));
+			  "file=%s error=%s", limits->state, errno_text(-err).name);
 }
 
 /* The strictest of all claims on it, and of what was there. */
@@ -285,7 +286,7 @@ void limits__recover(struct limits *limits)
 	}
 	if (err && err != -ENOENT)
 		log_error("limits of an earlier run cannot be read; look at io.max",
-			  "file=%s error=%s", limits->state, strerrorname_np(-err));
+			  "file=%s error=%s", limits->state, errno_text(-err).name);
 	for (struct limit_entry *entry = left; entry; entry = next) {
 		const char *how;
 
