@@ -71,7 +71,7 @@ BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c tests/bpf/verify.c,
 
 VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring
 TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile \
-                 $(B)/tests/live/pages $(B)/tests/live/inject_phases $(VM_PROGRAMS)
+                 $(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/live/broken $(VM_PROGRAMS)
 
 .PHONY: FORCE compilers all run test test-vm bench install uninstall clean lint format deps deps-test help
 
@@ -247,7 +247,7 @@ $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile: %: %.o
 	$(Q)$(CC) -o $@ $^ -lpthread
 
 # These need the agent's parts, without its main.
-$(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/vm/recorder $(B)/tests/bench/policies: $(B)/tests/%: $(B)/tests/%.o $(LIBRARY:%.c=$(B)/%.o) $(ASSET_OBJECTS)
+$(B)/tests/live/pages $(B)/tests/live/broken $(B)/tests/live/inject_phases $(B)/tests/vm/recorder $(B)/tests/bench/policies: $(B)/tests/%: $(B)/tests/%.o $(LIBRARY:%.c=$(B)/%.o) $(ASSET_OBJECTS)
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ $(LIBS)
 

@@ -3,14 +3,18 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "agent/base/exit_status.h"
 #include "agent/base/log.h"
+#include "agent/base/start_thread.h"
+#include "agent/base/startup.h"
 #include "agent/base/text.h"
 #include "agent/base/token.h"
 #include "agent/base/version.h"
@@ -18,6 +22,7 @@
 #include "agent/kernel/kernel_side.h"
 #include "agent/kernel/ledger.h"
 #include "agent/kernel/page_set.h"
+#include "agent/kernel/probe.h"
 #include "agent/option_table.h"
 #include "agent/policies/policies.h"
 #include "agent/record/player.h"
@@ -26,6 +31,9 @@
 #include "agent/snapshot/history.h"
 #include "agent/tracks/tracks.h"
 #include "api/server/server.h"
+
+/* A start that is ended has that long to clean up behind itself. */
+#define CANCEL_MS 500
 
 struct agent {
 	struct agent_config config;
@@ -40,6 +48,8 @@ struct agent {
 	struct player *player; /* of a replay, which has none of kernel, tracks, policies, sampler
 				*/
 	struct api_server *server;
+	struct startup *startup;     /* how far the start is, for those who ask */
+	struct start_thread *loader; /* NULL once it has started */
 };
 
 static int fail(const char *message)
@@ -116,6 +126,7 @@ static int serve(struct agent *agent)
 		.events = agent->events,
 		.tracks = agent->tracks,
 		.policies = agent->policies,
+		.startup = agent->startup,
 		.is_replay = config->replay != NULL,
 		.token = config->token_file ? token : NULL,
 		.tls_cert_file = config->tls_cert_file,
@@ -141,8 +152,10 @@ static int prepare_stores(struct agent *agent, double interval)
 	agent->store = snapshot_store__new();
 	agent->history = history__new((size_t)(HISTORY_SECONDS / interval) + 1);
 	agent->events = events__new();
-	return agent->store && agent->history && agent->events ? STATUS_DONE
-							       : fail("out of memory");
+	agent->startup = startup__new();
+	return agent->store && agent->history && agent->events && agent->startup
+		       ? STATUS_DONE
+		       : fail("out of memory");
 }
 
 static void log_addresses(const struct agent *agent)
@@ -204,9 +217,57 @@ static int start_sampling(struct agent *agent, struct kernel_error *error)
 	return err ? err : policies__start(agent->policies);
 }
 
+static int end_of(int err)
+{
+	return err == -ENOSYS || err == -EPERM ? STATUS_UNABLE : STATUS_FAILED;
+}
+
+/* The part that takes long, in the loader's thread. Returns the exit status. */
+static int load(void *context)
+{
+	struct agent *agent = context;
+	const struct kernel_options options = {
+		.config = &agent->config,
+		.startup = agent->startup,
+	};
+	struct kernel_error error = {""};
+	int status, err = kernel_side__new(&options, &agent->kernel, &error);
+
+	/* Whoever cannot load anything replaces no record. */
+	status = err ? STATUS_DONE : prepare_recorder(agent);
+	if (status)
+		return status;
+	if (!err)
+		err = start_sampling(agent, &error);
+	if (startup__cancelled(agent->startup))
+		return STATUS_DONE;
+	if (err) {
+		fail_with(error.message, err);
+		return end_of(err);
+	}
+	startup__tell(agent->startup, "waiting for the first snapshot", 0, 0);
+	events__add(agent->events, "agent", "info", "agent", "started, version %s",
+		    dirtyscope_version());
+	return STATUS_DONE;
+}
+
+/* Why this host cannot run it is told at once, and in one line. */
+static int check_host(void)
+{
+	struct kernel_error error;
+	struct host_facts facts;
+	int err;
+
+	host_facts__read(&facts);
+	err = host_facts__judge(&facts, &error);
+	if (!err)
+		return STATUS_DONE;
+	fail(error.message);
+	return end_of(err);
+}
+
 static int start(struct agent *agent)
 {
-	struct kernel_error error = {""};
 	int err, status = prepare_stores(agent, agent->config.interval);
 
 	if (status)
@@ -216,24 +277,15 @@ static int start(struct agent *agent)
 		return fail("out of memory");
 	if (prepare_policies(agent, &status))
 		return status;
-	status = serve(agent);
+	status = check_host();
+	startup__tell(agent->startup, "looking at the kernel", 0, 0);
+	if (!status)
+		status = serve(agent);
 	if (status)
 		return status;
-	err = kernel_side__new(&agent->config, &agent->kernel, &error);
-	/* Whoever cannot load anything replaces no record. */
-	status = err ? STATUS_DONE : prepare_recorder(agent);
-	if (status)
-		return status;
-	if (!err)
-		err = start_sampling(agent, &error);
-	if (err) {
-		fail_with(error.message, err);
-		return err == -ENOSYS || err == -EPERM ? STATUS_UNABLE : STATUS_FAILED;
-	}
 	log_addresses(agent);
-	events__add(agent->events, "agent", "info", "agent", "started, version %s",
-		    dirtyscope_version());
-	return STATUS_DONE;
+	err = start_thread__new(load, agent, agent->startup, &agent->loader);
+	return err ? fail_with("", err) : STATUS_DONE;
 }
 
 /* No kernel side, no tracks and no policies: a record says what they said. */
@@ -250,6 +302,7 @@ static int start_replay(struct agent *agent)
 	if (err)
 		return fail_with(message, err);
 	status = prepare_stores(agent, player__interval(agent->player));
+	startup__tell(agent->startup, "waiting for the first snapshot", 0, 0);
 	if (!status)
 		status = serve(agent);
 	if (status)
@@ -266,6 +319,13 @@ static int start_replay(struct agent *agent)
 
 static void stop(struct agent *agent)
 {
+	if (agent->loader && start_thread__cancel(agent->loader, CANCEL_MS)) {
+		/* What it holds are descriptors: they, and what they keep attached, go with us. */
+		api_server__stop(agent->server);
+		_exit(STATUS_DONE);
+	}
+	if (agent->loader)
+		start_thread__join(agent->loader);
 	api_server__stop(agent->server);
 	player__stop(agent->player);
 	recorder__stop(agent->recorder);
@@ -280,6 +340,7 @@ static void stop(struct agent *agent)
 	history__free(agent->history);
 	snapshot_store__free(agent->store);
 	player__free(agent->player);
+	startup__free(agent->startup);
 	agent_config__free(&agent->config);
 }
 
@@ -297,12 +358,65 @@ static void reload(struct agent *agent)
 		log_info("policies reloaded", "");
 }
 
+/* The loader has ended. Returns its exit status. */
+static int started(struct agent *agent)
+{
+	int status = start_thread__join(agent->loader);
+
+	agent->loader = NULL;
+	return status;
+}
+
+/* Until a signal ends it, or the start fails. Returns the exit status. */
+static int serve_until_signal(struct agent *agent, const sigset_t *signals)
+{
+	struct signalfd_siginfo info = {.ssi_signo = 0};
+	struct pollfd wait[] = {{.events = POLLIN}, {.events = POLLIN}};
+	int status = STATUS_DONE;
+
+	wait[0].fd = signalfd(-1, signals, SFD_CLOEXEC);
+	if (wait[0].fd < 0)
+		return fail_with("", -errno);
+	while (!status && (info.ssi_signo == 0 || info.ssi_signo == SIGHUP)) {
+		wait[1].fd = agent->loader ? start_thread__fd(agent->loader) : -1;
+		if (poll(wait, 2, -1) < 0 && errno != EINTR) {
+			status = fail_with("", -errno);
+		} else if (wait[0].revents & POLLIN) {
+			if (read(wait[0].fd, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
+			    info.ssi_signo == SIGHUP)
+				reload(agent);
+		} else if (wait[1].revents & POLLIN) {
+			status = started(agent);
+		}
+	}
+	if (!status)
+		log_info("stopping", "signal=%s", sigabbrev_np((int)info.ssi_signo));
+	close(wait[0].fd);
+	return status;
+}
+
+/* Blocked in all threads; the main one waits for them. */
+static void take_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	/* A record beyond the limit of its file's size is an error of write(2), too. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	/* Ignored, it would be inherited from whoever started the agent, and no exit status be
+	 * seen. */
+	(void)signal(SIGCHLD, SIG_DFL);
+}
+
 int agent__main(int argc, char **argv)
 {
 	struct agent agent = {0};
 	struct option_error error;
 	enum log_level level;
-	int status, signal_number = 0;
+	int status;
 	sigset_t signals;
 
 	if (agent_config__load(&agent.config, argc, argv, &error)) {
@@ -320,25 +434,10 @@ int agent__main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	log__set_level(level);
-	/* Blocked in all threads; this one waits for them. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
-	/* A record beyond the limit of its file's size is an error of write(2), too. */
-	(void)signal(SIGXFSZ, SIG_IGN);
-	/* Ignored, it would be inherited from whoever started the agent, and no exit status be
-	 * seen. */
-	(void)signal(SIGCHLD, SIG_DFL);
-
+	take_signals(&signals);
 	status = agent.config.replay ? start_replay(&agent) : start(&agent);
-	if (status == STATUS_DONE) {
-		while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP)
-			reload(&agent);
-		log_info("stopping", "signal=%s", sigabbrev_np(signal_number));
-	}
+	if (status == STATUS_DONE)
+		status = serve_until_signal(&agent, &signals);
 	stop(&agent);
 	return status;
 }

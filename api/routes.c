@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/base/startup.h"
 #include "agent/base/version.h"
 #include "api/metrics/scrape.h"
 #include "api/views/assets.h"
@@ -257,6 +258,16 @@ static void finish(int err, struct answer *answer)
 	}
 }
 
+static void not_ready(const struct api_context *context, struct answer *answer)
+{
+	char step[128];
+
+	startup__text(context->startup, step, sizeof(step));
+	answer__error(answer, 503, "not_ready", "%s",
+		      *step ? step : "nothing was sampled yet; try again in a second");
+	answer->retry_after = 1;
+}
+
 void routes__answer(const struct api_context *context, const struct route_call *call,
 		    struct answer *answer)
 {
@@ -303,9 +314,7 @@ void routes__answer(const struct api_context *context, const struct route_call *
 	if (request.route->needs == NEEDS_SNAPSHOT) {
 		request.snapshot = snapshot_store__latest(context->store);
 		if (!request.snapshot) {
-			answer__error(answer, 503, "not_ready",
-				      "nothing was sampled yet; try again in a second");
-			answer->retry_after = 1;
+			not_ready(context, answer);
 			return;
 		}
 	}

@@ -282,15 +282,19 @@ struct ds_pinned {
 	char comm[DS_COMM_LEN]; /* of the process's first thread */
 };
 
-/* Answer of the calibration iterator; see bpf/calibrate.bpf.c. */
+/* Question to the calibration iterator, and its answer; see bpf/calibrate.bpf.c. */
 struct ds_calibration {
 	__u64 magic[2];	    /* in: content of the page in the pipe */
+	__u64 address;	    /* in: where the process that asks has that page */
+	__u64 known_pfn;    /* in: its number; 0: read it from the page table */
 	__u64 span_pages;   /* in: highest PFN of the host + 1 */
+	__u64 entry_mask;   /* in: bits of a page table's entry that are an address */
 	__u64 pipe_inode;   /* in: inode number of the pipe */
-	__u64 vmemmap_base; /* out: address of the struct page of PFN 0 */
-	__u64 page_offset;  /* out: address of physical address 0 in the direct map */
+	__u64 pfn;	    /* out: number of the page */
+	__u64 page;	    /* out: address of its struct page */
 	__u64 page_size_of; /* out: sizeof(struct page) */
-	__u32 found;	    /* out: 1 when both are exact */
+	__u64 page_offset;  /* out: address of physical address 0 in the direct map */
+	__u32 found;	    /* out: 1 when pfn and page_offset are exact */
 	__u32 tries;	    /* out: candidates that were looked at */
 };
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/kernel/kernel_side.h"
+#include "agent/kernel/calibrate.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "agent/base/errno_text.h"
+#include "agent/kernel/kernel_error.h"
+#include "bpf/dirtyscope.h"
 #include "dirtyscope.skel.h"
+
+/* Both bases are multiples of it: arch/x86/mm/kaslr.c, kernel_randomize_memory(). */
+#define BASE_ALIGNMENT (1ULL << 30)
+
+/* An entry of pagemap: Documentation/admin-guide/mm/pagemap.rst. */
+#define PAGEMAP_PFN_MASK ((1ULL << 55) - 1)
 
 /* Only the iterator is loaded here: the answer becomes read-only data of all other programs. */
 static struct dirtyscope *open_iterator(void)
@@ -22,6 +32,7 @@ static struct dirtyscope *open_iterator(void)
 	struct dirtyscope *skeleton = dirtyscope__open();
 	struct bpf_program *program;
 	struct bpf_map *map;
+	int err;
 
 	if (!skeleton)
 		return NULL;
@@ -30,8 +41,10 @@ static struct dirtyscope *open_iterator(void)
 	bpf_object__for_each_map(map, skeleton->obj) if (map != skeleton->maps.calibration &&
 							 map != skeleton->maps.rodata)
 		bpf_map__set_autocreate(map, false);
-	if (dirtyscope__load(skeleton)) {
+	err = dirtyscope__load(skeleton);
+	if (err) {
 		dirtyscope__destroy(skeleton);
+		errno = -err;
 		return NULL;
 	}
 	return skeleton;
@@ -63,54 +76,127 @@ static int run_iterator(struct dirtyscope *skeleton)
 	return err;
 }
 
-int calibrate(uint64_t memory_pages, struct calibration *calibration, struct kernel_error *error)
+static int ask(struct ds_calibration *row)
 {
-	struct ds_calibration row = {.span_pages = memory_pages};
-	struct dirtyscope *skeleton = NULL;
-	int pipe_fds[2] = {-1, -1}, err;
+	struct dirtyscope *skeleton = open_iterator();
 	const uint32_t zero = 0;
-	struct iovec vector;
-	struct stat status;
-	void *page;
+	int err, map;
 
-	page = mmap(NULL, DS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (page == MAP_FAILED || pipe2(pipe_fds, O_CLOEXEC) || fstat(pipe_fds[0], &status)) {
-		err = -errno;
-		goto cleanup;
-	}
-	if (getrandom(row.magic, sizeof(row.magic), 0) != (ssize_t)sizeof(row.magic)) {
-		err = -EIO;
-		goto cleanup;
-	}
-	row.pipe_inode = status.st_ino;
-	memcpy(page, row.magic, sizeof(row.magic));
-	vector = (struct iovec){.iov_base = page, .iov_len = DS_PAGE_SIZE};
-	if (vmsplice(pipe_fds[1], &vector, 1, 0) != (ssize_t)DS_PAGE_SIZE) {
-		err = -errno;
-		goto cleanup;
-	}
-	skeleton = open_iterator();
-	if (!skeleton) {
-		err = -errno;
-		goto cleanup;
-	}
-	err = bpf_map_update_elem(bpf_map__fd(skeleton->maps.calibration), &zero, &row, BPF_ANY);
+	if (!skeleton)
+		return -errno;
+	map = bpf_map__fd(skeleton->maps.calibration);
+	err = bpf_map_update_elem(map, &zero, row, BPF_ANY);
 	if (!err)
 		err = run_iterator(skeleton);
 	if (!err)
-		err = bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.calibration), &zero, &row);
-	if (!err && !row.found)
-		err = -ESRCH;
-	if (!err)
-		*calibration = (struct calibration){.vmemmap_base = row.vmemmap_base,
-						    .page_offset = row.page_offset,
-						    .tries = row.tries};
-cleanup:
-	if (err)
-		snprintf(error->message, sizeof(error->message),
-			 "cannot find where the kernel keeps struct page (%s, %u candidates tried)",
-			 strerror(-err), row.tries);
+		err = bpf_map_lookup_elem(map, &zero, row);
 	dirtyscope__destroy(skeleton);
+	return err;
+}
+
+/* 0: it is not shown to this process. */
+static uint64_t number_in_pagemap(const char *procfs, const void *page)
+{
+	char path[PATH_MAX];
+	uint64_t entry = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/self/pagemap", procfs);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, sizeof(entry),
+		  (off_t)((uintptr_t)page / DS_PAGE_SIZE * sizeof(entry))) !=
+	    (ssize_t)sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry & PAGEMAP_PFN_MASK;
+}
+
+/*
+ * Addresses in a page table are below the end of memory; what lies above in an entry are other
+ * bits, as that of encrypted memory, whose place depends on the machine.
+ */
+static uint64_t entry_mask(uint64_t memory_pages)
+{
+	uint64_t end = DS_PAGE_SIZE;
+
+	while (end < memory_pages << DS_PAGE_SHIFT)
+		end <<= 1;
+	return (end - 1) & ~(DS_PAGE_SIZE - 1);
+}
+
+static int conclude(const struct ds_calibration *row, struct calibration *calibration,
+		    struct kernel_error *error)
+{
+	uint64_t vmemmap = row->page - row->pfn * row->page_size_of;
+
+	if (!row->found) {
+		snprintf(error->message, sizeof(error->message),
+			 "cannot find where the kernel keeps its direct map of memory: %s",
+			 row->page ? "no place shows this process's own page; a kernel for x86_64 "
+				     "that is not a guest of Xen PV is needed"
+				   : "BPF cannot see this process's files");
+		return -ENOSYS;
+	}
+	if (vmemmap & (BASE_ALIGNMENT - 1)) {
+		snprintf(error->message, sizeof(error->message),
+			 "cannot find where the kernel keeps struct page: it is no flat array; a "
+			 "kernel "
+			 "with CONFIG_SPARSEMEM_VMEMMAP=y is needed");
+		return -ENOSYS;
+	}
+	calibration->vmemmap_base = vmemmap;
+	calibration->page_offset = row->page_offset;
+	calibration->tries = row->tries;
+	return 0;
+}
+
+/* A page of this process, in a pipe: row says which. */
+static int prepare_page(struct ds_calibration *row, int pipe_fds[2], void **page)
+{
+	struct iovec vector;
+	struct stat status;
+
+	*page = mmap(NULL, DS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		     0);
+	if (*page == MAP_FAILED || pipe2(pipe_fds, O_CLOEXEC) || fstat(pipe_fds[0], &status))
+		return -errno;
+	if (getrandom(row->magic, sizeof(row->magic), 0) != (ssize_t)sizeof(row->magic))
+		return -EIO;
+	row->pipe_inode = status.st_ino;
+	row->address = (uintptr_t)*page;
+	memcpy(*page, row->magic, sizeof(row->magic));
+	vector = (struct iovec){.iov_base = *page, .iov_len = DS_PAGE_SIZE};
+	return vmsplice(pipe_fds[1], &vector, 1, 0) == (ssize_t)DS_PAGE_SIZE ? 0 : -errno;
+}
+
+int calibrate(const struct calibration_options *options, struct calibration *calibration,
+	      struct kernel_error *error)
+{
+	struct ds_calibration row = {
+		.span_pages = options->memory_pages,
+		.entry_mask = entry_mask(options->memory_pages),
+	};
+	int pipe_fds[2] = {-1, -1}, err;
+	void *page = MAP_FAILED;
+
+	memset(calibration, 0, sizeof(*calibration));
+	err = prepare_page(&row, pipe_fds, &page);
+	if (err)
+		goto cleanup;
+	/* Into the pipe the page went as it is: from now on it does not move. */
+	if (!options->page_table_only)
+		row.known_pfn = number_in_pagemap(options->procfs, page);
+	calibration->source = row.known_pfn ? CALIBRATION_PAGEMAP : CALIBRATION_PAGE_TABLE;
+	err = ask(&row);
+	if (!err)
+		err = conclude(&row, calibration, error);
+cleanup:
+	if (err && !*error->message)
+		snprintf(error->message, sizeof(error->message),
+			 "cannot find where the kernel keeps struct page: %s",
+			 errno_text(err).text);
 	if (page != MAP_FAILED)
 		munmap(page, DS_PAGE_SIZE);
 	if (pipe_fds[0] >= 0)

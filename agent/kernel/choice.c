@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/kernel/choice.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/kernel/kernel_side.h"
+#include "agent/kernel/object.h"
 
-#define TP "tp_btf:"
+const struct hook_kind hook_kinds[] = {
+	{"tp_btf:", "tp_btf+", BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, 0, false, true},
+	{"fentry:", "fentry+", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, 0, true, true},
+	{"fexit:", "fexit+", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, 0, true, true},
+	/* The kernel takes programs of this type only as ones that may sleep. */
+	{"syscall:", "syscall", BPF_PROG_TYPE_SYSCALL, 0, BPF_F_SLEEPABLE, false, false},
+	{"iter:", "iter+", BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, 0, false, false},
+	{NULL},
+};
 
 int sensors_tier__parse(const char *name, enum sensors_tier *tier)
 {
@@ -30,29 +40,64 @@ static const char *after_colon(const char *hook)
 	return colon ? colon + 1 : hook;
 }
 
-static bool is_tracepoint(const struct program_row *row)
+static const struct hook_kind *kind_of(const struct program_row *row)
 {
-	return strncmp(row->hook, TP, strlen(TP)) == 0;
+	const struct hook_kind *kind = hook_kinds;
+
+	while (kind->prefix && strncmp(row->hook, kind->prefix, strlen(kind->prefix)) != 0)
+		kind++;
+	return kind;
 }
 
-static bool has_tracepoint(const struct btf *btf, const char *event)
+/* ---- probing ---- */
+
+/* What a program needs that is on no function: one type, by which the kernel's BTF shows it. */
+static void probe_type(struct program *program, const struct btf *btf, const char *prefix,
+		       uint32_t kind, const char *what)
 {
+	const char *hook = after_colon(program->row->hook);
 	char name[128];
+	int id;
 
-	snprintf(name, sizeof(name), "btf_trace_%s", event);
-	return btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0;
+	snprintf(name, sizeof(name), "%s%s", prefix, hook);
+	id = btf__find_by_name_kind(btf, name, kind);
+	program->can_run = id > 0;
+	if (id > 0)
+		program->btf_id = (uint32_t)id;
+	else
+		snprintf(program->why, sizeof(program->why), "this kernel has no %s %s", what,
+			 hook);
 }
 
-/* Id of a function in the kernel's BTF, or in a loaded module's; -ENOENT when there is none. */
-static int find_function(struct btf *kernel, const char *module, const char *name, bool *in_module)
+/* The descriptor of a loaded module's BTF, which the caller closes; -EPERM, or -ENOENT. */
+static int open_module_btf(const char *module)
 {
-	int id = btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC);
+	uint32_t id = 0;
+	int err;
+
+	for (err = bpf_btf_get_next_id(id, &id); !err; err = bpf_btf_get_next_id(id, &id)) {
+		char name[64] = "";
+		struct bpf_btf_info info = {.name = (uintptr_t)name, .name_len = sizeof(name)};
+		uint32_t size = sizeof(info);
+		int fd = bpf_btf_get_fd_by_id(id);
+
+		if (fd < 0)
+			continue;
+		if (!bpf_obj_get_info_by_fd(fd, &info, &size) && info.kernel_btf &&
+		    strcmp(name, module) == 0)
+			return fd;
+		close(fd);
+	}
+	return err == -EPERM ? err : -ENOENT;
+}
+
+/* Id of a function in the BTF of a loaded module; -ENOENT when there is none. */
+static int find_in_module(struct btf *kernel, const char *module, const char *name)
+{
 	char path[96];
 	struct btf *split;
+	int id;
 
-	*in_module = false;
-	if (id > 0 || !module)
-		return id > 0 ? id : -ENOENT;
 	snprintf(path, sizeof(path), "/sys/kernel/btf/%s", module);
 	if (access(path, R_OK))
 		return -ENOENT;
@@ -61,62 +106,65 @@ static int find_function(struct btf *kernel, const char *module, const char *nam
 		return -ENOENT;
 	id = btf__find_by_name_kind(split, name, BTF_KIND_FUNC);
 	btf__free(split);
-	*in_module = true;
 	return id > 0 ? id : -ENOENT;
 }
 
-/* Takes the first of "old|new" that exists. */
-static int choose_function(struct program *program, struct btf *kernel)
+/* Takes the first of "old|new" that exists in the kernel, or else in the row's module. */
+static void probe_function(struct program *program, struct btf *kernel)
 {
+	const char *hook = after_colon(program->row->hook), *module = program->row->module;
 	char names[96], *name, *rest;
-	int id = -ENOENT, err;
-	bool in_module;
+	int id = -ENOENT;
 
-	snprintf(names, sizeof(names), "%s", after_colon(program->row->hook));
-	for (name = strtok_r(names, "|", &rest); name; name = strtok_r(NULL, "|", &rest)) {
-		id = find_function(kernel, program->row->module, name, &in_module);
-		if (id > 0)
-			break;
+	snprintf(names, sizeof(names), "%s", hook);
+	for (name = strtok_r(names, "|", &rest); name && id < 0;
+	     name = strtok_r(NULL, "|", &rest)) {
+		snprintf(program->target, sizeof(program->target), "%s", name);
+		id = btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC);
+		if (id < 0 && module) {
+			id = find_in_module(kernel, module, name);
+			if (id > 0)
+				program->module_btf_fd = open_module_btf(module);
+		}
 	}
-	if (id < 0) {
-		const char *first = after_colon(program->row->hook);
-
-		program->absent = true;
-		snprintf(program->reason, sizeof(program->reason),
-			 "this kernel has no function %.*s", (int)strcspn(first, "|"), first);
-		return id;
+	if (id > 0 && program->module_btf_fd == -EPERM) {
+		snprintf(program->why, sizeof(program->why),
+			 "the kernel gives the BTF of module %s to CAP_SYS_ADMIN alone", module);
+		return;
 	}
-	snprintf(program->target, sizeof(program->target), "%s", name);
-	/* One that is in a module is tried when it is loaded, with all the others. */
-	err = in_module ? 0 : probe__function(id);
-	if (err)
-		snprintf(program->reason, sizeof(program->reason),
-			 "the kernel refuses to trace %s: %s (%s)", name, strerrorname_np(-err),
-			 strerror(-err));
-	return err;
+	program->can_run = id > 0;
+	if (id > 0) {
+		program->btf_id = (uint32_t)id;
+		return;
+	}
+	program->absent = true;
+	*program->target = 0;
+	snprintf(program->why, sizeof(program->why), "this kernel has no function %.*s",
+		 (int)strcspn(hook, "|"), hook);
 }
 
 static void probe(struct program *program, struct btf *kernel, enum sensors_tier tier,
-		  const char *refused)
+		  const char *no_functions)
 {
 	const char *hook = after_colon(program->row->hook);
 
-	if (is_tracepoint(program->row)) {
-		program->can_run = has_tracepoint(kernel, hook);
-		if (!program->can_run)
-			snprintf(program->reason, sizeof(program->reason),
-				 "this kernel has no tracepoint %s", hook);
-	} else if (tier == TIER_BASE) {
-		snprintf(program->reason, sizeof(program->reason),
-			 "left out by --sensors.tier base");
-	} else if (refused) {
-		snprintf(program->reason, sizeof(program->reason), "%s", refused);
-	} else {
-		program->can_run = !choose_function(program, kernel);
-	}
+	if (program->kind->type == BPF_PROG_TYPE_SYSCALL)
+		program->can_run = true;
+	else if (program->kind->attach == BPF_TRACE_ITER)
+		probe_type(program, kernel, "bpf_iter_", BTF_KIND_FUNC, "iterator");
+	else if (!program->kind->on_function)
+		probe_type(program, kernel, "btf_trace_", BTF_KIND_TYPEDEF, "tracepoint");
+	else if (tier == TIER_BASE)
+		snprintf(program->why, sizeof(program->why), "left out by --sensors.tier base");
+	else if (no_functions)
+		snprintf(program->why, sizeof(program->why), "%s", no_functions);
+	else
+		probe_function(program, kernel);
 	snprintf(program->hook, sizeof(program->hook), "%.*s%s", (int)(hook - program->row->hook),
 		 program->row->hook, *program->target ? program->target : hook);
 }
+
+/* ---- choosing ---- */
 
 static const struct program *runnable(struct program_set *set, const char *const *names)
 {
@@ -130,19 +178,18 @@ static const struct program *runnable(struct program_set *set, const char *const
 }
 
 /* The one that takes this one's place; NULL when none does. */
-static const struct program *better(struct program_set *set, const struct program *program,
-				    enum sensors_tier tier)
+static const struct program *better(struct program_set *set, const struct program *program)
 {
 	const struct program *other = NULL;
 
-	if (tier == TIER_FENTRY && program->row->twin) {
+	if (set->tier == TIER_FENTRY && program->row->twin) {
 		other = program_set__find(set, program->row->twin);
 		if (other && other->can_run)
 			return other;
 	}
 	other = runnable(set, program->row->yields_to);
 	/* Not to one that yields to us in turn. */
-	if (other && tier == TIER_FENTRY && program->can_run && other->row->twin &&
+	if (other && set->tier == TIER_FENTRY && program->can_run && other->row->twin &&
 	    strcmp(other->row->twin, program->row->name) == 0)
 		return NULL;
 	if (!other && !program->can_run)
@@ -150,28 +197,27 @@ static const struct program *better(struct program_set *set, const struct progra
 	return other;
 }
 
-void program_set__choose(struct program_set *set, struct btf *kernel, enum sensors_tier tier,
-			 const char *refused)
+static void choose(struct program_set *set, struct program *program)
 {
-	memset(set, 0, sizeof(*set));
-	for (const struct program_row *row = program_table; row->name; row++) {
-		struct program *program = &set->programs[set->count++];
+	const struct program *other = better(set, program);
 
-		program->row = row;
-		probe(program, kernel, tier, refused);
+	snprintf(program->reason, sizeof(program->reason), "%s", program->why);
+	if (program->refused) {
+		/* It should run here: that it does not is told, whoever stands in. */
+		program->state = PROGRAM_UNAVAILABLE;
+	} else if (other) {
+		program->state = PROGRAM_REPLACED;
+		snprintf(program->reason, sizeof(program->reason),
+			 "%s does its work on this kernel", other->row->name);
+	} else {
+		program->state = program->can_run ? PROGRAM_ACTIVE : PROGRAM_UNAVAILABLE;
 	}
-	for (size_t i = 0; i < set->count; i++) {
-		struct program *program = &set->programs[i];
-		const struct program *other = better(set, program, tier);
+}
 
-		if (other) {
-			program->state = PROGRAM_REPLACED;
-			snprintf(program->reason, sizeof(program->reason),
-				 "%s does its work on this kernel", other->row->name);
-		} else {
-			program->state = program->can_run ? PROGRAM_ACTIVE : PROGRAM_UNAVAILABLE;
-		}
-	}
+void program_set__choose_again(struct program_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		choose(set, &set->programs[i]);
 	for (size_t i = 0; i < set->count; i++) {
 		struct program *program = &set->programs[i];
 
@@ -181,6 +227,53 @@ void program_set__choose(struct program_set *set, struct btf *kernel, enum senso
 			snprintf(program->reason, sizeof(program->reason),
 				 "serves only %s, which does not run here", program->row->with);
 		}
+	}
+}
+
+void program_set__choose(struct program_set *set, struct btf *kernel, enum sensors_tier tier,
+			 const char *no_functions)
+{
+	memset(set, 0, sizeof(*set));
+	set->tier = tier;
+	for (const struct program_row *row = program_table; row->name; row++) {
+		struct program *program = &set->programs[set->count++];
+
+		program->row = row;
+		program->kind = kind_of(row);
+		program->fd = program->link_fd = program->module_btf_fd = -1;
+		probe(program, kernel, tier, no_functions);
+	}
+	program_set__choose_again(set);
+}
+
+void program__refuse(struct program *program, const char *format, ...)
+{
+	va_list args;
+
+	program->can_run = false;
+	program->refused = true;
+	va_start(args, format);
+	vsnprintf(program->why, sizeof(program->why), format, args);
+	va_end(args);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void program_set__close(struct program_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct program *program = &set->programs[i];
+
+		close_fd(&program->link_fd);
+		close_fd(&program->fd);
+		close_fd(&program->module_btf_fd);
+		program_code__free(program->code);
+		program->code = NULL;
 	}
 }
 

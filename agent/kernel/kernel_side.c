@@ -14,9 +14,12 @@
 #include <unistd.h>
 
 #include "agent/base/arena.h"
+#include "agent/base/errno_text.h"
 #include "agent/base/log.h"
+#include "agent/base/startup.h"
 #include "agent/kernel/page_set.h"
 #include "agent/host/procfs.h"
+#include "agent/kernel/probe.h"
 #include "agent/kernel/programs.h"
 #include "agent/kernel/sensors.h"
 #include "dirtyscope.skel.h"
@@ -128,99 +131,95 @@ static int libbpf_log(enum libbpf_print_level level, const char *format, va_list
 	return length;
 }
 
-int kernel_side__new(const struct agent_config *config, struct kernel_side **out,
+static int find_bases(struct kernel_side *kernel, struct kernel_error *error)
+{
+	const struct calibration_options options = {
+		.memory_pages = kernel->tables.memory_pages,
+		.procfs = kernel->config->procfs,
+	};
+	static const char *const sources[] = {
+		[CALIBRATION_PAGEMAP] = "pagemap", [CALIBRATION_PAGE_TABLE] = "page-table"};
+	int err = calibrate(&options, &kernel->calibration, error);
+
+	if (!err)
+		log_debug("bases of struct page and of the direct map found",
+			  "page_number_from=%s candidates=%u", sources[kernel->calibration.source],
+			  kernel->calibration.tries);
+	return err;
+}
+
+static int set_up(struct kernel_side *kernel, struct kernel_error *error)
+{
+	int err, cpus = libbpf_num_possible_cpus();
+	struct btf *btf;
+
+	err = cpus < 0 ? cpus
+		       : procfs__memory_span(kernel->config->procfs, &kernel->tables.memory_pages);
+	if (err) {
+		snprintf(error->message, sizeof(error->message),
+			 "cannot read how much memory and how many CPUs the host has: %s",
+			 strerror(-err));
+		return err;
+	}
+	kernel->tables.cpus = cpus;
+	err = find_bases(kernel, error);
+	if (!err && startup__cancelled(kernel->startup))
+		err = -ECANCELED;
+	if (err)
+		return err;
+	btf = btf__load_vmlinux_btf();
+	if (!btf) {
+		snprintf(error->message, sizeof(error->message),
+			 "the kernel's BTF cannot be read: %s", strerror(errno));
+		return -ENOSYS;
+	}
+	err = kernel_side__load(kernel, btf);
+	btf__free(btf);
+	if (!err)
+		err = open_tables(kernel);
+	if (err)
+		snprintf(error->message, sizeof(error->message),
+			 "the kernel refused the BPF programs or their tables: %s; --log.level "
+			 "debug shows its reasons",
+			 errno_text(err).text);
+	return err;
+}
+
+int kernel_side__new(const struct kernel_options *options, struct kernel_side **out,
 		     struct kernel_error *error)
 {
 	struct kernel_side *kernel;
-	struct btf *btf = NULL;
-	int err, cpus;
+	struct host_facts facts;
+	int err;
 
 	*out = NULL;
-	err = probe__host(error);
+	host_facts__read(&facts);
+	err = host_facts__judge(&facts, error);
 	if (err)
 		return err;
 	kernel = calloc(1, sizeof(*kernel));
 	if (!kernel)
 		return -ENOMEM;
-	kernel->config = config;
+	kernel->config = options->config;
+	kernel->startup = options->startup;
+	kernel->object = options->object ? *options->object : object_bytes__built_in();
+	kernel->list_fd = kernel->pinned_fd = -1;
 	libbpf_set_print(libbpf_log);
-	cpus = libbpf_num_possible_cpus();
-	err = cpus < 0 ? cpus : procfs__memory_span(config->procfs, &kernel->tables.memory_pages);
-	if (err) {
-		snprintf(error->message, sizeof(error->message),
-			 "cannot read how much memory and how many CPUs the host has: %s",
-			 strerror(-err));
-		goto cleanup;
-	}
-	kernel->tables.cpus = cpus;
-	btf = btf__load_vmlinux_btf();
-	if (!btf) {
-		err = -ENOSYS;
-		snprintf(error->message, sizeof(error->message),
-			 "the kernel's BTF cannot be read: %s", strerror(errno));
-		goto cleanup;
-	}
-	err = calibrate(kernel->tables.memory_pages, &kernel->calibration, error);
-	if (err)
-		goto cleanup;
-	err = kernel_side__load(kernel, btf);
-	if (!err)
-		err = open_tables(kernel);
-	if (err)
-		snprintf(error->message, sizeof(error->message),
-			 "the kernel refused the BPF programs or their tables: %s (%s); "
-			 "--log.level debug "
-			 "shows its reasons",
-			 strerrorname_np(-err), strerror(-err));
-cleanup:
-	btf__free(btf);
+	err = set_up(kernel, error);
 	if (err) {
 		kernel_side__free(kernel);
-		return err;
+		return startup__cancelled(options->startup) ? -ECANCELED : err;
 	}
 	malloc_trim(0); /* the kernel's BTF was parsed, which took tens of megabytes */
 	*out = kernel;
 	return 0;
 }
 
-/* From the last row: what ends something attaches before what begins it, or ends would be missed.
- */
-int kernel_side__attach(struct kernel_side *kernel, struct kernel_error *error)
-{
-	size_t attached = 0;
-	int err = 0;
-
-	for (size_t i = kernel->set.count; i-- > 0;) {
-		struct program *program = &kernel->set.programs[i];
-
-		if (program->state != PROGRAM_ACTIVE)
-			continue;
-		program->link = bpf_program__attach(program->handle);
-		if (program->link) {
-			attached++;
-			continue;
-		}
-		err = -errno;
-		program->state = PROGRAM_UNAVAILABLE;
-		snprintf(program->reason, sizeof(program->reason),
-			 "the kernel refused to attach it: %s (%s)", strerrorname_np(-err),
-			 strerror(-err));
-		log_warn("program not attached", "program=%s error=%s", program->row->name,
-			 strerrorname_np(-err));
-	}
-	if (attached)
-		return 0;
-	snprintf(error->message, sizeof(error->message), "no BPF program could be attached: %s",
-		 strerror(-err));
-	return err ? err : -ENOSYS;
-}
-
 void kernel_side__free(struct kernel_side *kernel)
 {
 	if (!kernel)
 		return;
-	for (size_t i = 0; i < kernel->set.count; i++)
-		bpf_link__destroy(kernel->set.programs[i].link);
+	program_set__close(&kernel->set);
 	/* The mapped tables go with the process: other threads may still hold a snapshot of them.
 	 */
 	dirtyscope__destroy(kernel->skeleton);
@@ -249,8 +248,7 @@ static void sample_program(const struct program *program, struct snapshot_progra
 					 .state = program->state,
 					 .reason = program->reason,
 					 .absent = program->absent};
-	if (program->state != PROGRAM_ACTIVE ||
-	    bpf_obj_get_info_by_fd(bpf_program__fd(program->handle), &info, &size))
+	if (program->state != PROGRAM_ACTIVE || bpf_obj_get_info_by_fd(program->fd, &info, &size))
 		return;
 	out->runs = info.run_cnt;
 	out->run_time_ns = info.run_time_ns;

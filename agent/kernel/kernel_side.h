@@ -7,22 +7,30 @@
 #define DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_H
 
 #include "agent/base/config.h"
+#include "agent/kernel/kernel_error.h"
 #include "agent/snapshot/snapshot.h"
 
-struct btf;
 struct kernel_side;
+struct object_bytes;
+struct startup;
 
-struct kernel_error {
-	char message[512]; /* one line that says what is missing and what to do */
+struct kernel_options {
+	const struct agent_config *config; /* borrowed */
+	/* Told how far it is, and asked whether to go on; borrowed until kernel_side__attach has
+	 * returned. NULL: nobody asks. */
+	struct startup *startup;
+	const struct object_bytes *object; /* NULL: the one that is built in */
 };
 
 /*
  * Probes and loads; nothing runs yet. On failure *error is filled in: -ENOSYS and -EPERM mean
- * that this kernel or this user cannot run it (exit status 3), the rest is a failure (1).
+ * that this kernel or this user cannot run it (exit status 3), -ECANCELED that startup ended it,
+ * the rest is a failure (1). A program that the kernel refuses is unavailable, no error.
  */
-int kernel_side__new(const struct agent_config *config, struct kernel_side **kernel,
+int kernel_side__new(const struct kernel_options *options, struct kernel_side **kernel,
 		     struct kernel_error *error);
-/* From here on events are counted. A program that cannot be attached is unavailable, no error. */
+/* From here on events are counted. A program that cannot be attached is unavailable, no error;
+ * -ENOSYS when none can, -ECANCELED. */
 int kernel_side__attach(struct kernel_side *kernel, struct kernel_error *error);
 void kernel_side__free(struct kernel_side *kernel);
 
@@ -51,21 +59,5 @@ uint64_t kernel_side__map_memory(const struct kernel_side *kernel);
 
 /* Fills in sensors, tiers and limits of a snapshot that is being built. -ENOMEM, or 0. */
 int kernel_side__sample(struct kernel_side *kernel, struct snapshot *snapshot);
-
-/* ---- pieces, in files of their own ---- */
-
-/* Bases of struct page 0 and of the direct map; agent/kernel/calibrate.c, bpf/calibrate.bpf.c. */
-struct calibration {
-	uint64_t vmemmap_base, page_offset;
-	uint32_t tries; /* 0: the kernel's symbols were readable */
-};
-int calibrate(uint64_t memory_pages, struct calibration *calibration, struct kernel_error *error);
-
-/* Whether this kernel takes a trampoline (fentry) at all: 0, or the negative errno it gave. */
-int probe__fentry(const struct btf *kernel);
-/* Whether it takes one for the function of that BTF id. */
-int probe__function(int btf_id);
-/* Says why BPF cannot be used here, before anything is tried: 0, -ENOSYS or -EPERM. */
-int probe__host(struct kernel_error *error);
 
 #endif

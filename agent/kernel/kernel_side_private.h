@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The inside of struct kernel_side: for kernel_side.c, kernel_load.c and ledger.c alone. */
+/* The inside of struct kernel_side: for kernel_side.c, load.c, attach.c and ledger.c alone. */
 #ifndef DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_PRIVATE_H
 #define DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_PRIVATE_H
 
+#include "agent/kernel/calibrate.h"
 #include "agent/kernel/choice.h"
 #include "agent/kernel/kernel_side.h"
+#include "agent/kernel/object.h"
 
 #define PAGECACHE_DEVICES 256
 #define FOREIGN_DOMAINS 1024
@@ -13,19 +15,25 @@ struct dirtyscope; /* the skeleton */
 
 struct kernel_side {
 	const struct agent_config *config;
+	struct startup *startup; /* NULL once it has started */
+	struct object_bytes object;
 	struct dirtyscope *skeleton;
 	struct program_set set;
 	struct calibration calibration;
 	struct kernel_tables tables;
 	volatile struct ds_segment *segments; /* answer of the program ledger_list */
 	struct snapshot_tier tiers[2];
-	char fentry_reason[128];
+	char fentry_reason[192];
+	/* Of the programs ledger_list and pinned_memory; -1: it does not run here. */
+	int list_fd, pinned_fd;
 	uint64_t map_memory;
 	uint64_t lost[DS_SENSOR_COUNT];	 /* as of the last sample */
 	double lost_at[DS_SENSOR_COUNT]; /* uptime when it rose */
 };
 
-/* Chooses the programs and loads what loads: agent/kernel/load.c. */
+/* Chooses the programs and loads what loads, -ENOSYS when nothing does: agent/kernel/load.c. */
 int kernel_side__load(struct kernel_side *kernel, struct btf *btf);
+/* One that was chosen. -ECANCELED; or another negative errno when it was refused. */
+int kernel_side__load_program(struct kernel_side *kernel, struct program *program);
 
 #endif

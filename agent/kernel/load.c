@@ -1,37 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which programs run here, and the load: all at once, or what is left when some are refused. */
+/*
+ * Which programs run here, and their load, one by one. What a program needs is known before: its
+ * hook from the kernel's BTF (choice.c), its fields from libbpf's relocations (object.c). What the
+ * kernel then refuses costs that program only; another one is chosen in its place.
+ */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "agent/kernel/kernel_side_private.h"
+#include "agent/base/errno_text.h"
 #include "agent/base/log.h"
+#include "agent/base/startup.h"
+#include "agent/kernel/kernel_side_private.h"
+#include "agent/kernel/object.h"
 #include "agent/kernel/page_set.h"
+#include "agent/kernel/probe.h"
+#include "agent/kernel/refusal.h"
 #include "dirtyscope.skel.h"
 
-/* ---- probing ---- */
+/* Pages of it are touched as far as the verifier writes. */
+#define LOG_BYTES (16u << 20)
 
-static void probe_tiers(struct kernel_side *kernel, const struct btf *btf)
-{
-	int err = probe__fentry(btf);
-
-	kernel->tiers[0] =
-		(struct snapshot_tier){.name = "tp_btf", .available = true, .reason = ""};
-	if (err)
-		snprintf(kernel->fentry_reason, sizeof(kernel->fentry_reason),
-			 "the kernel refuses trampolines: %s (%s)", strerrorname_np(-err),
-			 strerror(-err));
-	kernel->tiers[1] = (struct snapshot_tier){
-		.name = "fentry", .available = !err, .reason = kernel->fentry_reason};
-}
-
-static void choose(struct kernel_side *kernel, struct btf *btf, enum sensors_tier tier)
-{
-	program_set__choose(&kernel->set, btf, tier,
-			    kernel->tiers[1].available ? NULL : kernel->fentry_reason);
-}
-
-/* ---- loading ---- */
+/* ---- the object ---- */
 
 static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 {
@@ -66,113 +58,173 @@ static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 	return err;
 }
 
-/* One try with the programs that are marked active. */
-static int load(struct kernel_side *kernel, bool quiet)
+static int configure(struct kernel_side *kernel, struct dirtyscope *skeleton)
 {
-	struct dirtyscope *skeleton = dirtyscope__open();
-	libbpf_print_fn_t print = NULL;
-	struct page_set *sample = NULL;
-	int err;
+	struct program_set *set = &kernel->set;
+	const struct program *huge = program_set__find(set, "handle_mm_fault");
 
-	if (!skeleton)
-		return -errno;
 	skeleton->rodata->ds_nr_cpus = kernel->tables.cpus;
 	skeleton->rodata->ds_ledger = !kernel->config->no_ledger;
 	skeleton->rodata->ds_vmemmap_base = kernel->calibration.vmemmap_base;
 	skeleton->rodata->ds_page_offset = kernel->calibration.page_offset;
 	bpf_program__set_autoload(skeleton->progs.calibrate, false);
 	bpf_map__set_autocreate(skeleton->maps.calibration, false);
-	for (size_t i = 0; i < kernel->set.count; i++) {
-		struct program *program = &kernel->set.programs[i];
+	bpf_map__set_autocreate(skeleton->maps.rewrites, huge && huge->can_run);
+	for (size_t i = 0; i < set->count; i++) {
+		struct bpf_program *handle =
+			bpf_object__find_program_by_name(skeleton->obj, set->programs[i].row->name);
 
-		program->handle =
-			bpf_object__find_program_by_name(skeleton->obj, program->row->name);
-		if (!program->handle) {
-			dirtyscope__destroy(skeleton);
+		if (!handle)
 			return -ENOENT;
-		}
-		bpf_program__set_autoload(program->handle, program->state == PROGRAM_ACTIVE);
-		if (program->state == PROGRAM_ACTIVE && *program->target) {
-			err = bpf_program__set_attach_target(program->handle, 0, program->target);
-			if (err) {
-				dirtyscope__destroy(skeleton);
-				return err;
-			}
-		}
+		/* Also those that only stand by: one may have to take another's place. */
+		bpf_program__set_autoload(handle, set->programs[i].can_run);
 	}
-	bpf_map__set_autocreate(skeleton->maps.rewrites,
-				program_set__active(&kernel->set, "handle_mm_fault"));
-	if (quiet)
-		print = libbpf_set_print(NULL);
+	return size_maps(kernel, skeleton);
+}
+
+/* Creates the maps, and gives each program its code. */
+static int prepare_object(struct kernel_side *kernel)
+{
+	struct object_handlers handlers;
+	struct page_set *sample = NULL;
+	struct dirtyscope *skeleton = NULL;
+	int err = object_handlers__add(&handlers, &kernel->set, kernel->startup);
+
+	if (err)
+		return err;
+	err = object__open(&kernel->object, &skeleton);
+	if (err)
+		goto cleanup;
+	err = configure(kernel, skeleton);
 	/* The kernel learns from a sample how large all page sets are. */
-	err = page_set__new(kernel->tables.memory_pages, &sample);
+	if (!err)
+		err = page_set__new(kernel->tables.memory_pages, &sample);
 	if (!err)
 		err = bpf_map__set_inner_map_fd(skeleton->maps.page_sets, page_set__fd(sample));
 	if (!err)
-		err = size_maps(kernel, skeleton);
-	if (!err)
-		err = dirtyscope__load(skeleton);
+		err = object__load(skeleton);
+cleanup:
 	page_set__free(sample);
-	if (quiet)
-		libbpf_set_print(print);
-	if (err) {
+	object_handlers__remove(&handlers);
+	if (err)
 		dirtyscope__destroy(skeleton);
-		return err;
+	else
+		kernel->skeleton = skeleton;
+	return err;
+}
+
+/* ---- programs, one by one ---- */
+
+static int load_code(const struct program *program, char *log)
+{
+	struct bpf_prog_load_opts options = program->code->options;
+
+	options.expected_attach_type = program->kind->attach;
+	options.attach_btf_id = program->btf_id;
+	options.attach_btf_obj_fd = program->module_btf_fd < 0 ? 0 : program->module_btf_fd;
+	options.prog_flags |= program->kind->flags;
+	options.log_level = log ? 1 : 0;
+	options.log_buf = log;
+	options.log_size = log ? LOG_BYTES : 0;
+	return bpf_prog_load(program->kind->type, program->row->name, OBJECT_LICENSE,
+			     program->code->insns, program->code->count, &options);
+}
+
+/* Whether the verifier, asked again, would say more than the error does, and in a short time. */
+static bool has_more_to_say(int err)
+{
+	return err != -E2BIG && err != -EPERM && err != -ENOMEM && err != -EAGAIN;
+}
+
+static void refuse(struct kernel_side *kernel, struct program *program, int err)
+{
+	char *log = has_more_to_say(err) ? malloc(LOG_BYTES) : NULL, reason[192];
+	struct refusal refusal = {
+		.object = &kernel->object,
+		.btf = bpf_object__btf(kernel->skeleton->obj),
+		.code = program->code,
+		.error = err,
+		.log = "",
+	};
+
+	if (log) {
+		int fd;
+
+		*log = 0;
+		fd = load_code(program, log);
+		if (fd >= 0)
+			close(fd);
+		refusal.log = log;
 	}
-	kernel->skeleton = skeleton;
+	refusal__explain(&refusal, reason, sizeof(reason));
+	program__refuse(program, "%s", reason);
+	log_warn("program not loaded", "program=%s error=%s reason=\"%s\"", program->row->name,
+		 errno_text(err).name, reason);
+	free(log);
+}
+
+int kernel_side__load_program(struct kernel_side *kernel, struct program *program)
+{
+	int fd = program->code ? load_code(program, NULL) : -ENOENT;
+
+	if (startup__cancelled(kernel->startup)) {
+		if (fd >= 0)
+			close(fd);
+		return -ECANCELED;
+	}
+	if (fd < 0) {
+		refuse(kernel, program, fd);
+		return fd;
+	}
+	program->fd = fd;
 	return 0;
 }
 
-/*
- * All at once, as nearly every kernel takes them. Where one is refused, sensor by sensor: those
- * that fail are unavailable with the kernel's reason, the rest runs.
- */
-static int load_what_loads(struct kernel_side *kernel, int err)
+static uint32_t count_active(const struct program_set *set)
 {
-	enum program_state wanted[MAX_PROGRAMS];
-	int errors[DS_SENSOR_COUNT] = {0};
-	int loadable = 0;
+	uint32_t count = 0;
 
-	log_warn("not all programs load; trying them sensor by sensor", "error=%s",
-		 strerrorname_np(-err));
-	for (size_t i = 0; i < kernel->set.count; i++)
-		wanted[i] = kernel->set.programs[i].state;
-	for (int sensor = 0; sensor < DS_SENSOR_COUNT; sensor++) {
-		for (size_t i = 0; i < kernel->set.count; i++)
-			kernel->set.programs[i].state =
-				kernel->set.programs[i].row->sensor == (enum ds_sensor)sensor
-					? wanted[i]
-					: PROGRAM_UNAVAILABLE;
-		errors[sensor] = load(kernel, true);
-		if (!errors[sensor]) {
-			loadable++;
-			dirtyscope__destroy(kernel->skeleton);
-			kernel->skeleton = NULL;
-		}
-	}
-	if (!loadable)
-		return err;
-	for (size_t i = 0; i < kernel->set.count; i++) {
-		struct program *program = &kernel->set.programs[i];
-		int why = errors[program->row->sensor];
-
-		program->state = wanted[i];
-		if (why && wanted[i] == PROGRAM_ACTIVE) {
-			program->state = PROGRAM_UNAVAILABLE;
-			snprintf(program->reason, sizeof(program->reason),
-				 "the kernel refused to load it: %s (%s)", strerrorname_np(-why),
-				 strerror(-why));
-		}
-	}
-	return load(kernel, false);
+	for (size_t i = 0; i < set->count; i++)
+		count += set->programs[i].state == PROGRAM_ACTIVE;
+	return count;
 }
 
-static bool uses_functions(const struct program_set *set)
+/* One round over those that are chosen and not yet loaded. Returns the last error. */
+static int load_chosen(struct kernel_side *kernel, uint32_t *loaded)
 {
-	for (size_t i = 0; i < set->count; i++)
-		if (set->programs[i].state == PROGRAM_ACTIVE && *set->programs[i].target)
-			return true;
-	return false;
+	struct program_set *set = &kernel->set;
+	int last = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		struct program *program = &set->programs[i];
+		int err;
+
+		if (program->state != PROGRAM_ACTIVE || program->fd >= 0)
+			continue;
+		startup__tell(kernel->startup, "loading programs", *loaded, count_active(set));
+		err = kernel_side__load_program(kernel, program);
+		if (err == -ECANCELED)
+			return err;
+		if (err)
+			last = err;
+		else
+			(*loaded)++;
+	}
+	return last;
+}
+
+static int load_programs(struct kernel_side *kernel)
+{
+	uint32_t loaded = 0;
+	int err;
+
+	/* Ends, since each round that fails leaves fewer programs that can run. */
+	for (err = load_chosen(kernel, &loaded); err; err = load_chosen(kernel, &loaded)) {
+		if (err == -ECANCELED)
+			return err;
+		program_set__choose_again(&kernel->set);
+	}
+	return loaded ? 0 : -ENOSYS;
 }
 
 int kernel_side__load(struct kernel_side *kernel, struct btf *btf)
@@ -181,20 +233,14 @@ int kernel_side__load(struct kernel_side *kernel, struct btf *btf)
 	int err;
 
 	(void)sensors_tier__parse(kernel->config->tier, &tier);
-	probe_tiers(kernel, btf);
-	choose(kernel, btf, tier);
-	err = load(kernel, false);
-	if (!err)
-		return 0;
-	if (uses_functions(&kernel->set)) {
-		log_warn("programs on functions do not load; going on with tracepoints", "error=%s",
-			 strerrorname_np(-err));
-		snprintf(kernel->fentry_reason, sizeof(kernel->fentry_reason),
-			 "the kernel refused to load its programs: %s (%s)", strerrorname_np(-err),
-			 strerror(-err));
-		kernel->tiers[1].available = false;
-		choose(kernel, btf, tier);
-		err = load(kernel, false);
-	}
-	return err ? load_what_loads(kernel, err) : 0;
+	err = probe__functions(btf, kernel->fentry_reason, sizeof(kernel->fentry_reason));
+	kernel->tiers[0] =
+		(struct snapshot_tier){.name = "tp_btf", .available = true, .reason = ""};
+	kernel->tiers[1] = (struct snapshot_tier){
+		.name = "fentry", .available = !err, .reason = kernel->fentry_reason};
+	program_set__choose(&kernel->set, btf, tier, err ? kernel->fentry_reason : NULL);
+	if (startup__cancelled(kernel->startup))
+		return -ECANCELED;
+	err = prepare_object(kernel);
+	return err ? err : load_programs(kernel);
 }

@@ -2,14 +2,12 @@
 #include "agent/kernel/pinned.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "agent/kernel/kernel_side_private.h"
-#include "dirtyscope.skel.h"
 
 #define ROWS_FIRST 256
 
@@ -75,21 +73,19 @@ static int read_rows(int fd, struct ds_pinned **rows, size_t *count)
 
 int pinned__read(const struct kernel_side *kernel, struct ds_pinned **rows, size_t *count)
 {
-	const struct bpf_program *program = kernel->skeleton->progs.pinned_memory;
-	struct bpf_link *link;
-	int fd, err;
+	int link, fd, err;
 
 	*rows = NULL;
 	*count = 0;
-	if (bpf_program__fd(program) < 0)
+	if (kernel->pinned_fd < 0)
 		return -ENOSYS;
-	link = bpf_program__attach_iter(program, NULL);
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
+	link = bpf_link_create(kernel->pinned_fd, 0, BPF_TRACE_ITER, NULL);
+	if (link < 0)
+		return link;
+	fd = bpf_iter_create(link);
 	err = fd < 0 ? fd : read_rows(fd, rows, count);
 	if (fd >= 0)
 		close(fd);
-	bpf_link__destroy(link);
+	close(link);
 	return err;
 }

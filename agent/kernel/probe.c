@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/kernel/kernel_side.h"
+#include "agent/kernel/probe.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
@@ -12,27 +13,26 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "agent/base/errno_text.h"
+#include "bpf/dirtyscope.h"
+
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
 
-static bool has_capability(uint64_t effective, int capability)
-{
-	/* CAP_SYS_ADMIN stands for both: kernel/capability.c, perfmon_capable(), bpf_capable(). */
-	return effective & (1ULL << capability | 1ULL << CAP_SYS_ADMIN);
-}
+/* ---- the host ---- */
 
-static int effective_capabilities(uint64_t *effective)
+static uint64_t effective_capabilities(void)
 {
+	uint64_t effective = UINT64_MAX; /* not known: what follows says what is missing */
 	char line[256];
 	FILE *status = fopen("/proc/self/status", "re");
 
-	*effective = 0;
 	if (!status)
-		return -errno;
+		return effective;
 	while (fgets(line, sizeof(line), status))
-		if (sscanf(line, "CapEff: %" SCNx64, effective) == 1)
+		if (sscanf(line, "CapEff: %" SCNx64, &effective) == 1)
 			break;
 	(void)fclose(status);
-	return 0;
+	return effective;
 }
 
 static bool locked_down(void)
@@ -48,62 +48,160 @@ static bool locked_down(void)
 	return strstr(state, "[confidentiality]");
 }
 
-int probe__host(struct kernel_error *error)
+bool host_facts__may(const struct host_facts *facts, int capability)
 {
-	uint64_t effective;
-	struct utsname host;
+	/* kernel/capability.c, perfmon_capable(), bpf_capable(). */
+	return facts->capabilities & (1ULL << capability | 1ULL << CAP_SYS_ADMIN);
+}
 
-	if (uname(&host) || strcmp(host.machine, "x86_64") != 0) {
+void host_facts__read(struct host_facts *facts)
+{
+	struct utsname host = {0};
+
+	(void)uname(&host);
+	*facts = (struct host_facts){
+		.pointer_bits = sizeof(void *) * 8,
+		.page_size = sysconf(_SC_PAGESIZE),
+		.btf_error = access(BTF_PATH, R_OK) ? errno : 0,
+		.capabilities = effective_capabilities(),
+		.locked_down = locked_down(),
+		.has_loops = -1,
+	};
+	snprintf(facts->machine, sizeof(facts->machine), "%s", host.machine);
+	snprintf(facts->release, sizeof(facts->release), "%s", host.release);
+	if (host_facts__may(facts, CAP_BPF) && host_facts__may(facts, CAP_PERFMON))
+		facts->has_loops =
+			libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_loop, NULL);
+}
+
+static int judge_machine(const struct host_facts *facts, struct kernel_error *error)
+{
+	if (facts->pointer_bits != 64) {
 		snprintf(error->message, sizeof(error->message),
-			 "this build runs on x86_64 only: run it on an x86_64 kernel");
+			 "this is a %u-bit build, and page frames and kernel addresses need 64: "
+			 "use one for x86_64",
+			 facts->pointer_bits);
 		return -ENOSYS;
 	}
-	if (access(BTF_PATH, R_OK)) {
+	/* A 64-bit program that sees i686 is under personality(PER_LINUX32): setarch i386. */
+	if (strcmp(facts->machine, "x86_64") != 0 && strcmp(facts->machine, "i686") != 0) {
 		snprintf(error->message, sizeof(error->message),
-			 "the kernel's BTF is missing (%s: %s): use a kernel built with "
-			 "CONFIG_DEBUG_INFO_BTF=y",
-			 BTF_PATH, strerror(errno));
+			 "this kernel is for %s: only x86_64 is supported", facts->machine);
 		return -ENOSYS;
 	}
-	if (!effective_capabilities(&effective) &&
-	    (!has_capability(effective, CAP_BPF) || !has_capability(effective, CAP_PERFMON))) {
+	if (facts->page_size != (long)DS_PAGE_SIZE) {
 		snprintf(error->message, sizeof(error->message),
-			 "not enough privilege: run as root, or with the capabilities CAP_BPF and "
-			 "CAP_PERFMON (missing:%s%s)",
-			 has_capability(effective, CAP_BPF) ? "" : " CAP_BPF",
-			 has_capability(effective, CAP_PERFMON) ? "" : " CAP_PERFMON");
-		return -EPERM;
-	}
-	if (locked_down()) {
-		snprintf(error->message, sizeof(error->message),
-			 "the kernel is locked down (confidentiality), which forbids BPF to read "
-			 "its "
-			 "memory: boot with lockdown=integrity or none");
-		return -EPERM;
+			 "this kernel's pages are of %ld bytes: one with pages of 4096 bytes is "
+			 "needed",
+			 facts->page_size);
+		return -ENOSYS;
 	}
 	return 0;
 }
 
-int probe__function(int btf_id)
+int host_facts__judge(const struct host_facts *facts, struct kernel_error *error)
 {
-	const struct bpf_insn nothing[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+	bool bpf = host_facts__may(facts, CAP_BPF), perfmon = host_facts__may(facts, CAP_PERFMON);
+	int err = judge_machine(facts, error);
+
+	if (err)
+		return err;
+	if (facts->btf_error) {
+		snprintf(error->message, sizeof(error->message),
+			 "the kernel's BTF is missing (%s: %s): use a kernel built with "
+			 "CONFIG_DEBUG_INFO_BTF=y",
+			 BTF_PATH, strerror(facts->btf_error));
+		return -ENOSYS;
+	}
+	if (!bpf || !perfmon) {
+		snprintf(error->message, sizeof(error->message),
+			 "not enough privilege: run as root, or with the capabilities CAP_BPF and "
+			 "CAP_PERFMON (missing:%s%s)",
+			 bpf ? "" : " CAP_BPF", perfmon ? "" : " CAP_PERFMON");
+		return -EPERM;
+	}
+	if (facts->locked_down) {
+		snprintf(error->message, sizeof(error->message),
+			 "the kernel is locked down (confidentiality), which forbids BPF to read "
+			 "its memory: boot with lockdown=integrity or none");
+		return -EPERM;
+	}
+	if (facts->has_loops == 0) {
+		snprintf(error->message, sizeof(error->message),
+			 "this kernel (%s) has no BPF helper bpf_loop: Linux 5.17 or newer is "
+			 "needed",
+			 facts->release);
+		return -ENOSYS;
+	}
+	return 0;
+}
+
+/* ---- programs on functions ---- */
+
+/* kernel: net/bpf/test_run.c; bpf_prog_test_run of an fexit program calls it, and nobody else. */
+#define TEST_FUNCTION "bpf_fentry_test1"
+
+/* Loads a program that writes 1 into the map's row. */
+static int load_note(int map, int btf_id)
+{
+	const struct bpf_insn note[] = {
+		{.code = BPF_LD | BPF_DW, /* and BPF_IMM, which is 0 as well */
+		 .dst_reg = BPF_REG_1,
+		 .src_reg = BPF_PSEUDO_MAP_VALUE,
+		 .imm = map},
+		{0},
+		{.code = BPF_ST | BPF_DW | BPF_MEM, .dst_reg = BPF_REG_1, .imm = 1},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FEXIT,
 		    .attach_btf_id = btf_id);
-	int fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "ds_probe", "Dual BSD/GPL", nothing, 2,
-			       &options);
 
-	if (fd < 0)
-		return fd;
-	close(fd);
-	return 0;
+	return bpf_prog_load(BPF_PROG_TYPE_TRACING, "ds_probe", "Dual BSD/GPL", note,
+			     sizeof(note) / sizeof(note[0]), &options);
 }
 
-int probe__fentry(const struct btf *kernel)
+static int probe_on(int btf_id, bool run, char *why, size_t size)
 {
-	int id = btf__find_by_name_kind(kernel, "handle_mm_fault", BTF_KIND_FUNC);
+	LIBBPF_OPTS(bpf_test_run_opts, test);
+	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ds_probe", 4, 8, 1, NULL);
+	int program = map < 0 ? map : load_note(map, btf_id);
+	int link = program < 0 ? program : bpf_raw_tracepoint_open(NULL, program);
+	const uint32_t zero = 0;
+	uint64_t noted = 0;
+	int err = link < 0 ? link : 0;
 
-	return id < 0 ? id : probe__function(id);
+	if (program < 0) {
+		snprintf(why, size, "the kernel refuses trampolines: %s", errno_text(err).text);
+	} else if (link < 0) {
+		snprintf(why, size, "the kernel refuses to attach trampolines: %s",
+			 errno_text(err).text);
+	} else if (run && !bpf_prog_test_run_opts(program, &test) &&
+		   !bpf_map_lookup_elem(map, &zero, &noted) && !noted) {
+		err = -EOPNOTSUPP;
+		snprintf(why, size,
+			 "the kernel attaches trampolines and does not call them: is "
+			 "kernel.ftrace_enabled 0?");
+	}
+	if (link >= 0)
+		close(link);
+	if (program >= 0)
+		close(program);
+	if (map >= 0)
+		close(map);
+	return err;
+}
+
+int probe__functions(const struct btf *kernel, char *why, size_t size)
+{
+	int id = btf__find_by_name_kind(kernel, TEST_FUNCTION, BTF_KIND_FUNC);
+	bool run = id > 0;
+
+	*why = 0;
+	if (id < 0)
+		id = btf__find_by_name_kind(kernel, "handle_mm_fault", BTF_KIND_FUNC);
+	if (id > 0)
+		return probe_on(id, run, why, size);
+	snprintf(why, size, "the kernel's BTF has no functions");
+	return -ENOENT;
 }

@@ -81,6 +81,7 @@ const struct program_row program_table[] = {
 	{FEXIT(dma_iova_link_call, DMA, "dma_iova_link")},
 	{FENTRY(dma_iova_unlink_call, DMA, "dma_iova_unlink")},
 	{FENTRY(dma_iova_destroy_call, DMA, "dma_iova_destroy")},
+	{.name = "ledger_list", .sensor = DS_SENSOR_DMA, .hook = "syscall:ledger_list"},
 
 	{TP(iommu_map, IOMMU, map)},
 	{TP(iommu_unmap, IOMMU, unmap)},
@@ -111,6 +112,10 @@ const struct program_row program_table[] = {
 	{TP(sched_process_exit, PROCESS, sched_process_exit)},
 	{TP(sched_process_exec, PROCESS, sched_process_exec)},
 	{TP(task_rename, PROCESS, task_rename)},
+	{.name = "pinned_memory",
+	 .sensor = DS_SENSOR_PROCESS,
+	 .hook = "iter:task",
+	 .optional = true},
 	{.name = NULL},
 };
 

@@ -16,6 +16,8 @@ struct program_row {
 	 * "tp_btf:EVENT" runs where BTF has btf_trace_EVENT; "fexit:FUNCTION" and "fentry:FUNCTION"
 	 * where BTF has the function and the kernel takes a trampoline for it. Functions that were
 	 * renamed are given with both names, "fexit:old|new"; the first that exists is taken.
+	 * "syscall:NAME" and "iter:WHAT" are on no hook: the agent runs them, to be told what only
+	 * BPF can read.
 	 */
 	const char *hook;
 	const char *module; /* whose BTF to look at, too; NULL: the kernel's alone */

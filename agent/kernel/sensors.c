@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/kernel/programs.h"
 
@@ -32,6 +33,28 @@ void sensor__sum(const volatile struct ds_sensor_stats *rows, uint32_t cpus,
 	}
 }
 
+static bool is_active(const struct snapshot_sensor *sensor, const char *name)
+{
+	for (size_t i = 0; i < sensor->program_count; i++)
+		if (strcmp(sensor->programs[i].name, name) == 0)
+			return sensor->programs[i].state == PROGRAM_ACTIVE;
+	return false;
+}
+
+/* Whether nothing is missing without it: it only adds, or another one stands in. */
+static bool can_be_missed(const struct snapshot_sensor *sensor, const struct program_row *row)
+{
+	if (!row)
+		return false;
+	if (row->optional)
+		return true;
+	for (int i = 0; i < PROGRAM_NAMES; i++)
+		if ((row->stand_in[i] && is_active(sensor, row->stand_in[i])) ||
+		    (row->yields_to[i] && is_active(sensor, row->yields_to[i])))
+			return true;
+	return false;
+}
+
 void sensor__judge(struct snapshot_sensor *sensor)
 {
 	size_t active = 0, missing = 0;
@@ -44,7 +67,7 @@ void sensor__judge(struct snapshot_sensor *sensor)
 		active += program->state == PROGRAM_ACTIVE;
 		if (program->state == PROGRAM_UNAVAILABLE && !*first)
 			first = program->reason;
-		if (program->state == PROGRAM_UNAVAILABLE && !(row && row->optional)) {
+		if (program->state == PROGRAM_UNAVAILABLE && !can_be_missed(sensor, row)) {
 			if (!missing++)
 				why = program->reason;
 		}

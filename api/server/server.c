@@ -197,6 +197,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 			    .events = options->events,
 			    .tracks = options->tracks,
 			    .policies = options->policies,
+			    .startup = options->startup,
 			    .is_replay = options->is_replay,
 			    .token = server->token,
 			    .scrape = scrape__new(&server->counters)},

@@ -14,6 +14,8 @@
 #include "agent/input/options.h"
 #include "agent/snapshot/snapshot.h"
 
+struct startup;
+
 struct api_options {
 	/* Borrowed; alive until api_server__stop. */
 	struct snapshot_store *store;
@@ -21,6 +23,7 @@ struct api_options {
 	struct events *events;
 	struct tracks *tracks;	   /* NULL in a replay */
 	struct policies *policies; /* NULL: there are none */
+	struct startup *startup;   /* how far the agent's start is; NULL: not told */
 	bool is_replay;		   /* snapshots have their `replay` */
 	/* What must be presented for a change of state; NULL: only root on a Unix socket may.
 	 * Copied. */

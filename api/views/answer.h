@@ -14,6 +14,8 @@
 #define TYPE_JSON "application/json; charset=utf-8"
 #define TYPE_STREAM "text/event-stream"
 
+struct startup;
+
 /* A finished body that several answers may send at once; immutable but for the count. */
 struct body {
 	int references; /* atomic */
@@ -33,6 +35,7 @@ struct api_context {
 	struct events *events;
 	struct tracks *tracks;	   /* NULL in a replay */
 	struct policies *policies; /* NULL: there are none */
+	struct startup *startup;   /* NULL: how far the start is is not told */
 	bool is_replay;		   /* what is told of tracks and policies is in the snapshots */
 	struct scrape *scrape;
 	const char *token; /* that allows changes; NULL: none is set */

@@ -126,7 +126,8 @@ int main(int argc, char **argv)
 	memset(buffer, 1, 2 * SIZE);
 	err = make_file(path);
 	if (!err)
-		err = kernel_side__new(&config, &kernel, &error);
+		err = kernel_side__new(&(struct kernel_options){.config = &config}, &kernel,
+				       &error);
 	if (!err)
 		err = page_set__new(kernel_side__tables(kernel)->memory_pages, &set);
 	if (err) {

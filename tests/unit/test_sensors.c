@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/kernel/choice.h"
 #include "agent/kernel/programs.h"
 #include "agent/kernel/sensors.h"
 
@@ -57,6 +58,25 @@ static void state_follows_from_the_programs(void **state)
 	assert_string_equal(sensor.reason, "no tracepoint dma_map_sg"); /* the first of them */
 }
 
+/* A program that the kernel refused is told as such; the sensor is whole while another stands in.
+ */
+static void a_stand_in_makes_whole(void **state)
+{
+	struct snapshot_program programs[] = {
+		{.name = "dma_map_sg", .state = PROGRAM_UNAVAILABLE, .reason = "no bio.bi_next"},
+		{.name = "dma_map_sg_call", .state = PROGRAM_ACTIVE, .reason = ""},
+	};
+	struct snapshot_sensor sensor = {.programs = programs, .program_count = 2};
+
+	sensor__judge(&sensor);
+	assert_int_equal(sensor.state, SENSOR_ACTIVE);
+
+	programs[1].name = "dma_unmap_sg_call"; /* stands in for another one */
+	sensor__judge(&sensor);
+	assert_int_equal(sensor.state, SENSOR_PARTIAL);
+	assert_non_null(strstr(sensor.reason, "no bio.bi_next"));
+}
+
 static void losses_are_told_while_they_last(void **state)
 {
 	struct snapshot_program program = {
@@ -91,7 +111,6 @@ static void check_named(const struct program_row *row, const char *name)
 
 static void the_table_is_sound(void **state)
 {
-	static const char *const hooks[] = {"tp_btf:", "fexit:", "fentry:"};
 	int programs[DS_SENSOR_COUNT] = {0};
 
 	for (const struct program_row *row = program_table; row->name; row++) {
@@ -99,8 +118,8 @@ static void the_table_is_sound(void **state)
 
 		programs[row->sensor]++;
 		assert_ptr_equal(program__find(row->name), row); /* names are unique */
-		for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
-			known |= strncmp(row->hook, hooks[i], strlen(hooks[i])) == 0;
+		for (const struct hook_kind *kind = hook_kinds; kind->prefix; kind++)
+			known |= strncmp(row->hook, kind->prefix, strlen(kind->prefix)) == 0;
 		assert_true(known);
 		for (int i = 0; i < PROGRAM_NAMES; i++) {
 			check_named(row, row->yields_to[i]);
@@ -125,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_of_all_cpus_are_summed),
 		cmocka_unit_test(state_follows_from_the_programs),
+		cmocka_unit_test(a_stand_in_makes_whole),
 		cmocka_unit_test(losses_are_told_while_they_last),
 		cmocka_unit_test(the_table_is_sound),
 	};

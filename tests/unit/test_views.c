@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "agent/base/startup.h"
 #include "agent/option_table.h"
 #include "agent/tracks/tracks.h"
 #include "api/metrics/scrape.h"
@@ -349,10 +350,20 @@ static void not_ready(void **state)
 {
 	struct fixture *fixture = *state;
 	struct snapshot_store *store = fixture->context.store;
+	json_t *json;
 
 	fixture->context.store = snapshot_store__new();
 	json_decref(get(state, "/-/healthy", 200));
 	json_decref(get(state, "/-/ready", 503));
+	fixture->context.startup = startup__new();
+	startup__tell(fixture->context.startup, "loading programs", 31, 58);
+	json = get(state, "/-/ready", 503);
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(json, "error"), "message")),
+		"loading programs, 31 of 58");
+	json_decref(json);
+	startup__free(fixture->context.startup);
+	fixture->context.startup = NULL;
 	json_decref(get(state, "/metrics", 503));
 	json_decref(get(state, "/api/v1/summary", 503));
 	json_decref(get(state, "/api/v1/events", 200));

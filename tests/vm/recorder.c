@@ -193,7 +193,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "recorder: %s\n", wrong.message);
 		return 2;
 	}
-	err = kernel_side__new(&config, &recorder.kernel, &error);
+	err = kernel_side__new(&(struct kernel_options){.config = &config}, &recorder.kernel,
+			       &error);
 	if (!err) {
 		recorder.tables = kernel_side__tables(recorder.kernel);
 		err = make_sets(&recorder);
