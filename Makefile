@@ -69,7 +69,9 @@ PLAIN_UNIT   := $(UNIT_SOURCES:tests/unit/%.c=$(B)/tests/plain/%)
 
 BPF_TESTS    := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c tests/bpf/verify.c,$(wildcard tests/bpf/*.c)))
 
-VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring
+FSCK_OBJECTS  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/fsck/*.c))
+
+VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring $(B)/tests/fsck/fsck
 TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile \
                  $(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/live/broken $(VM_PROGRAMS)
 
@@ -87,7 +89,7 @@ help:
 NODE_PACKAGES := $(if $(shell command -v npm),,nodejs npm)
 PACKAGES := $(NODE_PACKAGES) gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libmnl-dev libncurses-dev uthash-dev pkg-config
-TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev libclang-rt-14-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema python3-yaml \
+TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev liburing-dev libibverbs-dev ibverbs-providers libclang-rt-14-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema python3-yaml \
             iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
             tmux qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
 BENCH_PACKAGES := fio bpftrace wrk htop prometheus-node-exporter
@@ -254,6 +256,10 @@ $(B)/tests/live/pages $(B)/tests/live/broken $(B)/tests/live/inject_phases $(B)/
 $(B)/tests/vm/edu $(B)/tests/vm/uring: %: %.o
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lpthread
+
+$(B)/tests/fsck/fsck: $(FSCK_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CC) -o $@ $^ -luring -libverbs -lbpf -lelf -lz -lpthread
 
 # The browser's driver and the accessibility checker, as their lock file says.
 $(WEB)/tests/node_modules/playwright-core/package.json: tests/web/package-lock.json tests/web/package.json

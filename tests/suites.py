@@ -36,6 +36,7 @@ ROWS = [
     Row("bpf/instructions", 600, ANY, [PYTHON, "tests/bpf/test_instructions.py", "BUILD"]),
     Row("web/page", 1200, HOST, ["node", "tests/web/page.mjs", "BUILD"]),
     Row("live/*", 1200, HOST, LIVE, LIVE_FILES),
+    Row("fsck", 1800, HOST, [PYTHON, "tests/fsck/fsck.py", "BUILD"]),
     Row("setup", 1200, ANY, ["tests/setup", "BUILD"]),
     Row("vm/*", 1200, ANY, [PYTHON, "tests/vm/cell.py", "BUILD"], matrix.cells),
 ]

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Cells that are known to fail: changed pages are neither told nor in not_covered, pages are told or left
+out for nothing, or the target is refused what it may do.
+
+A row is a backend, a pattern of cells, and why. Every cell that it matches must fail: one that passes
+is reported as a failure, so that the list can only shrink. Only what hangs on when the agent looks (`always`
+is false) may pass.
+"""
+import fnmatch
+from collections import namedtuple
+
+Hole = namedtuple("Hole", "backend cells why always", defaults=[True])
+SCAN = "pagemap-scan"
+PINNED = "memory is written through a pin, by no page table"
+HOLES = [
+    Hole(SCAN, "fixed-tmpfs * present", PINNED),
+    Hole(SCAN, "fixed-tmpfs * paged-out-*", PINNED),
+    Hole(SCAN, "fixed-tmpfs * dropped-*", PINNED),
+    Hole(SCAN, "fixed-cached *", PINNED),
+    Hole(SCAN, "fixed-pipe *", PINNED),
+    Hole(SCAN, "fixed-hidden-ring *", PINNED),
+    Hole(SCAN, "fixed-child-ring *", PINNED),
+    *[Hole(SCAN, f"uring-own-rings {kind} *", PINNED)
+      for kind in ("private", "thp", "shared-anonymous", "shmem-thp", "file-private")],
+    Hole(SCAN, "af_xdp-copy *", PINNED),
+    Hole(SCAN, "fixed-direct * paged-out-*", "a device writes a page that the page table has no more"),
+    Hole(SCAN, "fixed-direct * dropped-*", "a device writes a page that the page table has no more"),
+    Hole(SCAN, "fixed-direct shmem-thp before present", "protection takes a huge page of shmem out of the page table"),
+    *[Hole(SCAN, f"{route} hugetlb-shared - dropped-after", "a page that has left the page table since it was written")
+      for route in ("store", "read-cached", "read-direct", "process_vm_writev")],
+    *[Hole(SCAN, f"{route} hugetlb-shared - present", "hugetlb has no time of its last change, and who wrote is gone")
+      for route in ("fork-child-store", "other-process-unmaps", "other-process-ends")],
+    Hole(SCAN, "other-process hugetlb-shared after *", "hugetlb has no time of its last change, and who maps it is looked "
+         "for now and then", always=False),
+    Hole(SCAN, "vfio-edu *", "what a device holds mapped is not in the conservative answer"),
+    Hole(SCAN, "rdma-write *", PINNED),
+    Hole(SCAN, "madvise-dontneed hugetlb *", "an emptied range is a written range"),
+    Hole(SCAN, "mremap-away file-private *", "pages of a file that come to lie elsewhere"),
+    Hole(SCAN, "store memfd - present", "the whole memfd is doubted, since stores move its time"),
+    *[Hole("*", f"{route} * after *", "a userfaultfd of the target's own is refused")
+      for route in ("uffd-copy", "uffd-zeropage", "uffd-move")],
+]
+# Mappings outside of the cells' own areas.
+ELSEWHERE = []
+
+
+def find(backend, cell):
+    """The cell's row, or None."""
+    return next((hole for hole in HOLES if fnmatch.fnmatchcase(backend or "", hole.backend)
+                 and fnmatch.fnmatchcase(cell, hole.cells)), None)
+
+
+def elsewhere(name):
+    return any(fnmatch.fnmatchcase(name, one) for one in ELSEWHERE)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the cells need of their host; put back as it was at the end of its `with`."""
+import ctypes
+import os
+import subprocess
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+SWAP_BYTES = 64 << 20
+DISK_BYTES = 64 * 4096
+HUGE_PAGES = 8
+SETTINGS = {
+    "/proc/sys/vm/nr_hugepages": str(HUGE_PAGES),
+    "/sys/kernel/mm/ksm/run": "1",
+    "/sys/kernel/mm/ksm/sleep_millisecs": "10",
+    "/sys/kernel/mm/ksm/pages_to_scan": "2000",
+}
+
+
+def run(*words):
+    return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+class Host:
+    def __init__(self, directory):
+        self.directory, self.huge = directory, None
+        self.disk = os.environ.get("FSCK_DISK") or os.path.join(directory, "disk")
+        self.edu = os.environ.get("FSCK_EDU", "")
+        self.undo = []
+
+    def __enter__(self):
+        try:
+            self._settings()
+            self._swap()
+            self._huge()
+            self._disk()
+            self._network()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        while self.undo:
+            self.undo.pop()()
+
+    def _settings(self):
+        for path, value in SETTINGS.items():
+            if os.access(path, os.W_OK):
+                with open(path, encoding="ascii") as file:
+                    old = file.read().strip()
+                self.undo.append(lambda path=path, old=old: self.write(path, old))
+                self.write(path, value)
+
+    @staticmethod
+    def write(path, value):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(value)
+
+    def _swap(self):
+        path = os.path.join(self.directory, "swap")
+        with open(path, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, SWAP_BYTES)
+        os.chmod(path, 0o600)
+        if run("/sbin/mkswap", path) and LIBC.swapon(path.encode(), 0) == 0:
+            self.undo.append(lambda: LIBC.swapoff(path.encode()))
+
+    def _huge(self):
+        path = os.path.join(self.directory, "huge")
+        os.mkdir(path)
+        if run("mount", "-t", "tmpfs", "-o", "huge=always,size=64M", "fsck", path):
+            self.huge = path
+            self.undo.append(lambda: run("umount", "-l", path))
+
+    def _disk(self):
+        if not os.path.exists(self.disk):
+            with open(self.disk, "wb") as file:
+                file.write(os.urandom(DISK_BYTES))
+                os.fsync(file.fileno())
+
+    def _network(self):
+        """A pair of interfaces for AF_XDP, and an RDMA device over one that has an address."""
+        if not run("ip", "link", "add", "fsck0", "type", "veth", "peer", "name", "fsck1"):
+            return
+        self.undo.append(lambda: run("ip", "link", "delete", "fsck0"))
+        for name in ("fsck0", "fsck1"):
+            run("ip", "link", "set", name, "up")
+        run("ip", "address", "add", "192.0.2.1/24", "dev", "fsck0")
+        if run("rdma", "link", "add", "fsck_rxe", "type", "rxe", "netdev", "fsck0"):
+            self.undo.append(lambda: run("rdma", "link", "delete", "fsck_rxe"))
