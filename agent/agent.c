@@ -185,6 +185,22 @@ static int prepare_recorder(struct agent *agent)
 	return err ? fail_with(message, err) : STATUS_DONE;
 }
 
+static int publish_record(void *recorder, struct snapshot *snapshot)
+{
+	recorder__publish(recorder, snapshot);
+	return 0;
+}
+
+static int publish_tracks(void *tracks, struct snapshot *snapshot)
+{
+	return tracks__publish(tracks, snapshot);
+}
+
+static int publish_policies(void *policies, struct snapshot *snapshot)
+{
+	return policies__publish(policies, snapshot);
+}
+
 /* From here on it is counted. */
 static int start_sampling(struct agent *agent, struct kernel_error *error)
 {
@@ -194,9 +210,11 @@ static int start_sampling(struct agent *agent, struct kernel_error *error)
 		.store = agent->store,
 		.history = agent->history,
 		.events = agent->events,
-		.tracks = agent->tracks,
-		.recorder = agent->recorder,
-		.policies = agent->policies,
+		.listener = tracks__listener(agent->tracks),
+		.parts = {{publish_record, agent->recorder},
+			  {publish_tracks, agent->tracks},
+			  {publish_policies, agent->policies}},
+		.part_count = 3,
 	};
 	int err;
 

@@ -85,7 +85,6 @@ static int sample(struct sampler *sampler)
 	snapshot->uptime = now - sampler->started;
 	snapshot->hostname = sampler->host.nodename;
 	snapshot->kernel = sampler->host.release;
-	recorder__publish(sampler->options.recorder, snapshot);
 	vmstat__read(sampler->options.config->procfs, &snapshot->writeback);
 
 	err = processes__sample(sampler->processes, now);
@@ -99,10 +98,11 @@ static int sample(struct sampler *sampler)
 		err = devices__publish(sampler->devices, snapshot);
 	if (!err)
 		err = pin_inventory__publish(sampler->pins, snapshot);
-	if (!err)
-		err = tracks__publish(sampler->options.tracks, snapshot);
-	if (!err && sampler->options.policies)
-		err = policies__publish(sampler->options.policies, snapshot);
+	for (size_t i = 0; !err && i < sampler->options.part_count; i++) {
+		const struct sampler_part *part = &sampler->options.parts[i];
+
+		err = part->publish(part->context, snapshot);
+	}
 	if (!err)
 		err = processes__publish(sampler->processes, now, seconds,
 					 devices__unknown_dma(sampler->devices),
@@ -259,7 +259,7 @@ int sampler__start(const struct sampler_options *options, struct sampler **out,
 			 strerror(-err));
 		goto cleanup;
 	}
-	devices__listen(sampler->devices, tracks__listener(options->tracks));
+	devices__listen(sampler->devices, options->listener);
 	/* Page sets exist now, so that the first event finds them. */
 	err = kernel_side__attach(options->kernel, error);
 	if (err)

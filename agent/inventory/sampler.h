@@ -7,13 +7,18 @@
 #define DIRTYSCOPE_AGENT_INVENTORY_SAMPLER_H
 
 #include "agent/base/config.h"
+#include "agent/kernel/kernel_side.h"
+#include "agent/kernel/page_listener.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/history.h"
-#include "agent/kernel/kernel_side.h"
-#include "agent/policies/policies.h"
-#include "agent/record/recorder.h"
 #include "agent/snapshot/snapshot.h"
-#include "agent/tracks/tracks.h"
+
+/* What tells of itself in each snapshot beside the inventory: tracks, policies, the record. */
+struct sampler_part {
+	int (*publish)(void *context, struct snapshot *snapshot); /* 0, or -ENOMEM */
+	void *context;
+};
+#define SAMPLER_PARTS_MAX 4
 
 struct sampler_options {
 	const struct agent_config *config;
@@ -21,9 +26,10 @@ struct sampler_options {
 	struct snapshot_store *store;
 	struct history *history;
 	struct events *events;
-	struct policies *policies; /* whose states are published; may be NULL */
-	struct recorder *recorder; /* whose state is published; NULL: nothing is recorded */
-	struct tracks *tracks;	   /* hears of devices' writes; served by sampler__hand_over */
+	/* Hears which pages devices wrote, by sampler__hand_over too; NULL: nobody does. */
+	const struct page_listener *listener;
+	struct sampler_part parts[SAMPLER_PARTS_MAX]; /* asked in this order */
+	size_t part_count;
 };
 
 struct sampler;
