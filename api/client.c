@@ -112,7 +112,7 @@ static int parse_url(struct client *client, const char *url, struct client_error
 	return client->socket && client->base ? 0 : fail(error, -ENOMEM, "out of memory");
 }
 
-static size_t take_body(char *data, size_t size, size_t count, void *context)
+static size_t client_take_body(char *data, size_t size, size_t count, void *context)
 {
 	struct client *client = context;
 	size_t length = size * count;
@@ -146,7 +146,7 @@ static int set_options(struct client *client, const struct client_options *optio
 	bad |= curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	bad |= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect * 1000));
 	bad |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(client->total_timeout * 1000));
-	bad |= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+	bad |= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, client_take_body);
 	bad |= curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
 	bad |= curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	bad |= curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_cancelled);

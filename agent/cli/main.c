@@ -20,8 +20,8 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit status */
 };
 
-static int metrics(int argc, char **argv);
-static int help(int argc, char **argv);
+static int metrics_command(int argc, char **argv);
+static int help_command(int argc, char **argv);
 
 static const struct command commands[] = {
 	{"agent", "run the service in the foreground", agent__main},
@@ -38,8 +38,8 @@ static const struct command commands[] = {
 	{"policies", "rules over the numbers, and for what they fire", commands__list},
 	{"events", "what happened to the agent, its sensors and the devices", commands__list},
 	{"check", "validate files of configuration or policies", check__main},
-	{"metrics", "list the metrics of /metrics, as Markdown", metrics},
-	{"help", "show this help, or that of a command", help},
+	{"metrics", "list the metrics of /metrics, as Markdown", metrics_command},
+	{"help", "show this help, or that of a command", help_command},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
@@ -98,7 +98,7 @@ static int show_version(void)
 	return print(&out);
 }
 
-static int help(int argc, char **argv)
+static int help_command(int argc, char **argv)
 {
 	const struct command *command;
 
@@ -123,7 +123,7 @@ static const struct option_row help_rows[] = {
 	{0},
 };
 
-static int metrics(int argc, char **argv)
+static int metrics_command(int argc, char **argv)
 {
 	struct help_options given = {0};
 	struct option_error error;

@@ -38,7 +38,7 @@ static int add_name(struct sysfs_device *device, const char *name)
 	return 0;
 }
 
-static int take_name(int directory, const char *name, void *context)
+static int sysfs_take_name(int directory, const char *name, void *context)
 {
 	const struct name_list *list = context;
 	char link[PATH_MAX], target[PATH_MAX];
@@ -74,10 +74,10 @@ static int read_names(const struct sysfs_tree *tree, struct sysfs_device *device
 {
 	struct name_list disks = {.tree = tree, .class = CLASS_BLOCK, .device = device};
 	struct name_list netdevs = {.tree = tree, .class = CLASS_NET, .device = device};
-	int err = sysfs_tree__each_name(tree, "block", take_name, &disks);
+	int err = sysfs_tree__each_name(tree, "block", sysfs_take_name, &disks);
 
 	if (!err)
-		err = sysfs_tree__each_name(tree, CLASS_NET, take_name, &netdevs);
+		err = sysfs_tree__each_name(tree, CLASS_NET, sysfs_take_name, &netdevs);
 	if (device->name_count)
 		qsort(device->names, device->name_count, sizeof(*device->names), compare_names);
 	return err;

@@ -31,7 +31,7 @@ static void begin(struct devices *devices, struct device_record *device, bool ea
 }
 
 /* A page that was swept early is counted once in its interval. */
-static void take(void *context, uint64_t first_pfn, uint64_t bits)
+static void sweep_take(void *context, uint64_t first_pfn, uint64_t bits)
 {
 	struct sweep *sweep = context;
 	struct device_record *device = sweep->device;
@@ -59,7 +59,7 @@ void devices__sweep(struct devices *devices, double seconds)
 
 		begin(devices, device, false, &sweep);
 		if (device->set)
-			page_set__sweep(device->set, take, &sweep);
+			page_set__sweep(device->set, sweep_take, &sweep);
 		device->swept = device->early_pages + sweep.fresh;
 		devices__forget_early(devices, device);
 		device->dirty_total += device->swept;
@@ -109,7 +109,7 @@ int devices__hand_over(struct devices *devices)
 			return err;
 		begin(devices, device, true, &sweep);
 		if (device->set)
-			page_set__sweep(device->set, take, &sweep);
+			page_set__sweep(device->set, sweep_take, &sweep);
 		device->early_pages += sweep.fresh;
 	}
 	return devices->config->no_ledger ? 0

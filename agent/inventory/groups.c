@@ -84,7 +84,7 @@ void groups__begin(struct groups *groups)
 		group->processes = 0;
 }
 
-static int by_name(const void *a, const void *b)
+static int groups_by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct snapshot_group *)a)->name,
 		      ((const struct snapshot_group *)b)->name);
@@ -135,7 +135,7 @@ int groups__publish(struct groups *groups, double seconds, struct arena *arena,
 		memcpy(group->series.published, group->series.written, sizeof(row->written));
 	}
 	series_pool__rest(&groups->pool, totals, promoted, rest);
-	qsort(rows, count, sizeof(*rows), by_name);
+	qsort(rows, count, sizeof(*rows), groups_by_name);
 	*list = rows;
 	*listed = count;
 	err = 0;

@@ -151,7 +151,7 @@ static struct snapshot_pins *row_of(struct snapshot *snapshot,
 	return row;
 }
 
-static int by_pid(const void *a, const void *b)
+static int pins_by_pid(const void *a, const void *b)
 {
 	const struct snapshot_pins *left = a, *right = b;
 
@@ -178,7 +178,7 @@ static void add_vfio(struct snapshot *snapshot)
 			}
 		}
 	if (snapshot->pin_count)
-		qsort(snapshot->pins, snapshot->pin_count, sizeof(*snapshot->pins), by_pid);
+		qsort(snapshot->pins, snapshot->pin_count, sizeof(*snapshot->pins), pins_by_pid);
 }
 
 int pin_inventory__publish(struct pin_inventory *inventory, struct snapshot *snapshot)

@@ -175,7 +175,7 @@ static bool sleep_until(struct sampler *sampler, double until, int news)
 	return waits[0].revents;
 }
 
-static void *run(void *argument)
+static void *sampler_run(void *argument)
 {
 	struct sampler *sampler = argument;
 	const double interval = sampler->options.config->interval;
@@ -267,7 +267,7 @@ int sampler__start(const struct sampler_options *options, struct sampler **out,
 	sampler->started = seconds_now();
 	err = pin_inventory__start(options->kernel, options->config->procfs, &sampler->pins);
 	if (!err)
-		err = -pthread_create(&sampler->thread, NULL, run, sampler);
+		err = -pthread_create(&sampler->thread, NULL, sampler_run, sampler);
 	if (err)
 		snprintf(error->message, sizeof(error->message),
 			 "cannot start the sampler's threads: %s", strerror(-err));

@@ -207,7 +207,7 @@ int policies__put(struct policies *policies, json_t *document, struct json_membe
 
 /* ---- life ---- */
 
-static void *run(void *argument)
+static void *policies_run(void *argument)
 {
 	struct policies *policies = argument;
 	uint64_t sequence = 0;
@@ -350,7 +350,7 @@ int policies__start(struct policies *policies)
 		.execs = policies->execs,
 	};
 	limits__recover(policies->limits);
-	err = -pthread_create(&policies->thread, NULL, run, policies);
+	err = -pthread_create(&policies->thread, NULL, policies_run, policies);
 	policies->running = !err;
 	if (!err && policies->count)
 		log_info("policies", "count=%zu directory=%s", policies->count,

@@ -124,7 +124,7 @@ static int is_policy_file(const struct dirent *entry)
 }
 
 /* The same everywhere, whatever the locale. */
-static int by_name(const struct dirent **left, const struct dirent **right)
+static int files_by_name(const struct dirent **left, const struct dirent **right)
 {
 	return strcmp((*left)->d_name, (*right)->d_name);
 }
@@ -134,7 +134,7 @@ int rule_set__add_directory(struct rule_set *set, const char *path, const struct
 {
 	struct dirent **entries = NULL;
 	char file[PATH_MAX];
-	int err = 0, count = scandir(path, &entries, is_policy_file, by_name);
+	int err = 0, count = scandir(path, &entries, is_policy_file, files_by_name);
 
 	if (count < 0) {
 		err = -errno;

@@ -167,7 +167,7 @@ static bool sleep_until(struct player *player, double until)
 	return !stop;
 }
 
-static void *run(void *argument)
+static void *player_run(void *argument)
 {
 	struct player *player = argument;
 	double due = now_seconds(), now, pause;
@@ -222,7 +222,7 @@ int player__start(struct player *player, const struct player_options *options, c
 		log_warn("the record ends within a snapshot; what is before it is replayed",
 			 "file=\"%s\" byte=%" PRIu64, player->path, facts->end);
 	publish(player, snapshot, events, count);
-	err = -pthread_create(&player->thread, NULL, run, player);
+	err = -pthread_create(&player->thread, NULL, player_run, player);
 	player->running = !err;
 	return err;
 }

@@ -134,7 +134,7 @@ cleanup:
 	return err;
 }
 
-static void *run(void *argument)
+static void *recorder_run(void *argument)
 {
 	struct recorder *recorder = argument;
 	struct snapshot_store *store = recorder->options.store;
@@ -162,7 +162,7 @@ static void *run(void *argument)
 
 int recorder__start(struct recorder *recorder)
 {
-	int err = -pthread_create(&recorder->thread, NULL, run, recorder);
+	int err = -pthread_create(&recorder->thread, NULL, recorder_run, recorder);
 
 	recorder->running = !err;
 	return err;

@@ -340,7 +340,7 @@ static bool suspend_or_go_on(struct stream *stream, bool lags)
 }
 
 /* The library asks for more whenever it has sent what it was given. */
-static ssize_t read_stream(void *closure, uint64_t position, char *buffer, size_t size)
+static ssize_t stream_read(void *closure, uint64_t position, char *buffer, size_t size)
 {
 	struct stream *stream = closure;
 	struct streams *streams = stream->streams;
@@ -405,7 +405,7 @@ struct MHD_Response *streams__open(struct streams *streams, struct MHD_Connectio
 	/* The first one: whoever waits for it looks at the time from now on. */
 	pthread_cond_signal(&streams->wake);
 	pthread_mutex_unlock(&streams->lock);
-	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream,
+	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, stream_read,
 						     stream, free_stream);
 	if (!response)
 		free_stream(stream);

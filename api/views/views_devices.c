@@ -249,7 +249,7 @@ static bool device_holds(const void *item, const char *text)
 	return false;
 }
 
-static bool is_device(const void *item, const char *id)
+static bool is_device_named(const void *item, const char *id)
 {
 	return strcmp(((const struct snapshot_device *)item)->id, id) == 0;
 }
@@ -263,7 +263,7 @@ int view__devices(const struct request *request, struct answer *answer)
 		.size = sizeof(struct snapshot_device),
 		.columns = device_columns,
 		.holds = device_holds,
-		.is = is_device,
+		.is = is_device_named,
 		.write = write_device_item,
 	};
 

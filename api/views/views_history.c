@@ -51,14 +51,14 @@ struct lines {
 };
 
 /* The hash reads padding too, hence memset. */
-static void process_key(struct line_key *key, const struct history_process *process)
+static void history_process_key(struct line_key *key, const struct history_process *process)
 {
 	memset(key, 0, sizeof(*key));
 	key->tgid = process->tgid;
 	key->start_boottime_ns = process->start_boottime_ns;
 }
 
-static void device_key(struct line_key *key, const struct history_device *device)
+static void history_device_key(struct line_key *key, const struct history_device *device)
 {
 	memset(key, 0, sizeof(*key));
 	snprintf(key->id, sizeof(key->id), "%s", device->id);
@@ -101,7 +101,7 @@ static int lines__collect(struct lines *processes, struct lines *devices)
 		for (uint32_t p = 0; p < point->process_count; p++) {
 			struct line *line;
 
-			process_key(&key, &point->processes[p]);
+			history_process_key(&key, &point->processes[p]);
 			line = lines__add(processes, &key, point->processes[p].rate);
 			if (!line)
 				return -ENOMEM;
@@ -109,7 +109,7 @@ static int lines__collect(struct lines *processes, struct lines *devices)
 			memcpy(line->comm, point->processes[p].comm, sizeof(line->comm));
 		}
 		for (uint32_t d = 0; d < point->device_count; d++) {
-			device_key(&key, &point->devices[d]);
+			history_device_key(&key, &point->devices[d]);
 			if (!lines__add(devices, &key, point->devices[d].rate))
 				return -ENOMEM;
 		}

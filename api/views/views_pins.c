@@ -60,7 +60,7 @@ static void write_pins(struct json *json, const void *item, const struct snapsho
 	json__end_object(json);
 }
 
-static int by_pid(const void *pid, const void *item)
+static int compare_pin_pid(const void *pid, const void *item)
 {
 	const struct snapshot_pins *pins = item;
 
@@ -73,7 +73,8 @@ void view__pins_of(struct json *json, uint32_t pid, const struct snapshot *snaps
 	const struct snapshot_pins *pins = NULL;
 
 	if (snapshot->pin_count)
-		pins = bsearch(&pid, snapshot->pins, snapshot->pin_count, sizeof(*pins), by_pid);
+		pins = bsearch(&pid, snapshot->pins, snapshot->pin_count, sizeof(*pins),
+			       compare_pin_pid);
 	if (!snapshot->pins_known && !pins) {
 		json__null(json, "pins");
 		return;

@@ -29,8 +29,8 @@ static const struct json_member_row rows[] = {
 	{},
 };
 
-static int check(const void *settings, const struct rule *rule, const struct rule_world *world,
-		 const char *path, struct json_member_error *error)
+static int exec_check(const void *settings, const struct rule *rule, const struct rule_world *world,
+		      const char *path, struct json_member_error *error)
 {
 	const struct exec_settings *exec = settings;
 	const char *template;
@@ -128,7 +128,7 @@ static void put_facts(const struct action_call *call, struct words *words)
 	text__free(&value);
 }
 
-static void run(const struct action_call *call)
+static void exec_begin(const struct action_call *call)
 {
 	const struct exec_settings *settings = call->action->settings;
 	const char *template = config__named(&call->services->config->policies_exec, settings->run);
@@ -154,12 +154,12 @@ static void run(const struct action_call *call)
 	words__free(variables);
 }
 
-static void end(const struct action_call *call)
+static void exec_end(const struct action_call *call)
 {
 	const struct exec_settings *settings = call->action->settings;
 
 	if (settings->resolved)
-		run(call);
+		exec_begin(call);
 }
 
 const struct action_type action_exec = {
@@ -170,7 +170,7 @@ const struct action_type action_exec = {
 	.settings_size = sizeof(struct exec_settings),
 	.defaults = &defaults,
 	.rows = rows,
-	.check = check,
-	.begin = run,
-	.end = end,
+	.check = exec_check,
+	.begin = exec_begin,
+	.end = exec_end,
 };

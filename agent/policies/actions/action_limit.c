@@ -42,8 +42,9 @@ static const struct json_member_row rows[] = {
 	{},
 };
 
-static int check(const void *settings, const struct rule *rule, const struct rule_world *world,
-		 const char *path, struct json_member_error *error)
+static int limit_check(const void *settings, const struct rule *rule,
+		       const struct rule_world *world, const char *path,
+		       struct json_member_error *error)
 {
 	const struct limit_settings *limit = settings;
 
@@ -165,7 +166,7 @@ static void claim_all(const struct action_call *call, const char *cgroup,
 	}
 }
 
-static void begin(const struct action_call *call)
+static void limit_begin(const struct action_call *call)
 {
 	const char *id = device_of(call), *cgroup = cgroup_of(call);
 	const struct snapshot_device *device =
@@ -189,7 +190,7 @@ static void begin(const struct action_call *call)
 	*call->handle = (uintptr_t)claims;
 }
 
-static void end(const struct action_call *call)
+static void limit_end(const struct action_call *call)
 {
 	struct claims *claims =
 		(void *)(uintptr_t)*call->handle; // NOLINT(performance-no-int-to-ptr)
@@ -211,8 +212,8 @@ const struct action_type action_limit = {
 	.settings_size = sizeof(struct limit_settings),
 	.defaults = &defaults,
 	.rows = rows,
-	.check = check,
-	.begin = begin,
+	.check = limit_check,
+	.begin = limit_begin,
 	.undoes = true,
-	.end = end,
+	.end = limit_end,
 };

@@ -29,7 +29,7 @@ static void write_line(const struct action_call *call)
 	text__free(&summary);
 }
 
-static void begin(const struct action_call *call)
+static void log_begin(const struct action_call *call)
 {
 	write_line(call);
 	action__report(call, "ok", "info", "");
@@ -42,6 +42,6 @@ const struct action_type action_log = {
 	.settings_size = sizeof(struct log_settings),
 	.defaults = &defaults,
 	.rows = rows,
-	.begin = begin,
+	.begin = log_begin,
 	.end = write_line,
 };

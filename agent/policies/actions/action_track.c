@@ -101,7 +101,7 @@ static void reclaim_begin(const struct action_call *call)
 	begin(call, &request);
 }
 
-static void end(const struct action_call *call)
+static void track_end(const struct action_call *call)
 {
 	if (*call->handle)
 		policy_tracks__end(call->services->policy_tracks, *call->handle);
@@ -116,7 +116,7 @@ const struct action_type action_track = {
 	.rows = track_rows,
 	.begin = track_begin,
 	.undoes = true,
-	.end = end,
+	.end = track_end,
 };
 
 const struct action_type action_reclaim = {
@@ -129,5 +129,5 @@ const struct action_type action_reclaim = {
 	.rows = reclaim_rows,
 	.begin = reclaim_begin,
 	.undoes = true,
-	.end = end,
+	.end = track_end,
 };

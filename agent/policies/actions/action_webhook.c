@@ -34,8 +34,9 @@ static const struct json_member_row rows[] = {
 	{},
 };
 
-static int check(const void *settings, const struct rule *rule, const struct rule_world *world,
-		 const char *path, struct json_member_error *error)
+static int webhook_check(const void *settings, const struct rule *rule,
+			 const struct rule_world *world, const char *path,
+			 struct json_member_error *error)
 {
 	const struct webhook_settings *webhook = settings;
 
@@ -232,14 +233,14 @@ static void send(const struct action_call *call, bool again, bool resolved)
 	*call->handle = (uint64_t)(call->now * 1000);
 }
 
-static void begin(const struct action_call *call)
+static void webhook_begin(const struct action_call *call)
 {
 	if (!call->services->config->policies_webhook.count)
 		action__report(call, "skipped", "info", "no receiver is configured");
 	send(call, false, false);
 }
 
-static void again(const struct action_call *call)
+static void webhook_again(const struct action_call *call)
 {
 	const struct webhook_settings *settings = call->action->settings;
 	const double repeat = settings->repeat >= 0 ? settings->repeat : REPEAT;
@@ -248,7 +249,7 @@ static void again(const struct action_call *call)
 		send(call, true, false);
 }
 
-static void end(const struct action_call *call)
+static void webhook_end(const struct action_call *call)
 {
 	send(call, false, true);
 }
@@ -260,8 +261,8 @@ const struct action_type action_webhook = {
 	.settings_size = sizeof(struct webhook_settings),
 	.defaults = &defaults,
 	.rows = rows,
-	.check = check,
-	.begin = begin,
-	.again = again,
-	.end = end,
+	.check = webhook_check,
+	.begin = webhook_begin,
+	.again = webhook_again,
+	.end = webhook_end,
 };

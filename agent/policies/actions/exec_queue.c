@@ -166,7 +166,7 @@ static double look_at_end(struct exec_queue *execs, bool *stopping, bool *over)
 	return stop_at;
 }
 
-static void *work(void *context)
+static void *exec_queue_run(void *context)
 {
 	struct exec_queue *execs = context;
 	bool stopping, over;
@@ -249,7 +249,7 @@ static int start(struct exec_queue *execs)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = -pthread_create(&execs->thread, NULL, work, execs);
+	err = -pthread_create(&execs->thread, NULL, exec_queue_run, execs);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	execs->started = !err;
 	return err;

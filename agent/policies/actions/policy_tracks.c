@@ -251,7 +251,7 @@ static bool is_over(struct policy_tracks *policy_tracks)
 	return over;
 }
 
-static void *run(void *argument)
+static void *policy_tracks_run(void *argument)
 {
 	struct policy_tracks *policy_tracks = argument;
 	struct pollfd wake = {.fd = policy_tracks->wake, .events = POLLIN};
@@ -294,7 +294,8 @@ int policy_tracks__new(const struct agent_config *config, struct tracks *tracks,
 	policy_tracks->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = policy_tracks->wake < 0 ? -errno : 0;
 	if (!err)
-		err = -pthread_create(&policy_tracks->thread, NULL, run, policy_tracks);
+		err = -pthread_create(&policy_tracks->thread, NULL, policy_tracks_run,
+				      policy_tracks);
 	policy_tracks->running = !err;
 	if (err) {
 		policy_tracks__free(policy_tracks);

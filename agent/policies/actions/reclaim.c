@@ -108,7 +108,7 @@ static int take_present(void *context, uint64_t start, uint64_t end)
 }
 
 /* Where the kernel has no PAGEMAP_SCAN: runs of present pages. */
-static int take_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
+static int reclaim_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
 {
 	size_t first = 0;
 	int err = 0;
@@ -133,7 +133,7 @@ static bool is_wanted(const struct map_region *region)
 	return region->inode == 0 && region->writable && !region->shared && !named;
 }
 
-static int look_at(void *context, const struct map_region *region)
+static int reclaim_region(void *context, const struct map_region *region)
 {
 	struct sweep *sweep = context;
 	const struct page_table_scan scan = {
@@ -151,7 +151,7 @@ static int look_at(void *context, const struct map_region *region)
 		start = from;
 	err = page_table__scan(sweep->pagemap, start, region->end, &scan);
 	if (err == -ENOTTY || err == -EINVAL)
-		err = page_table__read(sweep->pagemap, start, region->end, take_entries, sweep);
+		err = page_table__read(sweep->pagemap, start, region->end, reclaim_entries, sweep);
 	return err;
 }
 
@@ -208,7 +208,8 @@ void reclaim__run(struct reclaim *reclaim, uint64_t track, uint64_t epoch)
 		err = page_table__open(reclaim->config->procfs, reclaim->request->pid,
 				       &sweep->pagemap);
 	if (!err)
-		err = maps__read(reclaim->config->procfs, reclaim->request->pid, look_at, sweep);
+		err = maps__read(reclaim->config->procfs, reclaim->request->pid, reclaim_region,
+				 sweep);
 	if (sweep->err || sweep->full)
 		err = sweep->err;
 	if (!err)

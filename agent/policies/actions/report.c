@@ -47,7 +47,7 @@ struct action_tag *action_tag__new(const char *policy, const char *action, const
 	return tag;
 }
 
-static int compare(const void *left, const void *right)
+static int report_compare(const void *left, const void *right)
 {
 	const struct snapshot_action *one = left, *other = right;
 	int order = strcmp(one->policy, other->policy);
@@ -63,7 +63,7 @@ static void count(struct report *report, const struct snapshot_action *key)
 	struct snapshot_action *row = NULL, *rows;
 
 	if (report->count)
-		row = bsearch(key, report->rows, report->count, sizeof(*key), compare);
+		row = bsearch(key, report->rows, report->count, sizeof(*key), report_compare);
 	if (!row && report->count < RESULTS_MAX) {
 		rows = reallocarray(report->rows, report->count + 1, sizeof(*rows));
 		if (!rows)
@@ -72,7 +72,7 @@ static void count(struct report *report, const struct snapshot_action *key)
 		row = &rows[report->count++];
 		*row = *key;
 		row->count = 1;
-		qsort(rows, report->count, sizeof(*rows), compare);
+		qsort(rows, report->count, sizeof(*rows), report_compare);
 		return;
 	}
 	if (row)

@@ -174,7 +174,7 @@ static void take_excerpt(const struct post *post, const char *data, size_t lengt
 /* ---- the transfer ---- */
 
 /* Anything but `size` ends the transfer. */
-static size_t take_body(char *data, size_t unit, size_t count, void *context)
+static size_t post_take_body(char *data, size_t unit, size_t count, void *context)
 {
 	struct post *post = context;
 	size_t size = unit * count, room = ANSWER_MAX - post->answer.length;
@@ -223,7 +223,7 @@ static CURLcode set_options(struct post *post, const char *url, double timeout)
 	/* Messages are rare: no receiver is made to keep a connection for the next one. */
 	code |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->trouble);
-	code |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+	code |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, post_take_body);
 	code |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
 	code |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
 	code |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, post);

@@ -73,7 +73,7 @@ static void ask_client(struct feed *feed, struct item *item)
 				     item->body ? item->body : "", &answer->json, &answer->error);
 }
 
-static void *work(void *context)
+static void *feed_run(void *context)
 {
 	struct feed *feed = context;
 
@@ -114,7 +114,7 @@ int feed__new(struct client *client, struct feed **out)
 	/* Signals are for the thread that has the terminal. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = -pthread_create(&feed->thread, NULL, work, feed);
+	err = -pthread_create(&feed->thread, NULL, feed_run, feed);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err)
 		goto cleanup;
