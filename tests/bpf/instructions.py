@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECORD = os.path.join(HERE, "instructions.json")
@@ -21,6 +22,11 @@ def objects(build):
     found = {int(re.search(r"/clang-(\d+)/", path).group(1)): path
              for path in glob.glob(os.path.join(build, "clang-*", "dirtyscope.bpf.o"))}
     return {str(version): found[version] for version in sorted(found)}
+
+
+def wanted():
+    """Versions of the oldest, the default and the newest compiler, or what COMPILERS names."""
+    return subprocess.run([os.path.join(HERE, "compilers")], stdout=subprocess.PIPE, check=True, text=True).stdout.split()
 
 
 def parse(output):

@@ -23,6 +23,7 @@
 
 #define LOG_STATS 4 /* BPF_LOG_STATS, kernel's linux/bpf_verifier.h: no log of each step */
 #define LOG_SIZE (1 << 20)
+#define MAX_MODULES 512
 
 /* Where a program goes, by its section: "tp_btf/EVENT", "fexit/FUNCTION", "fentry/FUNCTION". */
 struct hook {
@@ -36,31 +37,61 @@ static const struct hook hooks[] = {
 	{"fentry/", "", BTF_KIND_FUNC},
 };
 
-static bool btf_has(const struct btf *btf, const char *name, int kind)
+/* What is asked for, and what the kernel can have of it. */
+struct verifier {
+	const char *path;
+	const char *const *wanted; /* names; none: all */
+	int wanted_count;
+	struct btf *kernel;
+	struct btf *modules[MAX_MODULES];
+	size_t module_count;
+	bool trampolines;
+	char *log;
+	int refused;
+};
+
+static void load_modules(struct verifier *v)
 {
-	return btf && btf__find_by_name_kind(btf, name, kind) > 0;
+	uint32_t id = 0;
+
+	while (v->module_count < MAX_MODULES && !bpf_btf_get_next_id(id, &id)) {
+		struct btf *module = btf__load_from_kernel_by_id_split(id, v->kernel);
+
+		if (module)
+			v->modules[v->module_count++] = module;
+	}
+}
+
+/* Among what a module adds to the kernel's types. */
+static bool module_has(const struct verifier *v, const struct btf *module, const char *name,
+		       int kind)
+{
+	for (uint32_t id = btf__type_cnt(v->kernel); id < btf__type_cnt(module); id++) {
+		const struct btf_type *type = btf__type_by_id(module, id);
+
+		if (btf_kind(type) == kind &&
+		    strcmp(btf__name_by_offset(module, type->name_off), name) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* In the kernel or in one of the modules that are there. */
-static bool kernel_has(const struct btf *kernel, const char *name, int kind)
+static bool kernel_has(const struct verifier *v, const char *name, int kind)
 {
-	bool found = btf_has(kernel, name, kind);
-	uint32_t id = 0;
-
-	while (!found && !bpf_btf_get_next_id(id, &id)) {
-		struct btf *module = btf__load_from_kernel_by_id_split(id, (struct btf *)kernel);
-
-		found = btf_has(module, name, kind);
-		btf__free(module);
-	}
-	return found;
+	if (btf__find_by_name_kind(v->kernel, name, kind) > 0)
+		return true;
+	for (size_t i = 0; i < v->module_count; i++)
+		if (module_has(v, v->modules[i], name, kind))
+			return true;
+	return false;
 }
 
 /*
  * False: the kernel has nothing for it. A function that was renamed, with two underscores before
- * it (agent/programs.c has both names), is looked for by that name as well.
+ * it (agent/kernel/programs.c has both names), is looked for by that name as well.
  */
-static bool aim(struct bpf_program *program, const struct btf *kernel)
+static bool aim(const struct verifier *v, struct bpf_program *program)
 {
 	const char *section = bpf_program__section_name(program);
 	char name[128];
@@ -72,10 +103,10 @@ static bool aim(struct bpf_program *program, const struct btf *kernel)
 		if (strncmp(section, hook->prefix, length) != 0)
 			continue;
 		snprintf(name, sizeof(name), "%s%s", hook->btf_prefix, section + length);
-		if (kernel_has(kernel, name, hook->kind))
+		if (kernel_has(v, name, hook->kind))
 			return true;
 		snprintf(name, sizeof(name), "__%s", section + length);
-		return hook->kind == BTF_KIND_FUNC && kernel_has(kernel, name, hook->kind) &&
+		return hook->kind == BTF_KIND_FUNC && kernel_has(v, name, hook->kind) &&
 		       !bpf_program__set_attach_target(program, 0, name);
 	}
 	return true;
@@ -136,18 +167,6 @@ static uint32_t verified(const struct bpf_program *program)
 									      : info.verified_insns;
 }
 
-/* ---- what is asked for, and what the kernel can have of it ---- */
-
-struct verifier {
-	const char *path;
-	const char *const *wanted; /* names; none: all */
-	int wanted_count;
-	struct btf *kernel;
-	bool trampolines;
-	char *log;
-	int refused;
-};
-
 static bool wanted(const struct verifier *v, const char *name)
 {
 	for (int i = 0; i < v->wanted_count; i++)
@@ -190,7 +209,7 @@ static bool can_run(const struct verifier *v, struct bpf_program *program)
 {
 	const char *section = bpf_program__section_name(program);
 
-	return (v->trampolines || *section != 'f') && aim(program, v->kernel);
+	return (v->trampolines || *section != 'f') && aim(v, program);
 }
 
 /* All at once: quick, where the kernel takes them. False: it does not. */
@@ -293,9 +312,12 @@ int main(int argc, char **argv)
 					       : "the kernel's BTF, or memory, is missing\n");
 	} else {
 		libbpf_set_print(quiet);
+		load_modules(&v);
 		v.trampolines = takes_trampolines(v.kernel);
 		status = verify(&v);
 	}
+	while (v.module_count)
+		btf__free(v.modules[--v.module_count]);
 	btf__free(v.kernel);
 	free(v.log);
 	return status;
