@@ -172,7 +172,10 @@ static void in_parts(void **state)
 	harness__check(h);
 
 	fake__set(h, bio, "bio.bi_iter.bi_idx", 1); /* as bio_advance() leaves it */
-	fake__set(h, bio, "bio.bi_iter.bi_bvec_done", 2048);
+	fake__set(h, bio,
+		  fake__has(h, "bio.bi_iter.bi_offset") ? "bio.bi_iter.bi_offset"
+							: "bio.bi_iter.bi_bvec_done",
+		  2048);
 	fake__set(h, bio, "bio.bi_iter.bi_size", 10240);
 	run(h, complete, disk, DISKSEQ, bio, 10240 + 4096, false);
 	want__row(h, TABLE_REQUESTS, &bio, NULL);
