@@ -75,7 +75,7 @@ VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring $(
 TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile \
                  $(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/live/broken $(VM_PROGRAMS)
 
-.PHONY: FORCE compilers all run test test-vm bench install uninstall clean lint format deps deps-test help
+.PHONY: FORCE compilers all run test test-vm test-distros tests-local packages bench install uninstall clean lint format deps deps-test help
 
 all: $(B)/dirtyscope
 
@@ -107,6 +107,10 @@ endef
 
 $(B):
 	$(Q)mkdir -p $@
+
+# What is needed to build, one a line, for tests/distros.
+packages:
+	@printf '%s\n' nodejs npm $(PACKAGES)
 
 deps: | $(B)
 	$(call install_missing,$(PACKAGES))
@@ -271,6 +275,9 @@ $(WEB)/tests/node_modules/playwright-core/package.json: tests/web/package-lock.j
 
 tests-build: compilers $(B)/tests/unit/layouts.o $(WEB)/tests/node_modules/playwright-core/package.json $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
 
+# What tests/distros runs in the root of another release.
+tests-local: $(B)/tests/unit/layouts.o $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/pages
+
 test: deps-test
 	$(Q)$(MAKE) -j$$(nproc) tests-build
 	$(Q)tests/run $(B)
@@ -281,6 +288,11 @@ test-vm: deps-test
 	$(Q)$(MAKE) -j$$(nproc) compilers $(B)/tests/bpf/verify $(B)/dirtyscope $(B)/tests/live/workload $(VM_PROGRAMS)
 	$(Q)VM=all ONLY=vm/ tests/run $(B)
 	$(Q)tests/vm/table.py $(B)
+
+# Debian 13 and sid, with their own compilers and libraries; DISTROS=trixie does that one alone.
+test-distros: deps-test
+	$(call install_missing,mmdebstrap)
+	$(Q)tests/distros/run $(DISTROS)
 
 bench: deps-bench
 	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(WEB)/tests/node_modules/playwright-core/package.json $(B)/tests/live/workload $(B)/tests/live/writer
