@@ -111,14 +111,14 @@ def live(world):
         for _ in range(6):
             subprocess.run(read, check=True, stderr=subprocess.DEVNULL)
             time.sleep(0.9)
-        terminal.sees("rows", lambda lines: any("dd" in line.split() for line in lines), 60)
+        terminal.sees("rows", lambda lines: any("dd" in line.split() for line in lines))
         return "$ dirtyscope top -s dma\n" + "\n".join(terminal.screen()) + "\n"
 
 
 def recording(directory, options, done, during=lambda agent: ""):
     """What `dirtyscope agent` with these options says of its record until done(agent), and what `during` shows then."""
     with harness.Agent(*options, interval=1, listen=f"unix:{directory}/socket", prefix=("env", "-C", directory)) as agent:
-        harness.eventually(f"agent {' '.join(options)}", lambda: done(agent), 120)
+        harness.eventually(f"agent {' '.join(options)}", lambda: done(agent))
         shown = during(agent)
         agent.stop(signal.SIGINT)
         lines = [line for line in agent.log().splitlines(True) if "record" in line]
@@ -251,7 +251,7 @@ class Runner:
             harness.true(child.poll() is None, f"{line!r} ended with {child.returncode}: {text[-500:]}")
             return service.says in text
 
-        harness.eventually(f"{line!r} says {service.says!r}", works, 600 if line == "make run" else 60)
+        harness.eventually(f"{line!r} says {service.says!r}", works, 10 * harness.WAIT if line == "make run" else harness.WAIT)
 
     def run(self, line):
         if line.startswith("cd "):
@@ -261,9 +261,20 @@ class Runner:
             if line.startswith(service.begins):
                 self.serve(service, line)
                 return
-        done = harness.run("bash", "-c", "set -o pipefail; " + self.here(REPLACED.get(line, line)), cwd=self.where,
-                           env=self.environment)
-        harness.equal(done.returncode, 0, f"exit status of {line!r}: {done.stdout[-300:]} {done.stderr[-300:]}")
+        last = []
+
+        def done():
+            last[:] = [harness.run("bash", "-c", "set -o pipefail; " + self.here(REPLACED.get(line, line)), cwd=self.where,
+                                   env=self.environment)]
+            return last[0].returncode == 0
+
+        try:
+            if line.startswith("dirtyscope "):  # its agent may not be ready yet
+                harness.eventually(line, done, pause=0.5)
+            else:
+                harness.true(done(), f"{line!r} fails")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {last[0].stdout[-300:]} {last[0].stderr[-300:]}") from None
 
 
 def run_script(name, text):

@@ -4,6 +4,7 @@ import atexit
 import glob
 import os
 import re
+import sys
 
 import yaml
 
@@ -12,6 +13,9 @@ import harness
 import manuals
 import readme
 from harness import BINARY, BUILD, Skip, Suite, equal, run, scratch, true
+
+sys.path.append(os.path.join(manuals.ROOT, "tests"))
+import suites  # noqa: E402
 
 suite = Suite()
 world = examples.World()
@@ -161,12 +165,14 @@ def names_in(path, heading):
     return {name for names in manuals.rows(texts[path], heading) for name in names}
 
 
-@suite.test("the tables of commands, sensors, reasons for a loss, policies and paths are complete")
+@suite.test("the tables of commands, suites, sensors, reasons for a loss, policies and paths are complete")
 def complete():
     need_root()
     world.url()
     listed = set(re.findall(r"^  ([a-z]+)  ", run(BINARY, "--help").stdout, re.M)) - {"help"}
     same_set({name.split()[1] for name in names_in("dashboards/README.md", "Commands")}, listed, "commands")
+    kinds = {row.name.split("/")[0] for row in suites.ROWS}
+    same_set({name.split("/")[0] for name in names_in("tests/README.md", "Suites")}, kinds, "kinds of suites")
     same_set(names_in("bpf/README.md", "Sensors"), world.agent.sensors(), "sensors")
     with open(os.path.join(manuals.ROOT, "bpf/dirtyscope.h"), encoding="utf-8") as file:
         reasons = {name.lower() for name in re.findall(r"^\tDS_LOST_(\w+),", file.read(), re.M)} - {"count"}
