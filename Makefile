@@ -212,7 +212,7 @@ $(B)/tests/unit/layouts.o: tests/unit/layouts.c Makefile
 	$(say) BTF $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(CPPFLAGS) -gbtf $(WARN) -MMD -MP -c $< -o $@
-$(B)/tests/unit/test_record $(B)/tests/plain/test_record: | $(B)/tests/unit/layouts.o
+$(B)/tests/unit/test_record_tables $(B)/tests/plain/test_record_tables: | $(B)/tests/unit/layouts.o
 
 $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(SAN_OBJECTS) $(ASSET_OBJECTS)
 	$(say) LINK $@
