@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/base/errno_text.h"
 #include "agent/kernel/object.h"
 
 const struct hook_kind hook_kinds[] = {
@@ -69,7 +70,7 @@ static void probe_type(struct program *program, const struct btf *btf, const cha
 			 hook);
 }
 
-/* The descriptor of a loaded module's BTF, which the caller closes; -EPERM, or -ENOENT. */
+/* The descriptor of a loaded module's BTF, which the caller closes, or a negative errno. */
 static int open_module_btf(const char *module)
 {
 	uint32_t id = 0;
@@ -88,7 +89,7 @@ static int open_module_btf(const char *module)
 			return fd;
 		close(fd);
 	}
-	return err == -EPERM ? err : -ENOENT;
+	return err;
 }
 
 /* Id of a function in the BTF of a loaded module; -ENOENT when there is none. */
@@ -109,38 +110,49 @@ static int find_in_module(struct btf *kernel, const char *module, const char *na
 	return id > 0 ? id : -ENOENT;
 }
 
-/* Takes the first of "old|new" that exists in the kernel, or else in the row's module. */
+/* Id of a function of the kernel or else of that module, which is then opened; -ENOENT, -EPERM. */
+static int find_function(struct program *program, struct btf *kernel, const char *name)
+{
+	const char *module = program->row->module;
+	int id = btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC), fd;
+
+	if (id > 0 || !module)
+		return id > 0 ? id : -ENOENT;
+	id = find_in_module(kernel, module, name);
+	if (id < 0)
+		return id;
+	fd = open_module_btf(module);
+	if (fd < 0)
+		return fd;
+	program->module_btf_fd = fd;
+	return id;
+}
+
+/* Takes the first of "old|new" that exists. */
 static void probe_function(struct program *program, struct btf *kernel)
 {
-	const char *hook = after_colon(program->row->hook), *module = program->row->module;
+	const char *hook = after_colon(program->row->hook);
 	char names[96], *name, *rest;
 	int id = -ENOENT;
 
 	snprintf(names, sizeof(names), "%s", hook);
-	for (name = strtok_r(names, "|", &rest); name && id < 0;
+	for (name = strtok_r(names, "|", &rest); name && id == -ENOENT;
 	     name = strtok_r(NULL, "|", &rest)) {
-		snprintf(program->target, sizeof(program->target), "%s", name);
-		id = btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC);
-		if (id < 0 && module) {
-			id = find_in_module(kernel, module, name);
-			if (id > 0)
-				program->module_btf_fd = open_module_btf(module);
-		}
-	}
-	if (id > 0 && program->module_btf_fd == -EPERM) {
-		snprintf(program->why, sizeof(program->why),
-			 "the kernel gives the BTF of module %s to CAP_SYS_ADMIN alone", module);
-		return;
+		id = find_function(program, kernel, name);
+		if (id > 0)
+			snprintf(program->target, sizeof(program->target), "%s", name);
 	}
 	program->can_run = id > 0;
-	if (id > 0) {
+	program->absent = id == -ENOENT;
+	if (id > 0)
 		program->btf_id = (uint32_t)id;
-		return;
-	}
-	program->absent = true;
-	*program->target = 0;
-	snprintf(program->why, sizeof(program->why), "this kernel has no function %.*s",
-		 (int)strcspn(hook, "|"), hook);
+	else if (program->absent)
+		snprintf(program->why, sizeof(program->why), "this kernel has no function %.*s",
+			 (int)strcspn(hook, "|"), hook);
+	else
+		snprintf(program->why, sizeof(program->why),
+			 "the kernel does not give the BTF of module %s: %s", program->row->module,
+			 errno_text(id).text);
 }
 
 static void probe(struct program *program, struct btf *kernel, enum sensors_tier tier,
