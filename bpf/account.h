@@ -140,26 +140,26 @@ static __always_inline void event__close(struct ds_sensor_stats *stats, __u32 lo
  * A process that an event is about. In memory, as a pointer cannot be given to a global function
  * as a number.
  */
-struct process_sight {
+struct new_process {
 	struct ds_process_key key;
 	__u64 task; /* address of one of its tasks */
 };
 
 /* The rare path: a process is met for the first time, with its names while it still has them. */
-__weak __u32 process__admit(const struct process_sight *sight)
+__weak __u32 process__admit(const struct new_process *fresh)
 {
 	struct ds_process_info *info;
 	struct ds_process_key key;
 	struct task_struct *task;
 	__u32 slot = 0, *won;
 
-	if (!sight || bpf_map_pop_elem(&process_slots, &slot))
+	if (!fresh || bpf_map_pop_elem(&process_slots, &slot))
 		return DS_SLOT_NONE;
 	info = bpf_map_lookup_elem(&process_infos, &slot);
 	if (!info)
 		return DS_SLOT_NONE;
-	key = sight->key;
-	task = (void *)sight->task;
+	key = fresh->key;
+	task = (void *)fresh->task;
 	info->key = key;
 	BPF_CORE_READ_STR_INTO(&info->comm, task, group_leader, comm);
 	info->uid = BPF_CORE_READ(task, cred, uid.val);
@@ -177,9 +177,9 @@ __weak __u32 process__admit(const struct process_sight *sight)
 
 static __always_inline __u32 process__admit_new(const struct ds_process_key *key, __u64 task)
 {
-	struct process_sight sight = {.key = *key, .task = task};
+	struct new_process fresh = {.key = *key, .task = task};
 
-	return process__admit(&sight);
+	return process__admit(&fresh);
 }
 
 /* Slot of a process, taken on first sight; DS_SLOT_NONE when the table is full. */
@@ -232,24 +232,24 @@ static __always_inline struct ds_process_key process__current(void)
 
 /* ---- sources: where a device shows up ---- */
 
-/* A source that an event is about; in memory for the reason given at struct process_sight. */
-struct source_sight {
+/* A source that an event is about; in memory for the reason given at struct new_process. */
+struct new_source {
 	struct ds_source_key key;
 	__u64 object; /* address of its struct device or struct gendisk */
 };
 
-__weak __u32 source__admit(const struct source_sight *sight)
+__weak __u32 source__admit(const struct new_source *fresh)
 {
 	struct ds_source_info *info;
 	struct ds_source_key key;
 	__u32 slot = 0, *won;
 
-	if (!sight || bpf_map_pop_elem(&source_slots, &slot))
+	if (!fresh || bpf_map_pop_elem(&source_slots, &slot))
 		return DS_SLOT_NONE;
 	info = bpf_map_lookup_elem(&source_infos, &slot);
 	if (!info)
 		return DS_SLOT_NONE;
-	key = sight->key;
+	key = fresh->key;
 	info->key = key;
 	info->flags = 0;
 	info->open_maps = 0;
@@ -258,7 +258,7 @@ __weak __u32 source__admit(const struct source_sight *sight)
 	info->name[0] = 0;
 	info->first_seen_ns = bpf_ktime_get_boot_ns();
 	if (key.kind == DS_SOURCE_DEVICE) {
-		struct device *dev = (void *)sight->object;
+		struct device *dev = (void *)fresh->object;
 		const char *name = BPF_CORE_READ(dev, kobj.name);
 		const char *bus = BPF_CORE_READ(dev, bus, name);
 
@@ -267,7 +267,7 @@ __weak __u32 source__admit(const struct source_sight *sight)
 		if (bus)
 			bpf_probe_read_kernel_str(info->bus, sizeof(info->bus), bus);
 	} else {
-		struct gendisk *disk = (void *)sight->object;
+		struct gendisk *disk = (void *)fresh->object;
 
 		BPF_CORE_READ_STR_INTO(&info->name, disk, disk_name);
 		if (!BPF_CORE_READ(disk, part0, bd_device.parent))
@@ -285,10 +285,10 @@ __weak __u32 source__admit(const struct source_sight *sight)
 /* Slot of a source, taken on first sight; DS_SLOT_NONE when the table is full. */
 static __always_inline __u32 source__slot(__u32 kind, __u64 id, __u64 object)
 {
-	struct source_sight sight = {.key = {.kind = kind, .id = id}, .object = object};
-	__u32 *slot = bpf_map_lookup_elem(&sources, &sight.key);
+	struct new_source fresh = {.key = {.kind = kind, .id = id}, .object = object};
+	__u32 *slot = bpf_map_lookup_elem(&sources, &fresh.key);
 
-	return slot ? *slot : source__admit(&sight);
+	return slot ? *slot : source__admit(&fresh);
 }
 
 /* A device that is in sysfs no more, or not yet, is known by its address. */
