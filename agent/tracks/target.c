@@ -288,6 +288,7 @@ int target__new(const struct target_options *options, struct target **out, char 
 	target->options = *options;
 	target->cpu.uffd = -1;
 	target->cpu.procfs = options->procfs;
+	target->cpu.start_ticks = options->start_ticks;
 	target->cpu.tgid = options->tgid;
 	pthread_mutex_init(&target->lock, NULL);
 	target->cpu.partial = options->object;

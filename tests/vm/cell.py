@@ -14,6 +14,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "live"), os.path.join(HERE, "..", "bpf"
 import harness  # takes BUILD from the command line
 import agent_tests
 import fetch
+import harm_tests
 import initramfs
 import instructions
 import machine
@@ -149,6 +150,8 @@ def add_tests(suite, cell):
     if "tiers" in cell.parts:
         add_tiers(suite, cell)
     agent_tests.add(suite, cell)
+    if "harm" in cell.parts:
+        harm_tests.add(suite, cell)
     if "tracks" in cell.parts:
         track_tests.add(suite, cell)
     if "policies" in cell.parts:

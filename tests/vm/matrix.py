@@ -67,6 +67,7 @@ PARTS = [
     Part("vfio", ["strict", "lazy"]),
     Part("hotplug", ["lazy", "strict"]),
     Part("routes", ["passthrough", "lazy"]),
+    Part("harm", ["none"]),
     Part("tracks", ["strict", "none"]),
     Part("policies", ["none", "strict"]),
 ]

@@ -17,6 +17,7 @@ struct cpu_side {
 	const struct cpu_backend *backend;
 	const char *procfs;
 	uint32_t tgid;
+	uint64_t start_ticks;	    /* of the process, as in its stat; 0: not known */
 	struct page_table *pagemap; /* borrowed */
 	int uffd;		    /* -1: none */
 	uint64_t stopped_ns; /* that the target stood still for the start; of an epoch: the last */

@@ -95,7 +95,8 @@ static bool kernel_has_it(void)
 
 static int take_descriptor(struct cpu_side *side, char *why, size_t size)
 {
-	const struct inject_options options = {.procfs = side->procfs, .tgid = side->tgid};
+	const struct inject_options options = {
+		.procfs = side->procfs, .tgid = side->tgid, .start_ticks = side->start_ticks};
 	struct uffdio_api api = {.api = UFFD_API, .features = FEATURES};
 	struct inject_result result;
 	int err;
