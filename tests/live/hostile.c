@@ -217,21 +217,17 @@ static void run_pause(long number)
 }
 
 /* Calls that Linux ends with EINTR whenever their thread is stopped: signal(7). */
-static void *wait_epoll(void *argument)
+static _Noreturn void wait_epoll(int epoll, int event)
 {
-	const int *event = argument;
-	int epoll = epoll_create1(0);
-	struct epoll_event what = {.events = EPOLLIN};
+	struct epoll_event what;
 	uint64_t value;
 
-	epoll_ctl(epoll, EPOLL_CTL_ADD, *event, &what);
 	for (;;) {
 		if (epoll_wait(epoll, &what, 1, -1) != 1)
 			harmed("epoll_wait", -1);
-		if (read(*event, &value, sizeof(value)) != sizeof(value))
+		if (read(event, &value, sizeof(value)) != sizeof(value))
 			harmed("read", -1);
 	}
-	return NULL;
 }
 
 static void *end_on_line(void *argument)
@@ -244,9 +240,12 @@ static void *end_on_line(void *argument)
 
 static void run_epoll(long number)
 {
-	int event = eventfd(0, EFD_CLOEXEC);
+	const int event = eventfd(0, EFD_CLOEXEC), epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event what = {.events = EPOLLIN};
 	const uint64_t one = 1;
 
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, event, &what))
+		harmed("epoll_ctl", -1);
 	if (!start_child()) {
 		for (;;) {
 			usleep(3000);
@@ -256,7 +255,7 @@ static void run_epoll(long number)
 	}
 	make_threads(1, end_on_line, NULL);
 	ready();
-	wait_epoll(&event);
+	wait_epoll(epoll, event);
 }
 
 static void run_semaphore(long number)

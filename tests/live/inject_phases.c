@@ -2,15 +2,15 @@
 /*
  * Takes a userfaultfd out of another process, and kills who does it at a given step.
  *
- *   inject_phases PID PHASE [agent|helper|terminate|CGROUP]
- *   inject_phases PID times NUMBER
+ *   inject_phases PID PHASE [agent|helper|terminate|stop|CGROUP]
+ *   inject_phases PID times NUMBER [TIMEOUT_MS]
  *   inject_phases PID freeze MILLISECONDS     its threads stand still; says so, and when they do
  * not
  *
  * PHASE: of enum inject_phase; INJECT_PHASES: nobody is killed. A child stands for the agent; the
  * helper that it starts kills it at that step: by SIGKILL, or by cgroup.kill of the CGROUP that the
- * child is in. Or it kills itself by SIGKILL, or sends itself SIGTERM. Once all of them are gone, a
- * JSON line says what became of it.
+ * child is in. Or it kills itself by SIGKILL, or sends itself SIGTERM or SIGSTOP. Once all of them
+ * are gone, a JSON line says what became of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +65,8 @@ static void reached(void *context, enum inject_phase phase)
 		kill(getpid(), SIGKILL);
 	else if (!strcmp(plan->how, "terminate"))
 		kill(getpid(), SIGTERM);
+	else if (!strcmp(plan->how, "stop"))
+		kill(getpid(), SIGSTOP);
 	else if (!strcmp(plan->how, "agent"))
 		kill(plan->agent, SIGKILL);
 	else
@@ -133,9 +135,10 @@ static int by_value(const void *left, const void *right)
 }
 
 /* Again and again, by one agent. Stops only count where there was a result. */
-static int many_times(uint32_t pid, size_t number)
+static int many_times(uint32_t pid, size_t number, unsigned timeout_ms)
 {
-	const struct inject_options options = {.procfs = "/proc", .tgid = pid};
+	const struct inject_options options = {
+		.procfs = "/proc", .tgid = pid, .timeout_ms = timeout_ms};
 	uint64_t *stopped = calloc(number + 1, sizeof(*stopped));
 	char reason[sizeof(((struct inject_result *)0)->reason)] = "";
 	size_t done = 0, refused = 0, inside = 0;
@@ -193,14 +196,16 @@ int main(int argc, char **argv)
 	uint32_t pid;
 
 	if (argc < 3) {
-		(void)fprintf(stderr,
-			      "usage: inject_phases PID PHASE [agent|helper|terminate|CGROUP]\n"
-			      "       inject_phases PID times NUMBER\n");
+		(void)fprintf(
+			stderr,
+			"usage: inject_phases PID PHASE [agent|helper|terminate|stop|CGROUP]\n"
+			"       inject_phases PID times NUMBER [TIMEOUT_MS]\n");
 		return 2;
 	}
 	pid = (uint32_t)strtoul(argv[1], NULL, 10);
 	if (!strcmp(argv[2], "times"))
-		return many_times(pid, argc > 3 ? strtoul(argv[3], NULL, 10) : 1);
+		return many_times(pid, argc > 3 ? strtoul(argv[3], NULL, 10) : 1,
+				  argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0);
 	if (!strcmp(argv[2], "freeze"))
 		return freeze(pid);
 	return at_phase(pid, (enum inject_phase)strtoul(argv[2], NULL, 10),

@@ -215,6 +215,22 @@ def signals():
         return f"taken {found['done']} times: {found['stopped_us']}"
 
 
+def in_a_hurry(kind):
+    """The deadline passes before the start, within it, and after it."""
+    with Target(kind) as target:
+        notes = []
+        for timeout in ("3", "6", "12", "25"):
+            found = json.loads(run(PHASES, str(target.pid), "times", "100", timeout).stdout)
+            equal(target.child.poll(), None, f"exit status: {found}")
+            notes.append(found)
+        eventually("nobody traces it", lambda: status_of(target.pid, "TracerPid") == "0")
+        return [str(found) for found in notes]
+
+
+for name in ("spin", "epoll", "semaphore", "sigwait", "storm", "dispatch"):
+    suite.test(f"a deadline that passes at any step of taking one of the kind {name}", name)(in_a_hurry)
+
+
 @suite.test("a target that ends while it is taken: answered at once, the agent goes on")
 def ending():
     results = {}
@@ -327,6 +343,36 @@ def cgroup_killed(kind, phase):
             equal(target.descriptors(), target.files, "its descriptors")
 
 
+def text_of(path):
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
+def helper_alone(phase):
+    with Target("sleep") as target, Cgroup("alone") as group, open(__file__, "rb") as ours:
+        child = subprocess.Popen([PHASES, str(target.pid), str(phase), "stop"], stdout=subprocess.PIPE, text=True,
+                                 pass_fds=[ours.fileno()], preexec_fn=lambda: group.add(os.getpid()))
+        helper = eventually("somebody holds it", lambda: int(status_of(target.pid, "TracerPid")))
+        eventually("it is at that step", lambda: status_of(helper, "State") == "T")
+        equal(status_of(helper, "Name"), "dirtyscope-hold", "its name")
+        takes = {number for number in range(1, 32) if not int(status_of(helper, "SigBlk"), 16) >> number - 1 & 1}
+        equal(takes, {signal.SIGKILL, signal.SIGSTOP}, "signals that it takes")
+        links = [os.readlink(f"/proc/{helper}/fd/{fd}") for fd in os.listdir(f"/proc/{helper}/fd")]
+        true(all(link.startswith(("socket:", "/proc/", "anon_inode:", "pidfd:")) for link in links), f"its descriptors: {links}")
+        lines = text_of(f"/proc/{helper}/cgroup").splitlines()
+        true("0::/" in lines, f"its cgroups: {lines}")
+        # The agent is told, or gives up, and is gone; whoever holds the thread is not.
+        eventually("the agent has its answer", lambda: len(group.pids()) == 1)
+        os.kill(helper, signal.SIGCONT)
+        found = json.loads(child.communicate()[0])
+        true(found["err"] == -errno.ETIMEDOUT and "gave no answer" in found["reason"], f"what the agent got: {found}")
+
+
+for number, name in enumerate(STEPS[1:-1], 1):
+    suite.test(f"the helper has nothing of the agent's, and finishes when the agent has given up, once {name}",
+               number)(helper_alone)
+
+
 # From the setting of its registers until they are put back nothing but a SIGKILL for the helper itself is in the way.
 def helper_killed(how, steps):
     with Target("spin") as target:
@@ -383,7 +429,7 @@ def held(kind):
         return f"{float(milliseconds):.0f} ms"
 
 
-for name in ("spin", "sleep", "threads", "seccomp", "dispatch", "storm", "leaderless"):
+for name in ("spin", "sleep", "epoll", "semaphore", "sigwait", "threads", "seccomp", "dispatch", "storm", "leaderless"):
     suite.test(f"all threads of the kind {name} stand still, and go on", name)(held)
 
 

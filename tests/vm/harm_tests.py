@@ -7,6 +7,7 @@ from harness import equal, true
 HOSTILE = "/dev/work/tests/live/hostile"
 PHASES = "/dev/work/tests/live/inject_phases"
 TIMES = 20
+TIMEOUT_MS = 20000  # a CPU is emulated
 
 SERVED = ("spin", "sleep", "threads", "epoll", "semaphore", "sigwait", "seccomp", "dumpable", "leaderless", "stopping", "exec")
 # What of its reason tells what stands in the way.
@@ -26,7 +27,7 @@ def add(suite, cell):
             words = call("hold", "hostile", HOSTILE, kind).split()
             equal(words[0], "ready", f"{kind}'s first line")
             times = 1 if kind == "vfork" else TIMES
-            _, text = call("run", PHASES, words[1], "times", str(times))
+            _, text = call("run", PHASES, words[1], "times", str(times), str(TIMEOUT_MS))
             found = json.loads(text)
             unknown = UNKNOWN.get(cell.kernel.series) if kind not in ("vfork", "traced") else None
             if kind in SERVED and not unknown:

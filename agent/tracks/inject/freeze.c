@@ -17,10 +17,12 @@
 
 #include "agent/tracks/inject/helper.h"
 #include "agent/tracks/inject/thread.h"
+#include "agent/tracks/inject/tracee.h"
 
 #define THREADS_MAX (1U << 22) /* PID_MAX_LIMIT, include/linux/threads.h */
 #define NS_PER_MS 1000000ULL
 #define GRACE_MS 250
+#define LEAVE_NS 5000000000ULL
 #define SLICE_NS 10000000 /* for a thread whose end nobody tells us */
 
 /* ---- the helper: only what is async-signal-safe ---- */
@@ -29,6 +31,7 @@ struct hold {
 	int tasks; /* the directory of its threads */
 	uint64_t until;
 	size_t running;			    /* seized, and not stopped yet */
+	bool leaving;			    /* who stops now goes on at once */
 	uint64_t seen[THREADS_MAX / 64];    /* seized, or ended before */
 	uint64_t stopped[THREADS_MAX / 64]; /* of those */
 };
@@ -112,6 +115,12 @@ static void wait_a_while(void)
 	sigtimedwait(&child, NULL, &slice);
 }
 
+static void let_go(pid_t thread)
+{
+	tracee__mend(thread);
+	ptrace(PTRACE_DETACH, thread, NULL, NULL);
+}
+
 /* Until all that were seized stand still, or have ended. */
 static int await_stops(struct hold *hold)
 {
@@ -129,6 +138,8 @@ static int await_stops(struct hold *hold)
 			hold->running -= !(hold->stopped[thread / 64] >> thread % 64 & 1);
 		} else if (status >> 16 == PTRACE_EVENT_STOP) {
 			hold->running -= set(hold->stopped, thread);
+			if (hold->leaving)
+				let_go(thread);
 		} else {
 			/* A signal of its own came first: it gets it. */
 			ptrace(PTRACE_CONT, thread, NULL, (void *)(long)WSTOPSIG(status));
@@ -137,11 +148,18 @@ static int await_stops(struct hold *hold)
 	return 0;
 }
 
-static void detach_all(const struct hold *hold)
+/*
+ * Those that were asked to stop and have not yet may have had a call broken off, which is put right
+ * at their stop: they are waited for. Who is in state D has not, and goes on when we end.
+ */
+static void let_all_go(struct hold *hold)
 {
+	hold->leaving = true;
 	for (size_t i = 0; i < THREADS_MAX / 64; i++)
 		for (uint64_t bits = hold->stopped[i]; bits; bits &= bits - 1)
-			ptrace(PTRACE_DETACH, (pid_t)(i * 64) + __builtin_ctzll(bits), NULL, NULL);
+			let_go((pid_t)(i * 64) + __builtin_ctzll(bits));
+	hold->until = helper__now_ns() + LEAVE_NS;
+	(void)await_stops(hold);
 }
 
 static void help(const struct helper *helper, void *context)
@@ -160,8 +178,7 @@ static void help(const struct helper *helper, void *context)
 	helper__send(helper->socket, &err, sizeof(err), -1);
 	if (!err)
 		(void)poll(&agent, 1, FREEZE_HOLD_MS);
-	/* Those that are left go on when we end. */
-	detach_all(hold);
+	let_all_go(hold);
 }
 
 /* ---- the agent ---- */

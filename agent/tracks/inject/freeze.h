@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All threads of a process stand still for a while. A helper (helper.h) holds them with ptrace(2);
- * no register of theirs is touched, so its end, for whatever reason, lets them go. It ends when the
+ * All threads of a process stand still for a while. A helper (helper.h) holds them with ptrace(2)
+ * and takes no register, so its end, for whatever reason, lets them go. It ends when the
  * agent says so or is gone, and after FREEZE_HOLD_MS in any case.
  *
  * A thread that cannot stop (state D, no CPU, a version 1 freezer) makes the beginning fail after

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -121,6 +122,7 @@ static _Noreturn void be_helper(const struct helper_options *options, struct hel
 {
 	const struct sched_param first = {.sched_priority = 1};
 
+	(void)prctl(PR_SET_NAME, HELPER_NAME);
 	setsid();
 	close_others(options, helper.socket);
 	helper.outside &= leave_hierarchies();

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HELPER_NAME "dirtyscope-hold" /* as ps and top show it */
 #define HELPER_DESCRIPTORS 4
 #define HELPER_FOREVER UINT64_MAX
 

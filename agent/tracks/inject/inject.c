@@ -22,6 +22,7 @@
 #define TIMEOUT_MS 1000
 #define GRACE_NS 250000000ULL /* for a helper that does not get to a CPU itself */
 #define NS_PER_MS 1000000ULL
+#define SLICE_NS 100000000ULL
 #define PAUSE_NS 1000000    /* between two attempts */
 #define USER_MODE_ONLY 1    /* UFFD_USER_MODE_ONLY: any process may have one of these */
 #define PIDFD_THREAD O_EXCL /* include/uapi/linux/pidfd.h, Linux 6.9 */
@@ -100,11 +101,27 @@ static int look(struct work *work)
 		refuse(work, REFUSAL_TRACED, (int)tracer);
 	} else if (thread__is_frozen(&work->thread)) {
 		refuse(work, REFUSAL_FROZEN, 0);
+	} else if (thread__is_narrow(&work->thread)) {
+		refuse(work, REFUSAL_NARROW, 0);
 	} else {
 		/* Of the thread, since the first one may have ended; that takes Linux 6.9. */
 		work->thread_pidfd = (int)syscall(SYS_pidfd_open, work->thread.tid, PIDFD_THREAD);
 	}
 	return work->report.refusal ? -EPERM : 0;
+}
+
+/*
+ * Its call may be broken off already, and is put right at the stop. In state D nothing reached it,
+ * and nothing will before we let it go.
+ */
+static void stop_late(struct work *work)
+{
+	struct tracee *tracee = &work->tracee;
+
+	late(work);
+	while (tracee->state == TRACEE_SEIZED && thread__state(&work->thread) != 'D')
+		tracee__stop(tracee, helper__now_ns() + SLICE_NS);
+	tracee__release(tracee, HELPER_FOREVER);
 }
 
 static int stop(struct work *work, uint64_t instruction)
@@ -121,7 +138,7 @@ static int stop(struct work *work, uint64_t instruction)
 	reached(work, INJECT_SEIZED);
 	err = tracee__stop(tracee, work->until);
 	if (err == -ETIMEDOUT)
-		late(work); /* it lacks nothing, and our end lets it go */
+		stop_late(work);
 	if (err == -ESRCH) {
 		/* Another thread may have executed another program, which ends this one. */
 		work->again = true;
@@ -139,7 +156,7 @@ static int look_again(struct work *work)
 {
 	struct tracee *tracee = &work->tracee;
 	unsigned filters = 0;
-	int suspended, dispatches;
+	int dispatches;
 
 	/* Its directory is of the thread that we chose: whoever has its number now, is it. */
 	if (thread__status(&work->thread, "Seccomp", &filters) == -ESRCH) {
@@ -164,9 +181,9 @@ static int look_again(struct work *work)
 		refuse(work, dispatches > 0 ? REFUSAL_DISPATCH : REFUSAL_DISPATCH_UNKNOWN, 0);
 		return -EOPNOTSUPP;
 	}
-	suspended = filters ? tracee__suspend_seccomp(tracee) : 0;
-	if (suspended) {
-		refuse(work, REFUSAL_SECCOMP, -suspended);
+	/* In any case: another thread may give it a filter yet (SECCOMP_FILTER_FLAG_TSYNC). */
+	if (tracee__suspend_seccomp(tracee) && filters) {
+		refuse(work, REFUSAL_SECCOMP, 0);
 		return -EOPNOTSUPP;
 	}
 	return 0;
@@ -217,13 +234,19 @@ static void take_and_close(struct work *work, int made)
 	reached(work, INJECT_CLOSED);
 }
 
-/* Whatever happens, the thread is then SEIZED, which our end ends, or FREE. */
+/* Whatever happens, the thread is then FREE; or SEIZED and in state D, and our end lets it go. */
 static void attempt(struct work *work)
 {
+	const uint64_t instruction = thread__find_instruction(&work->thread);
 	struct tracee *tracee = &work->tracee;
 	long made = -1;
 
-	if (stop(work, thread__find_instruction(&work->thread)))
+	/* Nothing is begun that nobody waits for any more. */
+	if (helper__now_ns() >= work->until) {
+		refuse(work, REFUSAL_SILENT, 0);
+		return;
+	}
+	if (stop(work, instruction))
 		return;
 	if (!look_again(work) && !make(work, &made)) {
 		reached(work, INJECT_MADE);

@@ -36,9 +36,9 @@ static const struct row {
 	[REFUSAL_STARVED] = {-ETIMEDOUT, "it did not get to a CPU in time: try again", DETAIL_NONE},
 	[REFUSAL_NARROW] = {-EOPNOTSUPP, "it is a 32-bit process", DETAIL_NONE},
 	[REFUSAL_SECCOMP] = {-EOPNOTSUPP,
-			     "it is confined by seccomp, which the agent may not suspend (it takes "
-			     "CAP_SYS_ADMIN, and an agent without a filter of its own)",
-			     DETAIL_ERRNO},
+			     "it is confined by seccomp, which the agent may not suspend "
+			     "(no CAP_SYS_ADMIN, or a filter of its own)",
+			     DETAIL_NONE},
 	[REFUSAL_DISPATCH] = {-EOPNOTSUPP, "it handles system calls itself (Syscall User Dispatch)",
 			      DETAIL_NONE},
 	[REFUSAL_DISPATCH_UNKNOWN] = {-EOPNOTSUPP,

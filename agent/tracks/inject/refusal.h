@@ -18,7 +18,7 @@ enum refusal {
 	REFUSAL_STUCK,	 /* in a wait that nothing breaks off */
 	REFUSAL_STARVED, /* it got no CPU */
 	REFUSAL_NARROW,	 /* 32-bit */
-	REFUSAL_SECCOMP, /* detail: errno of PTRACE_O_SUSPEND_SECCOMP */
+	REFUSAL_SECCOMP, /* and PTRACE_O_SUSPEND_SECCOMP is not permitted */
 	REFUSAL_DISPATCH,
 	REFUSAL_DISPATCH_UNKNOWN,
 	REFUSAL_INSTRUCTION, /* no system call instruction is known in it */

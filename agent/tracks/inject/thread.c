@@ -157,6 +157,18 @@ bool thread__is_frozen(const struct thread *thread)
 	       (strcmp(function, "get_signal") == 0 && thread__state(thread) == 'S');
 }
 
+bool thread__is_narrow(const struct thread *thread)
+{
+	unsigned char ident[EI_NIDENT];
+	int fd = openat(thread->directory, "exe", O_RDONLY | O_CLOEXEC);
+	bool narrow = fd >= 0 && read(fd, ident, sizeof(ident)) == sizeof(ident) &&
+		      ident[EI_CLASS] == ELFCLASS32;
+
+	if (fd >= 0)
+		close(fd);
+	return narrow;
+}
+
 bool thread__is_in_vfork(const struct thread *thread)
 {
 	char call[256];

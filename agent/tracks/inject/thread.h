@@ -32,6 +32,8 @@ char thread__state(const struct thread *thread);
 bool thread__has_ended(const struct thread *thread);
 /* It is in a frozen cgroup of version 1 or 2. */
 bool thread__is_frozen(const struct thread *thread);
+/* It executes a 32-bit program. */
+bool thread__is_narrow(const struct thread *thread);
 /* It waits for a child of vfork(2), posix_spawn(3), or the like. */
 bool thread__is_in_vfork(const struct thread *thread);
 /*

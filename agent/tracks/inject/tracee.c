@@ -127,9 +127,7 @@ static void abort_sequence(struct tracee *tracee)
 		tracee->registers.rip = at.section.abort;
 }
 
-/*
- * signal(7): calls that end with EINTR whenever their thread stops, and whose wait has no limit.
- * They wait anew, unless there is a signal for them: as if they returned ERESTARTNOHAND.
+/* Calls that end with EINTR whenever their thread stops (signal(7)), and whose wait has no limit.
  */
 static bool is_endless(const struct user_regs_struct *registers)
 {
@@ -153,6 +151,29 @@ static bool is_endless(const struct user_regs_struct *registers)
 	}
 }
 
+/* They wait anew, unless there is a signal for them. */
+static bool mend(struct user_regs_struct *registers)
+{
+	if (registers->cs != USER_64_CS || registers->rax != (unsigned long long)-EINTR ||
+	    !is_endless(registers))
+		return false;
+	registers->rax = (unsigned long long)-ERESTARTNOHAND;
+	return true;
+}
+
+static void set_result(pid_t tid, const struct user_regs_struct *registers)
+{
+	ptrace(PTRACE_POKEUSER, tid, offsetof(struct user, regs.rax), registers->rax);
+}
+
+void tracee__mend(pid_t tid)
+{
+	struct user_regs_struct registers;
+
+	if (ptrace(PTRACE_GETREGS, tid, NULL, &registers) == 0 && mend(&registers))
+		set_result(tid, &registers);
+}
+
 int tracee__stop(struct tracee *tracee, uint64_t until)
 {
 	int status;
@@ -174,6 +195,7 @@ int tracee__stop(struct tracee *tracee, uint64_t until)
 	if (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &tracee->registers) ||
 	    ptrace(PTRACE_GETSIGMASK, tracee->tid, sizeof(tracee->mask), &tracee->mask))
 		return gone(tracee);
+	tracee->mended = mend(&tracee->registers);
 	tracee->state = TRACEE_STOPPED;
 	return 0;
 }
@@ -221,7 +243,10 @@ int tracee__dispatches(const struct tracee *tracee)
 /* It stands in get_signal(): it goes on with what is its own, and with a signal (0: none). */
 static void let_go(struct tracee *tracee, int signal)
 {
-	if (tracee->state != TRACEE_STOPPED) {
+	if (tracee->state == TRACEE_STOPPED) {
+		if (tracee->mended)
+			set_result(tracee->tid, &tracee->registers);
+	} else {
 		ptrace(PTRACE_SETREGS, tracee->tid, NULL, &tracee->registers);
 		ptrace(PTRACE_SETSIGMASK, tracee->tid, sizeof(tracee->mask), &tracee->mask);
 	}
@@ -352,12 +377,8 @@ static int lend(struct tracee *tracee, long number, long argument)
 	const uint64_t held = tracee->mask | ~FAULTS;
 	struct user_regs_struct registers;
 
-	if (tracee->state == TRACEE_STOPPED) {
-		if (tracee->registers.rax == (unsigned long long)-EINTR &&
-		    is_endless(&tracee->registers))
-			tracee->registers.rax = (unsigned long long)-ERESTARTNOHAND;
+	if (tracee->state == TRACEE_STOPPED)
 		abort_sequence(tracee);
-	}
 	registers = tracee->registers;
 	registers.rip = tracee->instruction;
 	registers.rax = (unsigned long long)number;

@@ -6,9 +6,10 @@
  * The states, what the thread lacks in each, and how and when it gets that back:
  *
  *   FREE       nothing: it is not ours, or has ended.
- *   SEIZED     nothing: it runs its own code, and was asked to stop. Nothing is to be put back; the
- *              end of the process that seized it lets it go (exit_ptrace(), kernel/ptrace.c), and
- *              withdraws what it was asked.
+ *   SEIZED     nothing, but a call without a time limit that ends with EINTR when its thread stops
+ *              (below): so it is waited for, as in ENTERING. Not in state D, in which nothing
+ *              reached it: the end of the process that seized it lets it go (exit_ptrace(),
+ *              kernel/ptrace.c), and withdraws what it was asked.
  *   STOPPED    time: it stands still, all registers its own. PTRACE_DETACH, at once.
  *   ENTERING   its registers and its signal mask: ours are in it, and it is to run to the entry of
  *              a call. PTRACE_INTERRUPT; at the stop both are put back and it is let go. At once in
@@ -65,8 +66,15 @@ struct tracee {
 	int signal;	  /* that came instead of the call, which returned -EINTR */
 	bool leaving;	  /* no call is entered any more */
 	bool entered;	  /* the call was, and was not cancelled */
+	bool mended;	  /* its own call ended with EINTR for the stop, and is to begin again */
 	uint64_t stopped_at, released_at; /* nanoseconds, CLOCK_MONOTONIC */
 };
+
+/*
+ * Of a thread that stands still by PTRACE_INTERRUPT, and is then let go: a call without a time
+ * limit that ended with EINTR only for that begins again.
+ */
+void tracee__mend(pid_t tid);
 
 /* FREE to SEIZED. 0, or a negative errno of PTRACE_SEIZE. */
 int tracee__seize(struct tracee *tracee, pid_t tgid, pid_t tid);
