@@ -6,8 +6,9 @@
 
 #include "agent/agent.h"
 #include "agent/base/exit_status.h"
-#include "agent/base/version.h"
 #include "agent/cli/check.h"
+#include "agent/cli/doctor.h"
+#include "agent/cli/version.h"
 #include "agent/input/options.h"
 #include "api/metrics/metrics.h"
 #include "dashboards/terminal/live/top.h"
@@ -38,6 +39,8 @@ static const struct command commands[] = {
 	{"policies", "rules over the numbers, and for what they fire", commands__list},
 	{"events", "what happened to the agent, its sensors and the devices", commands__list},
 	{"check", "validate files of configuration or policies", check__main},
+	{"doctor", "what this host gives, and what would be gained with more", doctor__main},
+	{"version", "which dirtyscope this is, with which libbpf, on which kernel", version__main},
 	{"metrics", "list the metrics of /metrics, as Markdown", metrics_command},
 	{"help", "show this help, or that of a command", help_command},
 };
@@ -87,14 +90,6 @@ static int show_usage(void)
 	struct text out = {0};
 
 	put_usage(&out);
-	return print(&out);
-}
-
-static int show_version(void)
-{
-	struct text out = {0};
-
-	text__printf(&out, "dirtyscope %s (%s)\n", dirtyscope_version(), dirtyscope_revision());
 	return print(&out);
 }
 
@@ -160,7 +155,7 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return show_usage();
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
-		return show_version();
+		return version__main(argc - 1, argv + 1);
 	command = find(argv[1]);
 	return command ? command->run(argc - 1, argv + 1) : unknown(argv[1]);
 }

@@ -130,6 +130,8 @@ const struct sensor_row sensor_table[DS_SENSOR_COUNT] = {
 				 "a fault on a huge page counts as one page",
 			.better = "handle_mm_fault",
 			.blind_then = "a second write to a page that is mapped writable",
+			.gain = "pages that the kernel fills without a fault, all pages of a huge "
+				"one; charged to the memory's owner",
 		},
 	[DS_SENSOR_PAGECACHE] =
 		{
@@ -164,6 +166,7 @@ const struct sensor_row sensor_table[DS_SENSOR_COUNT] = {
 			.better = "dma_iova_link_call",
 			.blind_then = "devices that bypass the DMA API (virtio without an IOMMU); "
 				      "mappings older than the agent",
+			.gain = "mappings by dma_iova_link (NVMe, RDMA behind an IOMMU)",
 		},
 	[DS_SENSOR_IOMMU] =
 		{
@@ -173,6 +176,8 @@ const struct sensor_row sensor_table[DS_SENSOR_COUNT] = {
 			.better = "iommu_map_call",
 			.blind_then = "writes inside of memory that VFIO gives to a device: only "
 				      "that it is exposed",
+			.gain = "which device and which direction a mapping is for; that memory is "
+				"given to a device by VFIO",
 		},
 	[DS_SENSOR_SWIOTLB] =
 		{
@@ -190,6 +195,7 @@ const struct sensor_row sensor_table[DS_SENSOR_COUNT] = {
 			.better = "virtqueue_get_buf",
 			.blind_then = "vhost-user and vDPA back ends, which are given their rings "
 				      "past the kernel's; buffers given before the agent",
+			.gain = "all of virtio",
 		},
 	[DS_SENSOR_HW] =
 		{

@@ -41,6 +41,7 @@ struct sensor_row {
 	const char *blind;  /* what its base cannot see */
 	const char *better; /* a program with which that changes; NULL: none */
 	const char *blind_then;
+	const char *gain; /* what that program adds */
 };
 extern const struct sensor_row sensor_table[DS_SENSOR_COUNT];
 

@@ -8,16 +8,21 @@
  *   slow    it begins with a loop that takes the verifier as long as it may take
  *   cancel  as slow, and the load is cancelled a moment after that program's turn came
  *
- * broken calibrate finds the kernel's bases by pagemap and by page table, and says whether they
- * are the same.
+ * broken attach has a kernel that takes programs on functions and refuses to attach them, with an
+ * errno that has no name in C. broken calibrate finds the kernel's bases by pagemap and by page
+ * table, and says whether they are the same.
  */
 #include <errno.h>
 #include <gelf.h>
 #include <jansson.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -280,6 +285,7 @@ struct load {
 	struct kernel_options options;
 	struct kernel_side *kernel;
 	struct kernel_error error;
+	bool links_refused;
 };
 
 static int run_load(void *context)
@@ -326,12 +332,34 @@ static int cancel(struct load *load)
 	return 0;
 }
 
+/* From here on bpf(BPF_LINK_CREATE), which is for programs on functions, gives ENOTSUPP. */
+static int refuse_links(void)
+{
+	enum { ENOTSUPP = 524 };
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_bpf, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, BPF_LINK_CREATE, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOTSUPP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return -errno;
+	return 0;
+}
+
 static int load(struct object *object, struct load *load)
 {
 	double begin = seconds();
 	int err = run_load(load);
 
 	fprintf(stderr, "loaded in %.3f s\n", seconds() - begin);
+	if (!err && load->links_refused)
+		err = refuse_links();
 	if (!err)
 		err = kernel_side__attach(load->kernel, &load->error);
 	if (!err)
@@ -381,6 +409,8 @@ int main(int argc, char **argv)
 	if (err == -ENODATA)
 		return 4; /* that program cannot be broken so */
 	bytes = (struct object_bytes){object.data, object.size};
+	if (!err && argc == 2 && strcmp(argv[1], "attach") == 0)
+		loading.links_refused = true;
 	if (!err)
 		err = argc == 3 && strcmp(argv[1], "cancel") == 0 ? cancel(&loading)
 								  : load(&object, &loading);

@@ -3,15 +3,16 @@
 import glob
 import http.client
 import json
+import os
 import random
 import re
 import signal
 import subprocess
 import time
 
-from harness import BINARY, Agent, Skip, Suite, equal, eventually, require_root, run, true
+from harness import BINARY, START, Agent, Skip, Suite, equal, eventually, require_root, run, true
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("TEST_ROUNDS", "20"))
 LIMIT = 1  # seconds to be gone in; where a whole start takes longer, since others compute, as long as that
 STEPS = re.compile(r"looking at the kernel|(loading|attaching) programs, \d+ of \d+|waiting for the first snapshot")
 
@@ -110,14 +111,14 @@ def end_at(delay, number):
     return took
 
 
-@suite.test("SIGTERM at 20 random moments of a start: gone within 1 s, nothing left", signal.SIGTERM)
-@suite.test("SIGINT at 20 random moments of a start: gone within 1 s, nothing left", signal.SIGINT)
+@suite.test(f"SIGTERM at {ROUNDS} random moments of a start: gone within 1 s, nothing left", signal.SIGTERM)
+@suite.test(f"SIGINT at {ROUNDS} random moments of a start: gone within 1 s, nothing left", signal.SIGINT)
 def ends(number):
     before = {what: orphans(what) for what in ("prog", "link")}
     with Start() as start:  # how long a whole start takes now
         port = start.port()
         begin = time.monotonic()
-        eventually("the agent is ready", lambda: ready(port)[0] == 200, 60, 0.01)
+        eventually("the agent is ready", lambda: ready(port)[0] == 200, START, 0.01)
         whole = time.monotonic() - begin
     chance = random.Random(number)
     took = [end_at(chance.uniform(0, whole), number) for _ in range(ROUNDS)]
@@ -132,7 +133,7 @@ def reloads():
     with Start() as start:
         port = start.port()
         start.child.send_signal(signal.SIGHUP)
-        eventually("the agent is ready", lambda: ready(port)[0] == 200, 60, 0.02)
+        eventually("the agent is ready", lambda: ready(port)[0] == 200, START, 0.02)
 
 
 @suite.test("what is asked for before there are numbers is refused, and what needs none is answered")
