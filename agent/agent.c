@@ -100,12 +100,12 @@ static int prepare_policies(struct agent *agent, int *status)
 		.tracks = agent->tracks,
 		.store = agent->store,
 	};
-	char message[1024];
-	int err = policies__new(&options, &agent->policies, message, sizeof(message));
+	struct reason message;
+	int err = policies__new(&options, &agent->policies, &message);
 
 	if (!err)
 		return 0;
-	fail(*message ? message : strerror(-err));
+	fail(*message.text ? message.text : strerror(-err));
 	*status = err == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
 	return err;
 }
@@ -119,7 +119,8 @@ static int fail_with(const char *message, int err)
 static int serve(struct agent *agent)
 {
 	const struct agent_config *config = &agent->config;
-	char token[TOKEN_MAX], error[512] = "";
+	struct reason error = {""};
+	char token[TOKEN_MAX];
 	struct api_options api = {
 		.store = agent->store,
 		.history = agent->history,
@@ -139,11 +140,11 @@ static int serve(struct agent *agent)
 	int err = 0;
 
 	if (config->token_file)
-		err = token__read(config->token_file, token, error, sizeof(error));
+		err = token__read(config->token_file, token, &error);
 	if (!err)
-		err = api_server__start(&api, &agent->server, error, sizeof(error));
+		err = api_server__start(&api, &agent->server, &error);
 	explicit_bzero(token, sizeof(token));
-	return err ? fail_with(error, err) : STATUS_DONE;
+	return err ? fail_with(error.text, err) : STATUS_DONE;
 }
 
 /* What all that is published goes through. interval: of the snapshots, seconds. */
@@ -176,13 +177,13 @@ static int prepare_recorder(struct agent *agent)
 		.tracks = agent->tracks,
 		.policies = agent->policies,
 	};
-	char message[512];
+	struct reason message;
 	int err;
 
 	if (!options.path)
 		return STATUS_DONE;
-	err = recorder__new(&options, &agent->recorder, message, sizeof(message));
-	return err ? fail_with(message, err) : STATUS_DONE;
+	err = recorder__new(&options, &agent->recorder, &message);
+	return err ? fail_with(message.text, err) : STATUS_DONE;
 }
 
 static int publish_record(void *recorder, struct snapshot *snapshot)
@@ -314,11 +315,11 @@ static int start_replay(struct agent *agent)
 		.interval = config->replay_interval,
 		.loop = config->replay_loop,
 	};
-	char message[1024];
-	int status, err = player__new(config->replay, &agent->player, message, sizeof(message));
+	struct reason message;
+	int status, err = player__new(config->replay, &agent->player, &message);
 
 	if (err)
-		return fail_with(message, err);
+		return fail_with(message.text, err);
 	status = prepare_stores(agent, player__interval(agent->player));
 	startup__tell(agent->startup, "waiting for the first snapshot", 0, 0);
 	if (!status)
@@ -328,9 +329,9 @@ static int start_replay(struct agent *agent)
 	options.store = agent->store;
 	options.history = agent->history;
 	options.events = agent->events;
-	err = player__start(agent->player, &options, message, sizeof(message));
+	err = player__start(agent->player, &options, &message);
 	if (err)
-		return fail_with(message, err);
+		return fail_with(message.text, err);
 	log_addresses(agent);
 	return STATUS_DONE;
 }
@@ -364,14 +365,15 @@ static void stop(struct agent *agent)
 
 static void reload(struct agent *agent)
 {
-	char message[1024];
+	struct reason message;
 
 	if (!agent->policies) {
 		log_info("a replay has no policies to reload", "");
 		return;
 	}
-	if (policies__reload(agent->policies, message, sizeof(message)))
-		log_error("policies not reloaded; those before stay", "reason=\"%s\"", message);
+	if (policies__reload(agent->policies, &message))
+		log_error("policies not reloaded; those before stay", "reason=\"%s\"",
+			  message.text);
 	else
 		log_info("policies reloaded", "");
 }
@@ -432,13 +434,13 @@ static void take_signals(sigset_t *signals)
 int agent__main(int argc, char **argv)
 {
 	struct agent agent = {0};
-	struct option_error error;
+	struct reason error;
 	enum log_level level;
 	int status;
 	sigset_t signals;
 
 	if (agent_config__load(&agent.config, argc, argv, &error)) {
-		(void)fprintf(stderr, "dirtyscope agent: %s\n", error.message);
+		(void)fprintf(stderr, "dirtyscope agent: %s\n", error.text);
 		agent_config__free(&agent.config);
 		return STATUS_USAGE;
 	}

@@ -245,28 +245,26 @@ void agent_config__defaults(struct agent_config *config)
 }
 
 /* Of a file alone this cannot be said: the other one may be on the command line. */
-static int check_together(const struct agent_config *config, struct option_error *error)
+static int check_together(const struct agent_config *config, struct reason *error)
 {
 	if (config->record && config->replay) {
-		snprintf(error->message, sizeof(error->message),
-			 "--record and --replay exclude each other");
+		reason__set(error, "--record and --replay exclude each other");
 		return -EINVAL;
 	}
 	if (!config->replay && (config->replay_loop || config->replay_interval > 0)) {
-		snprintf(error->message, sizeof(error->message), "--replay-%s needs --replay",
-			 config->replay_loop ? "loop" : "interval");
+		reason__set(error, "--replay-%s needs --replay",
+			    config->replay_loop ? "loop" : "interval");
 		return -EINVAL;
 	}
 	if (!config->tls_cert_file == !config->tls_key_file)
 		return 0;
-	snprintf(error->message, sizeof(error->message),
-		 "--web.tls-%s-file needs --web.tls-%s-file",
-		 config->tls_cert_file ? "cert" : "key", config->tls_cert_file ? "key" : "cert");
+	reason__set(error, "--web.tls-%s-file needs --web.tls-%s-file",
+		    config->tls_cert_file ? "cert" : "key", config->tls_cert_file ? "key" : "cert");
 	return -EINVAL;
 }
 
 int agent_config__load(struct agent_config *config, int argc, char *const *argv,
-		       struct option_error *error)
+		       struct reason *error)
 {
 	struct agent_config first;
 	int err;
@@ -291,7 +289,7 @@ int agent_config__load(struct agent_config *config, int argc, char *const *argv,
 	return err ? err : check_together(config, error);
 }
 
-int agent_config__check_file(const char *path, struct option_error *error)
+int agent_config__check_file(const char *path, struct reason *error)
 {
 	struct agent_config config;
 	int err;

@@ -17,9 +17,9 @@ void agent_config__defaults(struct agent_config *config);
  * --help the file is not read. agent_config__free afterwards, also on failure.
  */
 int agent_config__load(struct agent_config *config, int argc, char *const *argv,
-		       struct option_error *error);
+		       struct reason *error);
 /* Validates a configuration file as agent_config__load would. 0, or negative with *error. */
-int agent_config__check_file(const char *path, struct option_error *error);
+int agent_config__check_file(const char *path, struct reason *error);
 void agent_config__free(struct agent_config *config);
 
 #endif

@@ -169,10 +169,11 @@ static int set_token(struct client *client, const char *path, struct client_erro
 {
 	char header[TOKEN_MAX + 32] = "Authorization: Bearer ";
 	size_t length = strlen(header);
-	int err = token__read(path, header + length, error->message, sizeof(error->message));
+	struct reason why;
+	int err = token__read(path, header + length, &why);
 
 	if (err)
-		return err;
+		return fail(error, err, "%s", why.text);
 	client->headers = curl_slist_append(NULL, header);
 	explicit_bzero(header, sizeof(header));
 	return client->headers ? 0 : fail(error, -ENOMEM, "out of memory");

@@ -14,7 +14,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-int token__read(const char *path, char token[TOKEN_MAX], char *why, size_t size)
+int token__read(const char *path, char token[TOKEN_MAX], struct reason *why)
 {
 	ssize_t length;
 	size_t start = 0, end;
@@ -25,12 +25,11 @@ int token__read(const char *path, char token[TOKEN_MAX], char *why, size_t size)
 	if (fd >= 0)
 		close(fd);
 	if (err) {
-		snprintf(why, size, "cannot read the token file %s: %s", path, strerror(-err));
+		reason__set(why, "cannot read the token file %s: %s", path, strerror(-err));
 		return err;
 	}
 	if (length == TOKEN_MAX) {
-		snprintf(why, size, "the token file %s is longer than %d bytes", path,
-			 TOKEN_MAX - 1);
+		reason__set(why, "the token file %s is longer than %d bytes", path, TOKEN_MAX - 1);
 		return -EINVAL;
 	}
 	end = (size_t)length;
@@ -39,15 +38,15 @@ int token__read(const char *path, char token[TOKEN_MAX], char *why, size_t size)
 	while (start < end && is_blank(token[start]))
 		start++;
 	if (start == end) {
-		snprintf(why, size, "the token file %s is empty", path);
+		reason__set(why, "the token file %s is empty", path);
 		return -EINVAL;
 	}
 	/* A line break inside would let the file write headers of its own. */
 	for (size_t i = start; i < end; i++)
 		if (token[i] <= ' ' || token[i] > '~') {
-			snprintf(why, size,
-				 "the token file %s holds more than one line of printable ASCII",
-				 path);
+			reason__set(why,
+				    "the token file %s holds more than one line of printable ASCII",
+				    path);
 			return -EINVAL;
 		}
 	memmove(token, token + start, end - start);

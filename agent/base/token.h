@@ -5,9 +5,11 @@
 
 #include <stddef.h>
 
+#include "agent/base/reason.h"
+
 #define TOKEN_MAX 4096 /* bytes, its end included */
 
 /* 0, or a negative errno with a sentence in why; -EINVAL: it is none. */
-int token__read(const char *path, char token[TOKEN_MAX], char *why, size_t size);
+int token__read(const char *path, char token[TOKEN_MAX], struct reason *why);
 
 #endif

@@ -76,14 +76,14 @@ static bool looks_like_policies(const char *path)
 static bool has_policies(const char *path)
 {
 	struct yaml_places *places;
-	char message[64];
+	struct reason message;
 	struct stat info;
 	json_t *tree;
 	bool has;
 
 	if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
 		return true;
-	if (yaml_tree__read(path, &tree, &places, message, sizeof(message)))
+	if (yaml_tree__read(path, &tree, &places, &message))
 		return looks_like_policies(path);
 	has = json_object_get(tree, "policies");
 	json_decref(tree);
@@ -91,8 +91,7 @@ static bool has_policies(const char *path)
 	return has;
 }
 
-static int check_policies(const char *path, const struct agent_config *config,
-			  struct option_error *error)
+static int check_policies(const char *path, const struct agent_config *config, struct reason *error)
 {
 	const struct rule_world world = {config};
 	struct rule_set *set = rule_set__new();
@@ -101,19 +100,18 @@ static int check_policies(const char *path, const struct agent_config *config,
 	int err = -ENOMEM;
 
 	if (set && directory)
-		err = rule_set__add_directory(set, path, &world, error->message,
-					      sizeof(error->message));
+		err = rule_set__add_directory(set, path, &world, error);
 	else if (set)
-		err = rule_set__add_file(set, path, &world, error->message, sizeof(error->message));
+		err = rule_set__add_file(set, path, &world, error);
 	else
-		snprintf(error->message, sizeof(error->message), "out of memory");
+		reason__set(error, "out of memory");
 	rule_set__free(set);
 	return err;
 }
 
 static int check_all(const char *const *paths, int count, const struct agent_config *config)
 {
-	struct option_error error = {""};
+	struct reason error = {""};
 	int status = STATUS_DONE;
 
 	for (int i = 0; i < count; i++) {
@@ -122,7 +120,7 @@ static int check_all(const char *const *paths, int count, const struct agent_con
 						 : agent_config__check_file(paths[i], &error);
 
 		if (err) {
-			status = output__fail(STATUS_USAGE, "%s", error.message);
+			status = output__fail(STATUS_USAGE, "%s", error.text);
 			continue;
 		}
 		text__terminal(&out, paths[i]);
@@ -137,12 +135,12 @@ int check__main(int argc, char **argv)
 {
 	struct check_options given = {0};
 	struct agent_config config = {0};
-	struct option_error error;
+	struct reason error;
 	const char *paths[FILES_MAX];
 	int status, count = options__parse(rows, argc, argv, &given, paths, FILES_MAX, &error);
 
 	if (count < 0)
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	if (given.help)
 		return show_help();
 	if (count == 0)
@@ -152,7 +150,7 @@ int check__main(int argc, char **argv)
 			       (char *[]){argv[0], "--config", (char *)given.config, NULL},
 			       &error)) {
 		agent_config__free(&config);
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	}
 	status = check_all(paths, count, given.config ? &config : NULL);
 	agent_config__free(&config);

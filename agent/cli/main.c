@@ -121,11 +121,11 @@ static const struct option_row help_rows[] = {
 static int metrics_command(int argc, char **argv)
 {
 	struct help_options given = {0};
-	struct option_error error;
+	struct reason error;
 	struct text out = {0};
 
 	if (options__parse(help_rows, argc, argv, &given, NULL, 0, &error) < 0)
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	if (given.help) {
 		text__puts(&out, "usage: dirtyscope metrics\n\n"
 				 "Lists what the agent serves at /metrics: name, type, labels, "

@@ -53,7 +53,8 @@ static int read_unit(const json_t *value, const struct json_member_row *row, con
 		.max = (double)row->max * unit,
 	};
 	struct option_value parsed = {0};
-	char number[32], why[sizeof(error->reason)];
+	struct reason why;
+	char number[32];
 	const char *string = json_string_value(value);
 
 	if (json_is_integer(value))
@@ -64,8 +65,8 @@ static int read_unit(const json_t *value, const struct json_member_row *row, con
 	else if (!string)
 		return json_member_error__set(error, path, "is not a %s",
 					      row->type == MEMBER_SECONDS ? "time" : "size");
-	if (option_value__parse(&option, string ? string : number, &parsed, why, sizeof(why)))
-		return json_member_error__set(error, path, "is wrong: %s", why);
+	if (option_value__parse(&option, string ? string : number, &parsed, &why))
+		return json_member_error__set(error, path, "is wrong: %s", why.text);
 	if (row->type == MEMBER_SECONDS)
 		*(double *)field = parsed.seconds;
 	else

@@ -71,37 +71,37 @@ static void put_bound(struct text *out, const struct option_row *row, double bou
 		text__putc(out, letters[power - 1]);
 }
 
-static int out_of_range(const struct option_row *row, const char *string, char *why, size_t size)
+static int out_of_range(const struct option_row *row, const char *string, struct reason *why)
 {
 	struct text range = {0};
 
 	put_bound(&range, row, row->min);
 	text__puts(&range, " to ");
 	put_bound(&range, row, row->max);
-	snprintf(why, size, "'%s' is out of range (%s)", string, range.failed ? "?" : range.data);
+	reason__set(why, "'%s' is out of range (%s)", string, range.failed ? "?" : range.data);
 	text__free(&range);
 	return -EINVAL;
 }
 
 static int parse_u32(const struct option_row *row, const char *string, struct option_value *value,
-		     char *why, size_t size)
+		     struct reason *why)
 {
 	const char *rest;
 	uint64_t number;
 	int err = parse_digits(string, &number, &rest);
 
 	if (err == -EINVAL || (!err && *rest)) {
-		snprintf(why, size, "'%s' is not a whole number", string);
+		reason__set(why, "'%s' is not a whole number", string);
 		return -EINVAL;
 	}
 	if (err || (double)number < row->min || (double)number > row->max || number > UINT32_MAX)
-		return out_of_range(row, string, why, size);
+		return out_of_range(row, string, why);
 	value->number = (uint32_t)number;
 	return 0;
 }
 
 static int parse_size(const struct option_row *row, const char *string, struct option_value *value,
-		      char *why, size_t size)
+		      struct reason *why)
 {
 	const struct unit *unit = NULL;
 	const char *rest;
@@ -111,21 +111,22 @@ static int parse_size(const struct option_row *row, const char *string, struct o
 	if (!err)
 		unit = find_unit(size_units, rest);
 	if (err == -EINVAL || (!err && !unit)) {
-		snprintf(why, size,
-			 "'%s' is not a size: write a whole number of bytes, or one with K, M, G "
-			 "or T",
-			 string);
+		reason__set(
+			why,
+			"'%s' is not a size: write a whole number of bytes, or one with K, M, G "
+			"or T",
+			string);
 		return -EINVAL;
 	}
 	if (err || __builtin_mul_overflow(number, (uint64_t)unit->factor, &number) ||
 	    (double)number < row->min || (double)number > row->max)
-		return out_of_range(row, string, why, size);
+		return out_of_range(row, string, why);
 	value->size = number;
 	return 0;
 }
 
 static int parse_seconds(const struct option_row *row, const char *string,
-			 struct option_value *value, char *why, size_t size)
+			 struct option_value *value, struct reason *why)
 {
 	const struct unit *unit;
 	char *rest = (char *)string;
@@ -138,76 +139,76 @@ static int parse_seconds(const struct option_row *row, const char *string,
 		rest += 1 + strspn(rest + 1, "0123456789");
 	unit = find_unit(time_units, rest);
 	if (rest == string || strspn(string, ".") == (size_t)(rest - string) || !unit) {
-		snprintf(why, size,
-			 "'%s' is not a time: write seconds, or a number with ms, s, m or h",
-			 string);
+		reason__set(why,
+			    "'%s' is not a time: write seconds, or a number with ms, s, m or h",
+			    string);
 		return -EINVAL;
 	}
 	number = strtod(string, NULL) * unit->factor;
 	if (!isfinite(number) || number < row->min || number > row->max)
-		return out_of_range(row, string, why, size);
+		return out_of_range(row, string, why);
 	value->seconds = number;
 	return 0;
 }
 
-static int parse_flag(const char *string, struct option_value *value, char *why, size_t size)
+static int parse_flag(const char *string, struct option_value *value, struct reason *why)
 {
 	value->flag = strcmp(string, "true") == 0;
 	if (value->flag || strcmp(string, "false") == 0)
 		return 0;
-	snprintf(why, size, "'%s' is neither true nor false", string);
+	reason__set(why, "'%s' is neither true nor false", string);
 	return -EINVAL;
 }
 
 static int parse_string(const struct option_row *row, const char *string,
-			struct option_value *value, char *why, size_t size)
+			struct option_value *value, struct reason *why)
 {
 	const char *reason = row->check ? row->check(string) : NULL;
 
 	value->string = string;
 	if (!reason)
 		return 0;
-	snprintf(why, size, "'%s' %s", string, reason);
+	reason__set(why, "'%s' %s", string, reason);
 	return -EINVAL;
 }
 
 int option_value__parse(const struct option_row *row, const char *string,
-			struct option_value *value, char *why, size_t why_size)
+			struct option_value *value, struct reason *why)
 {
 	int err = -EINVAL;
 
 	switch (row->type) {
 	case OPTION_FLAG:
-		err = parse_flag(string, value, why, why_size);
+		err = parse_flag(string, value, why);
 		break;
 	case OPTION_STRING:
 	case OPTION_LIST:
-		err = parse_string(row, string, value, why, why_size);
+		err = parse_string(row, string, value, why);
 		break;
 	case OPTION_U32:
-		err = parse_u32(row, string, value, why, why_size);
+		err = parse_u32(row, string, value, why);
 		break;
 	case OPTION_SIZE:
-		err = parse_size(row, string, value, why, why_size);
+		err = parse_size(row, string, value, why);
 		break;
 	case OPTION_SECONDS:
-		err = parse_seconds(row, string, value, why, why_size);
+		err = parse_seconds(row, string, value, why);
 		break;
 	}
 	value->set = !err;
 	return err;
 }
 
-int option_list__add(struct option_list *list, const char *string, char *why, size_t why_size)
+int option_list__add(struct option_list *list, const char *string, struct reason *why)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (strcmp(list->values[i], string) == 0) {
-			snprintf(why, why_size, "'%s' is given twice", string);
+			reason__set(why, "'%s' is given twice", string);
 			return -EINVAL;
 		}
 	}
 	if (list->count == OPTION_LIST_MAX) {
-		snprintf(why, why_size, "more than %d values", OPTION_LIST_MAX);
+		reason__set(why, "more than %d values", OPTION_LIST_MAX);
 		return -EINVAL;
 	}
 	list->values[list->count++] = string;

@@ -20,9 +20,9 @@ struct option_value {
  * `why` that does not name the option. The string must outlive *value.
  */
 int option_value__parse(const struct option_row *row, const char *string,
-			struct option_value *value, char *why, size_t why_size);
+			struct option_value *value, struct reason *why);
 /* Adds value->string to the list; -EINVAL with a reason when it is full or already there. */
-int option_list__add(struct option_list *list, const char *string, char *why, size_t why_size);
+int option_list__add(struct option_list *list, const char *string, struct reason *why);
 /* Copies the value to its field in *config. */
 void option_value__store(const struct option_row *row, const struct option_value *value,
 			 void *config);

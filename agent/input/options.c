@@ -16,7 +16,7 @@ struct parser {
 	char *const *argv;
 	int next; /* index of the argument to look at next */
 	void *config;
-	struct option_error *error;
+	struct reason *error;
 };
 
 static size_t row_count(const struct option_row *table)
@@ -54,9 +54,8 @@ static int take_value(struct parser *parser, const struct option_row *row, const
 	} else if (parser->next < parser->argc) {
 		*value = parser->argv[parser->next++];
 	} else {
-		snprintf(parser->error->message, sizeof(parser->error->message),
-			 "option --%s needs a value (%s)", row->name,
-			 row->value ? row->value : "VALUE");
+		reason__set(parser->error, "option --%s needs a value (%s)", row->name,
+			    row->value ? row->value : "VALUE");
 		return -EINVAL;
 	}
 	return 0;
@@ -65,18 +64,17 @@ static int take_value(struct parser *parser, const struct option_row *row, const
 static int apply(struct parser *parser, const struct option_row *row, const char *string)
 {
 	struct option_value *value = &parser->values[row - parser->table];
-	char why[400];
+	struct reason why;
 	int err;
 
 	if (row->type == OPTION_FLAG) {
 		value->flag = true;
 	} else {
-		err = option_value__parse(row, string, value, why, sizeof(why));
+		err = option_value__parse(row, string, value, &why);
 		if (!err && row->type == OPTION_LIST)
-			err = option_list__add(&value->list, string, why, sizeof(why));
+			err = option_list__add(&value->list, string, &why);
 		if (err) {
-			snprintf(parser->error->message, sizeof(parser->error->message),
-				 "option --%s: %s", row->name, why);
+			reason__set(parser->error, "option --%s: %s", row->name, why.text);
 			return err;
 		}
 	}
@@ -93,15 +91,13 @@ static int parse_long(struct parser *parser, const char *name)
 	int err;
 
 	if (!row) {
-		snprintf(parser->error->message, sizeof(parser->error->message),
-			 "unknown option --%.*s; see --help", (int)(length > 100 ? 100 : length),
-			 name);
+		reason__set(parser->error, "unknown option --%.*s; see --help",
+			    (int)(length > 100 ? 100 : length), name);
 		return -EINVAL;
 	}
 	if (row->type == OPTION_FLAG) {
 		if (equals) {
-			snprintf(parser->error->message, sizeof(parser->error->message),
-				 "option --%s takes no value", row->name);
+			reason__set(parser->error, "option --%s takes no value", row->name);
 			return -EINVAL;
 		}
 		return apply(parser, row, NULL);
@@ -120,8 +116,7 @@ static int parse_letters(struct parser *parser, const char *letters)
 	for (; *letters; letters++) {
 		row = find_letter(parser->table, *letters);
 		if (!row) {
-			snprintf(parser->error->message, sizeof(parser->error->message),
-				 "unknown option -%c; see --help", *letters);
+			reason__set(parser->error, "unknown option -%c; see --help", *letters);
 			return -EINVAL;
 		}
 		if (row->type != OPTION_FLAG) {
@@ -136,7 +131,7 @@ static int parse_letters(struct parser *parser, const char *letters)
 }
 
 int options__parse(const struct option_row *table, int argc, char *const *argv, void *config,
-		   const char **operands, int max_operands, struct option_error *error)
+		   const char **operands, int max_operands, struct reason *error)
 {
 	struct parser parser = {
 		.table = table,
@@ -150,9 +145,9 @@ int options__parse(const struct option_row *table, int argc, char *const *argv, 
 	bool only_operands = false;
 	int count = 0, err = 0;
 
-	error->message[0] = '\0';
+	error->text[0] = '\0';
 	if (!parser.values) {
-		snprintf(error->message, sizeof(error->message), "out of memory");
+		reason__set(error, "out of memory");
 		return -ENOMEM;
 	}
 	while (!err && parser.next < argc) {
@@ -160,8 +155,8 @@ int options__parse(const struct option_row *table, int argc, char *const *argv, 
 
 		if (only_operands || argument[0] != '-' || !argument[1]) {
 			if (count == max_operands) {
-				snprintf(error->message, sizeof(error->message),
-					 "unexpected argument '%s'; see --help", argument);
+				reason__set(error, "unexpected argument '%s'; see --help",
+					    argument);
 				err = -EINVAL;
 			} else {
 				operands[count++] = argument;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "agent/base/option_values.h"
+#include "agent/base/reason.h"
 
 enum option_type {
 	OPTION_FLAG,	/* bool; takes no value (in a file: true, false) */
@@ -35,10 +36,6 @@ struct option_row {
 
 void option_strings__free(struct option_strings *strings);
 
-struct option_error {
-	char message[512]; /* one sentence that names the option */
-};
-
 /*
  * Parses argv[1..] into *config. Returns the number of operands (stored in operands, at most
  * max_operands), or -EINVAL with *error filled in. "--name=value", "--name value", "-nvalue",
@@ -47,7 +44,7 @@ struct option_error {
  * (OPTION_FLAG).
  */
 int options__parse(const struct option_row *table, int argc, char *const *argv, void *config,
-		   const char **operands, int max_operands, struct option_error *error);
+		   const char **operands, int max_operands, struct reason *error);
 /*
  * Reads a YAML mapping of option names to scalars (or lists, for OPTION_LIST) into *config.
  * Errors say file, line and column. Unknown or repeated names, wrong types and values out of range
@@ -55,7 +52,7 @@ int options__parse(const struct option_row *table, int argc, char *const *argv, 
  * the file cannot be read. The strings in *config live until option_strings__free.
  */
 int options__read_file(const struct option_row *table, const char *path, void *config,
-		       struct option_strings *strings, struct option_error *error);
+		       struct option_strings *strings, struct reason *error);
 /* Writes the table as --help shows it: one option a line, aligned. */
 struct text;
 void options__help(const struct option_row *table, struct text *out);

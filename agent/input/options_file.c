@@ -53,7 +53,7 @@ static int check_plain(struct reader *reader, const yaml_event_t *event)
 static int read_scalar(struct reader *reader, const yaml_event_t *event)
 {
 	struct option_value *value = &reader->values[reader->row - reader->table];
-	char why[400];
+	struct reason why;
 	const char *string;
 	int err = check_plain(reader, event);
 
@@ -62,10 +62,10 @@ static int read_scalar(struct reader *reader, const yaml_event_t *event)
 	string = strings_add(&reader->strings, (const char *)event->data.scalar.value);
 	if (!string)
 		return yaml_source__no_memory(&reader->source);
-	err = option_value__parse(reader->row, string, value, why, sizeof(why));
+	err = option_value__parse(reader->row, string, value, &why);
 	if (!err && reader->row->type == OPTION_LIST)
-		err = option_list__add(&value->list, string, why, sizeof(why));
-	return err ? yaml_source__refuse_at(&reader->source, event->start_mark, "%s", why) : 0;
+		err = option_list__add(&value->list, string, &why);
+	return err ? yaml_source__refuse_at(&reader->source, event->start_mark, "%s", why.text) : 0;
 }
 
 static int read_list(struct reader *reader, const yaml_event_t *start)
@@ -209,7 +209,7 @@ static int keep_strings(struct option_strings *to, struct option_strings *from)
 }
 
 int options__read_file(const struct option_row *table, const char *path, void *config,
-		       struct option_strings *strings, struct option_error *error)
+		       struct option_strings *strings, struct reason *error)
 {
 	struct reader reader = {.table = table};
 	size_t rows = 0;
@@ -218,7 +218,7 @@ int options__read_file(const struct option_row *table, const char *path, void *c
 	while (table[rows].name)
 		rows++;
 	reader.values = calloc(rows + 1, sizeof(*reader.values));
-	err = yaml_source__open(&reader.source, path, error->message, sizeof(error->message));
+	err = yaml_source__open(&reader.source, path, error);
 	if (!err && !reader.values)
 		err = yaml_source__no_memory(&reader.source);
 	if (!err)

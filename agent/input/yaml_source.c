@@ -12,21 +12,20 @@ int yaml_source__refuse(struct yaml_source *source, size_t line, size_t column, 
 			...)
 {
 	va_list args;
-	int used = snprintf(source->message, source->size, "%s:%zu:%zu: %s%s", source->path,
-			    line + 1, column + 1, source->subject ? source->subject : "",
-			    source->subject ? ": " : "");
+	size_t used;
 
-	if (used > 0 && (size_t)used < source->size) {
-		va_start(args, format);
-		vsnprintf(source->message + used, source->size - (size_t)used, format, args);
-		va_end(args);
-	}
+	reason__set(source->message, "%s:%zu:%zu: %s%s", source->path, line + 1, column + 1,
+		    source->subject ? source->subject : "", source->subject ? ": " : "");
+	used = strlen(source->message->text);
+	va_start(args, format);
+	vsnprintf(source->message->text + used, REASON_MAX - used, format, args);
+	va_end(args);
 	return -EINVAL;
 }
 
 int yaml_source__no_memory(struct yaml_source *source)
 {
-	snprintf(source->message, source->size, "out of memory");
+	reason__set(source->message, "out of memory");
 	return -ENOMEM;
 }
 
@@ -57,7 +56,7 @@ static int read_all(struct yaml_source *source)
 		err = -ENOMEM;
 cleanup:
 	if (err)
-		snprintf(source->message, source->size, "%s: %s", source->path, strerror(-err));
+		reason__set(source->message, "%s: %s", source->path, strerror(-err));
 	if (fd >= 0)
 		close(fd);
 	return err;
@@ -92,10 +91,10 @@ static int check_bytes(struct yaml_source *source)
 	return 0;
 }
 
-static int begin(struct yaml_source *source, const char *path, char *message, size_t size)
+static int begin(struct yaml_source *source, const char *path, struct reason *message)
 {
-	*source = (struct yaml_source){.path = path, .message = message, .size = size};
-	*message = '\0';
+	*source = (struct yaml_source){.path = path, .message = message};
+	message->text[0] = '\0';
 	if (yaml_parser_initialize(&source->parser))
 		return 0;
 	memset(&source->parser, 0, sizeof(source->parser));
@@ -116,9 +115,9 @@ static int parse(struct yaml_source *source)
 	return 0;
 }
 
-int yaml_source__open(struct yaml_source *source, const char *path, char *message, size_t size)
+int yaml_source__open(struct yaml_source *source, const char *path, struct reason *message)
 {
-	int err = begin(source, path, message, size);
+	int err = begin(source, path, message);
 
 	if (!err)
 		err = read_all(source);
@@ -126,9 +125,9 @@ int yaml_source__open(struct yaml_source *source, const char *path, char *messag
 }
 
 int yaml_source__open_text(struct yaml_source *source, const char *path, const char *text,
-			   size_t length, char *message, size_t size)
+			   size_t length, struct reason *message)
 {
-	int err = begin(source, path, message, size);
+	int err = begin(source, path, message);
 
 	if (err)
 		return err;

@@ -10,24 +10,24 @@
 #include <stddef.h>
 #include <yaml.h>
 
+#include "agent/base/reason.h"
 #include "agent/base/text.h"
 
 #define YAML_FILE_MAX (1024 * 1024) /* bytes */
 
 struct yaml_source {
-	const char *path;    /* in errors; borrowed */
-	const char *subject; /* what is being read, for errors; NULL: nothing with a name */
-	char *message;	     /* where errors go, of `size` bytes */
-	size_t size;
+	const char *path;	/* in errors; borrowed */
+	const char *subject;	/* what is being read, for errors; NULL: nothing with a name */
+	struct reason *message; /* where errors go */
 	struct text content;
 	yaml_parser_t parser;
 };
 
 /* 0, -EINVAL or another negative errno with the message; yaml_source__close in any case. */
-int yaml_source__open(struct yaml_source *source, const char *path, char *message, size_t size);
+int yaml_source__open(struct yaml_source *source, const char *path, struct reason *message);
 /* The same for text in memory; path is what errors call it. */
 int yaml_source__open_text(struct yaml_source *source, const char *path, const char *text,
-			   size_t length, char *message, size_t size);
+			   size_t length, struct reason *message);
 void yaml_source__close(struct yaml_source *source);
 /* The caller deletes the event, also after an error. */
 int yaml_source__next(struct yaml_source *source, yaml_event_t *event);

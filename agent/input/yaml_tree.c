@@ -284,20 +284,20 @@ static int build(struct builder *builder, int err, json_t **tree, struct yaml_pl
 	return 0;
 }
 
-int yaml_tree__read(const char *path, json_t **tree, struct yaml_places **places, char *message,
-		    size_t size)
+int yaml_tree__read(const char *path, json_t **tree, struct yaml_places **places,
+		    struct reason *message)
 {
 	struct builder builder = {0};
-	int err = yaml_source__open(&builder.source, path, message, size);
+	int err = yaml_source__open(&builder.source, path, message);
 
 	return build(&builder, err, tree, places);
 }
 
 int yaml_tree__parse(const char *path, const char *text, size_t length, json_t **tree,
-		     struct yaml_places **places, char *message, size_t size)
+		     struct yaml_places **places, struct reason *message)
 {
 	struct builder builder = {0};
-	int err = yaml_source__open_text(&builder.source, path, text, length, message, size);
+	int err = yaml_source__open_text(&builder.source, path, text, length, message);
 
 	return build(&builder, err, tree, places);
 }

@@ -11,6 +11,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "agent/base/reason.h"
+
 #define YAML_DEPTH_MAX 16
 #define YAML_NODES_MAX 100000
 
@@ -20,11 +22,11 @@ struct yaml_places;
  * A new tree for the caller to json_decref, NULL for an empty file; *places to be freed. 0, or a
  * negative errno with one sentence that begins with FILE:LINE:COLUMN.
  */
-int yaml_tree__read(const char *path, json_t **tree, struct yaml_places **places, char *message,
-		    size_t size);
+int yaml_tree__read(const char *path, json_t **tree, struct yaml_places **places,
+		    struct reason *message);
 /* The same for text in memory; path is what errors call it. */
 int yaml_tree__parse(const char *path, const char *text, size_t length, json_t **tree,
-		     struct yaml_places **places, char *message, size_t size);
+		     struct yaml_places **places, struct reason *message);
 /*
  * Where a node stands, by its path: "policies[2].when.threshold"; of one that is not there, where
  * the innermost node around it stands. Counts from 1.

@@ -126,7 +126,7 @@ static int enforce(struct policies *policies, struct rule_set *set)
 
 /* All of the directory and of what was posted, as one set. */
 static int read_all(struct policies *policies, json_t *posted, struct rule_set **out,
-		    struct json_member_error *error, char *message, size_t size)
+		    struct json_member_error *error, struct reason *message)
 {
 	const struct rule_world world = {policies->options.config};
 	struct rule_set *set = rule_set__new();
@@ -134,13 +134,12 @@ static int read_all(struct policies *policies, json_t *posted, struct rule_set *
 
 	if (!err && policies->options.config->policies)
 		err = rule_set__add_directory(set, policies->options.config->policies, &world,
-					      message, size);
+					      message);
 	if (!err && posted) {
 		*error->path = '\0';
 		err = rule_set__add(set, posted, "api", &world, error);
 		if (err == -EINVAL)
-			snprintf(message, size, "posted policies: %s %s", error->path,
-				 error->reason);
+			reason__set(message, "posted policies: %s %s", error->path, error->reason);
 	}
 	if (err) {
 		rule_set__free(set);
@@ -150,25 +149,25 @@ static int read_all(struct policies *policies, json_t *posted, struct rule_set *
 	return 0;
 }
 
-int policies__reload(struct policies *policies, char *message, size_t size)
+int policies__reload(struct policies *policies, struct reason *message)
 {
 	struct json_member_error error;
 	struct rule_set *set;
 	int err;
 
-	*message = '\0';
+	message->text[0] = '\0';
 	pthread_mutex_lock(&policies->lock);
-	err = read_all(policies, policies->posted, &set, &error, message, size);
+	err = read_all(policies, policies->posted, &set, &error, message);
 	if (!err) {
 		err = enforce(policies, set);
 		if (err)
 			rule_set__free(set);
 	}
-	if (err && !*message)
-		snprintf(message, size, "%s", strerror(-err));
+	if (err && !message->text[0])
+		reason__set(message, "%s", strerror(-err));
 	if (err)
 		events__add(policies->options.events, "agent", "error", "policies",
-			    "not reloaded, those before stay: %s", message);
+			    "not reloaded, those before stay: %s", message->text);
 	else
 		events__add(policies->options.events, "agent", "info", "policies",
 			    "reloaded, %zu in force", policies->count);
@@ -178,18 +177,18 @@ int policies__reload(struct policies *policies, char *message, size_t size)
 
 int policies__put(struct policies *policies, json_t *document, struct json_member_error *error)
 {
-	char message[1024] = "";
+	struct reason message = {""};
 	struct rule_set *set;
 	int err;
 
 	pthread_mutex_lock(&policies->lock);
 	*error->path = '\0';
 	snprintf(error->reason, sizeof(error->reason), "%s", "");
-	err = read_all(policies, document, &set, error, message, sizeof(message));
+	err = read_all(policies, document, &set, error, &message);
 	/* It was the directory, which somebody has changed since it was read. */
 	if (err && !*error->reason)
 		snprintf(error->reason, sizeof(error->reason), "cannot be put beside those: %.700s",
-			 *message ? message : strerror(-err));
+			 *message.text ? message.text : strerror(-err));
 	if (!err) {
 		err = enforce(policies, set);
 		if (err)
@@ -253,7 +252,7 @@ static int find_user(const char *user, struct exec_queue_options *options)
 	return 0;
 }
 
-static int start_exec_queue(struct policies *policies, char *message, size_t size)
+static int start_exec_queue(struct policies *policies, struct reason *message)
 {
 	const struct agent_config *config = policies->options.config;
 	struct exec_queue_options options = {
@@ -265,14 +264,14 @@ static int start_exec_queue(struct policies *policies, char *message, size_t siz
 	if (!config->policies_exec.count)
 		return 0;
 	if (find_user(config->policies_user, &options)) {
-		snprintf(message, size, "policies.exec-user: there is no user '%s'",
-			 config->policies_user);
+		reason__set(message, "policies.exec-user: there is no user '%s'",
+			    config->policies_user);
 		return -EINVAL;
 	}
-	return exec_queue__new(&options, &policies->execs, message, size);
+	return exec_queue__new(&options, &policies->execs, message);
 }
 
-static int start_webhook_queue(struct policies *policies, char *message, size_t size)
+static int start_webhook_queue(struct policies *policies, struct reason *message)
 {
 	const struct agent_config *config = policies->options.config;
 	struct webhook_target targets[OPTION_LIST_MAX];
@@ -294,11 +293,11 @@ static int start_webhook_queue(struct policies *policies, char *message, size_t 
 		snprintf(names[i], sizeof(names[i]), "%.*s", (int)length, value);
 		targets[i] = (struct webhook_target){names[i], value + length + 1};
 	}
-	return webhook_queue__new(&options, &policies->webhooks, message, size);
+	return webhook_queue__new(&options, &policies->webhooks, message);
 }
 
-int policies__new(const struct policies_options *options, struct policies **out, char *message,
-		  size_t size)
+int policies__new(const struct policies_options *options, struct policies **out,
+		  struct reason *message)
 {
 	struct policies *policies = calloc(1, sizeof(*policies));
 	struct json_member_error error;
@@ -306,7 +305,7 @@ int policies__new(const struct policies_options *options, struct policies **out,
 	int err = -ENOMEM;
 
 	*out = NULL;
-	*message = '\0';
+	message->text[0] = '\0';
 	if (!policies)
 		return err;
 	policies->options = *options;
@@ -316,11 +315,11 @@ int policies__new(const struct policies_options *options, struct policies **out,
 	policies->limits = limits__new(options->config->sysfs, options->config->policies_state,
 				       options->events);
 	if (policies->report && policies->limits)
-		err = start_webhook_queue(policies, message, size);
+		err = start_webhook_queue(policies, message);
 	if (!err)
-		err = start_exec_queue(policies, message, size);
+		err = start_exec_queue(policies, message);
 	if (!err)
-		err = read_all(policies, NULL, &set, &error, message, size);
+		err = read_all(policies, NULL, &set, &error, message);
 	if (!err) {
 		err = enforce(policies, set);
 		if (err)

@@ -13,8 +13,9 @@
 #include <jansson.h>
 
 #include "agent/base/config.h"
-#include "agent/snapshot/events.h"
+#include "agent/base/reason.h"
 #include "agent/input/json_members.h"
+#include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
 #include "agent/tracks/tracks.h"
 
@@ -31,8 +32,8 @@ struct policies;
  * Reads the directory of policies. -EINVAL with one sentence where they are wrong, or another
  * negative errno.
  */
-int policies__new(const struct policies_options *options, struct policies **out, char *message,
-		  size_t size);
+int policies__new(const struct policies_options *options, struct policies **out,
+		  struct reason *message);
 /* Lifts what an agent that crashed has left behind, and begins. */
 int policies__start(struct policies *policies);
 /* No policy fires any more; what they have changed on the host is undone. */
@@ -43,7 +44,7 @@ void policies__free(struct policies *policies);
  * Reads the directory again. All of it takes effect, or nothing, with one sentence: what was posted
  * stays. Unchanged policies keep their states.
  */
-int policies__reload(struct policies *policies, char *message, size_t size);
+int policies__reload(struct policies *policies, struct reason *message);
 /*
  * {"policies": [...]} in place of all that were posted before, beside those of the directory, until
  * the agent ends. -EINVAL with *error; nothing has changed then. -ENOMEM.

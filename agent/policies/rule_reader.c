@@ -58,7 +58,8 @@ static int check_name(const char *name, const char *path, struct json_member_err
 static int read_selectors(struct rule *rule, const json_t *list, const char *where,
 			  struct json_member_error *error)
 {
-	char path[MEMBER_PATH_MAX], reason[700];
+	struct reason reason;
+	char path[MEMBER_PATH_MAX];
 	const json_t *item;
 	size_t i;
 
@@ -72,10 +73,11 @@ static int read_selectors(struct rule *rule, const json_t *list, const char *whe
 			return json_member_error__set(error, path,
 						      "is not a string: FIELD OPERATOR VALUE");
 		err = selector__parse(&target_kinds[rule->kind], json_string_value(item),
-				      &rule->selectors[i], reason, sizeof(reason));
+				      &rule->selectors[i], &reason);
 		if (err)
-			return err == -EINVAL ? json_member_error__set(error, path, "%s", reason)
-					      : err;
+			return err == -EINVAL
+				       ? json_member_error__set(error, path, "%s", reason.text)
+				       : err;
 		rule->selector_count++;
 	}
 	return 0;

@@ -90,13 +90,13 @@ int rule_set__add(struct rule_set *set, json_t *document, const char *source,
 }
 
 int rule_set__add_file(struct rule_set *set, const char *path, const struct rule_world *world,
-		       char *message, size_t size)
+		       struct reason *message)
 {
 	struct yaml_places *places;
 	struct json_member_error error;
 	size_t line, column;
 	json_t *tree;
-	int err = yaml_tree__read(path, &tree, &places, message, size);
+	int err = yaml_tree__read(path, &tree, &places, message);
 
 	if (err)
 		return err;
@@ -105,10 +105,10 @@ int rule_set__add_file(struct rule_set *set, const char *path, const struct rule
 		err = rule_set__add(set, tree, path, world, &error);
 	if (err == -EINVAL) {
 		yaml_places__find(places, error.path, &line, &column);
-		snprintf(message, size, "%s:%zu:%zu: %s %s", path, line, column,
-			 *error.path ? error.path : "the file", error.reason);
+		reason__set(message, "%s:%zu:%zu: %s %s", path, line, column,
+			    *error.path ? error.path : "the file", error.reason);
 	} else if (err) {
-		snprintf(message, size, "%s: %s", path, strerror(-err));
+		reason__set(message, "%s: %s", path, strerror(-err));
 	}
 	json_decref(tree);
 	yaml_places__free(places);
@@ -130,7 +130,7 @@ static int files_by_name(const struct dirent **left, const struct dirent **right
 }
 
 int rule_set__add_directory(struct rule_set *set, const char *path, const struct rule_world *world,
-			    char *message, size_t size)
+			    struct reason *message)
 {
 	struct dirent **entries = NULL;
 	char file[PATH_MAX];
@@ -138,13 +138,13 @@ int rule_set__add_directory(struct rule_set *set, const char *path, const struct
 
 	if (count < 0) {
 		err = -errno;
-		snprintf(message, size, "%s: %s", path, strerror(-err));
+		reason__set(message, "%s: %s", path, strerror(-err));
 		return err;
 	}
 	for (int i = 0; i < count; i++) {
 		snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name);
 		if (!err)
-			err = rule_set__add_file(set, file, world, message, size);
+			err = rule_set__add_file(set, file, world, message);
 		free(entries[i]);
 	}
 	free(entries);

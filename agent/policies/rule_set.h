@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "agent/base/reason.h"
 #include "agent/input/json_members.h"
 #include "agent/policies/rules/rule.h"
 
@@ -33,8 +34,8 @@ int rule_set__add(struct rule_set *set, json_t *document, const char *source,
  * 0, or a negative errno with one sentence: FILE:LINE:COLUMN: where: why.
  */
 int rule_set__add_file(struct rule_set *set, const char *path, const struct rule_world *world,
-		       char *message, size_t size);
+		       struct reason *message);
 int rule_set__add_directory(struct rule_set *set, const char *path, const struct rule_world *world,
-			    char *message, size_t size);
+			    struct reason *message);
 
 #endif

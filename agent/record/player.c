@@ -34,14 +34,14 @@ struct player {
 	double uptime;
 };
 
-int player__new(const char *path, struct player **out, char *message, size_t size)
+int player__new(const char *path, struct player **out, struct reason *message)
 {
 	struct player *player = calloc(1, sizeof(*player));
 	pthread_condattr_t attributes;
 	int err;
 
 	*out = NULL;
-	*message = '\0';
+	message->text[0] = '\0';
 	if (!player)
 		return -ENOMEM;
 	player->path = path;
@@ -50,7 +50,7 @@ int player__new(const char *path, struct player **out, char *message, size_t siz
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&player->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
-	err = reader__open(path, &player->reader, message, size);
+	err = reader__open(path, &player->reader, message);
 	if (err) {
 		player__free(player);
 		return err;
@@ -124,16 +124,15 @@ static int begin_again(struct player *player)
 
 /* *pause: from the one before to this one, seconds. As reader__next. */
 static int step(struct player *player, struct snapshot **snapshot, const struct event **events,
-		size_t *count, double *pause, char *message, size_t size)
+		size_t *count, double *pause, struct reason *message)
 {
 	const double interval = player->options.interval;
-	int err = reader__next(player->reader, snapshot, events, count, message, size);
+	int err = reader__next(player->reader, snapshot, events, count, message);
 
 	*pause = interval > 0 ? interval : player__interval(player);
 	if (err == -ENODATA && player->options.loop) {
 		err = begin_again(player);
-		return err ? err
-			   : reader__next(player->reader, snapshot, events, count, message, size);
+		return err ? err : reader__next(player->reader, snapshot, events, count, message);
 	}
 	if (!err && interval <= 0) {
 		double passed = (*snapshot)->uptime - player->uptime;
@@ -173,12 +172,12 @@ static void *player_run(void *argument)
 	double due = now_seconds(), now, pause;
 	const struct event *events;
 	struct snapshot *snapshot;
-	char message[1024] = "";
+	struct reason message = {""};
 	size_t count;
 	int err;
 
 	for (;;) {
-		err = step(player, &snapshot, &events, &count, &pause, message, sizeof(message));
+		err = step(player, &snapshot, &events, &count, &pause, &message);
 		if (err)
 			break;
 		now = now_seconds();
@@ -196,15 +195,15 @@ static void *player_run(void *argument)
 		events__add(player->options.events, "agent", "info", "replay",
 			    "the record has ended; its last snapshot stays");
 	} else {
-		log_error("replay ended; the snapshot before stays", "reason=\"%s\"", message);
+		log_error("replay ended; the snapshot before stays", "reason=\"%s\"", message.text);
 		events__add(player->options.events, "agent", "error", "replay",
-			    "replay ended, the snapshot before stays: %s", message);
+			    "replay ended, the snapshot before stays: %s", message.text);
 	}
 	return NULL;
 }
 
-int player__start(struct player *player, const struct player_options *options, char *message,
-		  size_t size)
+int player__start(struct player *player, const struct player_options *options,
+		  struct reason *message)
 {
 	const struct reader_facts *facts = reader__facts(player->reader);
 	const struct event *events;
@@ -213,7 +212,7 @@ int player__start(struct player *player, const struct player_options *options, c
 	int err;
 
 	player->options = *options;
-	err = reader__next(player->reader, &snapshot, &events, &count, message, size);
+	err = reader__next(player->reader, &snapshot, &events, &count, message);
 	if (err)
 		return err;
 	log_info("replay", "file=\"%s\" snapshots=%" PRIu64 " interval=%g version=%s revision=%s",

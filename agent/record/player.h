@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/base/reason.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/history.h"
 #include "agent/snapshot/snapshot.h"
@@ -21,12 +22,12 @@ struct player_options {
 
 struct player;
 /* Looks through the file; path is borrowed. As reader__open. */
-int player__new(const char *path, struct player **out, char *message, size_t size);
+int player__new(const char *path, struct player **out, struct reason *message);
 /* That the recorded agent was told, seconds, at least 0.1. */
 double player__interval(const struct player *player);
 /* Publishes the first snapshot at once, and the others from a thread. As reader__next. */
-int player__start(struct player *player, const struct player_options *options, char *message,
-		  size_t size);
+int player__start(struct player *player, const struct player_options *options,
+		  struct reason *message);
 /* The thread has ended then. What was published may still be read until player__free. */
 void player__stop(struct player *player);
 void player__free(struct player *player);

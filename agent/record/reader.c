@@ -36,11 +36,10 @@ struct reader {
 	unsigned char block[BLOCK_BYTES];
 };
 
-static int damaged(const struct reader *reader, uint64_t offset, const char *what, char *message,
-		   size_t size)
+static int damaged(const struct reader *reader, uint64_t offset, const char *what,
+		   struct reason *message)
 {
-	snprintf(message, size, "%s is damaged at byte %" PRIu64 ": %s", reader->path, offset,
-		 what);
+	reason__set(message, "%s is damaged at byte %" PRIu64 ": %s", reader->path, offset, what);
 	return -EBADMSG;
 }
 
@@ -120,7 +119,7 @@ static int sum_frame(struct reader *reader, uint64_t offset, const struct frame_
 }
 
 /* Up to the end of the file, or of what is whole of it. */
-static int look_through(struct reader *reader, uint64_t bytes, char *message, size_t size)
+static int look_through(struct reader *reader, uint64_t bytes, struct reason *message)
 {
 	struct reader_facts *facts = &reader->facts;
 	uint64_t offset = RECORD_OPENING_BYTES;
@@ -132,8 +131,7 @@ static int look_through(struct reader *reader, uint64_t bytes, char *message, si
 		int got = read_head(reader, offset, &head);
 
 		if (got == -EBADMSG)
-			return damaged(reader, offset, "the sum of its head is wrong", message,
-				       size);
+			return damaged(reader, offset, "the sum of its head is wrong", message);
 		if (got < 0)
 			return got;
 		whole = got;
@@ -141,16 +139,16 @@ static int look_through(struct reader *reader, uint64_t bytes, char *message, si
 			break;
 		if (!head.type || head.type >= FRAME_TYPES ||
 		    (head.type == FRAME_START) != (offset == RECORD_OPENING_BYTES))
-			return damaged(reader, offset, "no record begins here", message, size);
+			return damaged(reader, offset, "no record begins here", message);
 		if (head.raw_length > RECORD_RAW_MOST)
-			return damaged(reader, offset, "longer than any record", message, size);
+			return damaged(reader, offset, "longer than any record", message);
 		got = sum_frame(reader, offset, &head, &whole, &sum);
 		if (got)
 			return got;
 		if (!whole)
 			break;
 		if (sum != head.crc)
-			return damaged(reader, offset, "its sum is wrong", message, size);
+			return damaged(reader, offset, "its sum is wrong", message);
 		facts->snapshots += head.type == FRAME_SNAPSHOT;
 		offset += FRAME_HEAD_BYTES + head.length;
 	}
@@ -158,7 +156,7 @@ static int look_through(struct reader *reader, uint64_t bytes, char *message, si
 	facts->end = offset;
 	if (facts->snapshots)
 		return 0;
-	snprintf(message, size, "%s holds no whole snapshot", reader->path);
+	reason__set(message, "%s holds no whole snapshot", reader->path);
 	return -EINVAL;
 }
 
@@ -166,7 +164,7 @@ static int look_through(struct reader *reader, uint64_t bytes, char *message, si
 
 /* The bytes of the next frame into reader->raw, inflated as far as they are told to be. */
 static int inflate_frame(struct reader *reader, uint64_t offset, const struct frame_head *head,
-			 char *message, size_t size)
+			 struct reason *message)
 {
 	z_stream *stream = &reader->stream;
 	uint64_t left = head->length;
@@ -180,7 +178,7 @@ static int inflate_frame(struct reader *reader, uint64_t offset, const struct fr
 		if (part < 0)
 			return (int)part;
 		if (!part)
-			return damaged(reader, offset, "the file was cut meanwhile", message, size);
+			return damaged(reader, offset, "the file was cut meanwhile", message);
 		stream->next_in = reader->block;
 		stream->avail_in = (uInt)part;
 		do {
@@ -195,30 +193,29 @@ static int inflate_frame(struct reader *reader, uint64_t offset, const struct fr
 			length = sizeof(room) - stream->avail_out;
 			if ((result != Z_OK && result != Z_BUF_ERROR) ||
 			    length > head->raw_length - reader->raw.length)
-				return damaged(reader, offset, "it cannot be inflated", message,
-					       size);
+				return damaged(reader, offset, "it cannot be inflated", message);
 			text__append(&reader->raw, room, length);
 			if (reader->raw.failed)
 				return -ENOMEM;
 		} while (!stream->avail_out);
 		if (stream->avail_in)
-			return damaged(reader, offset, "it cannot be inflated", message, size);
+			return damaged(reader, offset, "it cannot be inflated", message);
 		offset += part;
 		left -= part;
 	}
 	if (reader->raw.length != head->raw_length)
-		return damaged(reader, offset, "it is shorter than it says", message, size);
+		return damaged(reader, offset, "it is shorter than it says", message);
 	return 0;
 }
 
 /* The next frame into *object. *head: its own. */
 static int take_frame(struct reader *reader, const struct frame_head *head, struct arena *arena,
-		      const struct record_struct *type, void *object, char *message, size_t size)
+		      const struct record_struct *type, void *object, struct reason *message)
 {
 	const uint64_t offset = reader->next;
 	const char *where;
 	char what[128];
-	int err = inflate_frame(reader, offset, head, message, size);
+	int err = inflate_frame(reader, offset, head, message);
 
 	if (err)
 		return err;
@@ -227,7 +224,7 @@ static int take_frame(struct reader *reader, const struct frame_head *head, stru
 			    object, &where);
 	if (err == -EBADMSG) {
 		snprintf(what, sizeof(what), "its %s is not right", where);
-		return damaged(reader, offset, what, message, size);
+		return damaged(reader, offset, what, message);
 	}
 	return err;
 }
@@ -250,7 +247,7 @@ static int next_head(const struct reader *reader, struct frame_head *head)
 
 /* ---- opening ---- */
 
-static int check_opening(struct reader *reader, char *message, size_t size)
+static int check_opening(struct reader *reader, struct reason *message)
 {
 	char opening[RECORD_OPENING_BYTES];
 	ssize_t got = read_at(reader->fd, opening, sizeof(opening), 0);
@@ -260,21 +257,21 @@ static int check_opening(struct reader *reader, char *message, size_t size)
 		return (int)got;
 	if (got < (ssize_t)sizeof(opening) ||
 	    memcmp(opening, RECORD_MAGIC, RECORD_MAGIC_BYTES) != 0) {
-		snprintf(message, size, "%s is not a record%s", reader->path,
-			 got ? "" : ": it is empty");
+		reason__set(message, "%s is not a record%s", reader->path,
+			    got ? "" : ": it is empty");
 		return -EINVAL;
 	}
 	memcpy(&format, opening + RECORD_MAGIC_BYTES, sizeof(format));
 	format = le32toh(format);
 	if (format != RECORD_FORMAT) {
-		snprintf(message, size, "%s has format %" PRIu32 "; this dirtyscope reads %d",
-			 reader->path, format, RECORD_FORMAT);
+		reason__set(message, "%s has format %" PRIu32 "; this dirtyscope reads %d",
+			    reader->path, format, RECORD_FORMAT);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-static int take_start(struct reader *reader, char *message, size_t size)
+static int take_start(struct reader *reader, struct reason *message)
 {
 	struct record_start start = {0};
 	struct reader_facts *facts = &reader->facts;
@@ -286,21 +283,20 @@ static int take_start(struct reader *reader, char *message, size_t size)
 	if (err)
 		return err;
 	if (head.raw_length > START_RAW_MOST)
-		return damaged(reader, reader->next, "longer than any start", message, size);
-	err = take_frame(reader, &head, reader->arena, &record_start, &start, message, size);
+		return damaged(reader, reader->next, "longer than any start", message);
+	err = take_frame(reader, &head, reader->arena, &record_start, &start, message);
 	if (err)
 		return err;
 	if (start.fingerprint != record__fingerprint()) {
-		snprintf(
-			message, size,
+		reason__set(
+			message,
 			"%s was recorded by dirtyscope %s (%s), whose snapshots hold other members "
 			"than this one's",
 			reader->path, start.version, start.revision);
 		return -EINVAL;
 	}
 	if (!(start.interval >= 0.1 && start.interval <= 3600))
-		return damaged(reader, RECORD_OPENING_BYTES, "its interval is not right", message,
-			       size);
+		return damaged(reader, RECORD_OPENING_BYTES, "its interval is not right", message);
 	facts->version = start.version;
 	facts->revision = start.revision;
 	facts->recorded = start.time;
@@ -309,7 +305,7 @@ static int take_start(struct reader *reader, char *message, size_t size)
 	return inflateReset(&reader->stream) == Z_OK ? 0 : -EINVAL;
 }
 
-static int open_file(struct reader *reader, char *message, size_t size)
+static int open_file(struct reader *reader, struct reason *message)
 {
 	struct stat file;
 	int err;
@@ -318,28 +314,28 @@ static int open_file(struct reader *reader, char *message, size_t size)
 	reader->fd = open(reader->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (reader->fd < 0 || fstat(reader->fd, &file)) {
 		err = -errno;
-		snprintf(message, size, "cannot read %s: %s", reader->path, strerror(-err));
+		reason__set(message, "cannot read %s: %s", reader->path, strerror(-err));
 		return err;
 	}
 	if (!S_ISREG(file.st_mode)) {
-		snprintf(message, size, "%s is not a regular file", reader->path);
+		reason__set(message, "%s is not a regular file", reader->path);
 		return -EINVAL;
 	}
-	err = check_opening(reader, message, size);
+	err = check_opening(reader, message);
 	if (!err)
-		err = look_through(reader, (uint64_t)file.st_size, message, size);
+		err = look_through(reader, (uint64_t)file.st_size, message);
 	if (!err)
-		err = take_start(reader, message, size);
+		err = take_start(reader, message);
 	return err;
 }
 
-int reader__open(const char *path, struct reader **out, char *message, size_t size)
+int reader__open(const char *path, struct reader **out, struct reason *message)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
 	int err = -ENOMEM;
 
 	*out = NULL;
-	*message = '\0';
+	message->text[0] = '\0';
 	if (!reader)
 		return err;
 	reader->path = path;
@@ -348,10 +344,10 @@ int reader__open(const char *path, struct reader **out, char *message, size_t si
 	reader->arena = arena__new(START_RAW_MOST);
 	reader->has_stream = inflateInit2(&reader->stream, RECORD_WINDOW) == Z_OK;
 	if (reader->identities && reader->arena && reader->has_stream)
-		err = open_file(reader, message, size);
+		err = open_file(reader, message);
 	if (err) {
-		if (!*message)
-			snprintf(message, size, "cannot read %s: %s", path, strerror(-err));
+		if (!message->text[0])
+			reason__set(message, "cannot read %s: %s", path, strerror(-err));
 		reader__close(reader);
 		return err;
 	}
@@ -381,10 +377,9 @@ const struct reader_facts *reader__facts(const struct reader *reader)
 /* ---- reading on ---- */
 
 static int take_snapshot(struct reader *reader, const struct frame_head *head,
-			 struct snapshot *snapshot, char *message, size_t size)
+			 struct snapshot *snapshot, struct reason *message)
 {
-	int err = take_frame(reader, head, snapshot->arena, &record_snapshot, snapshot, message,
-			     size);
+	int err = take_frame(reader, head, snapshot->arena, &record_snapshot, snapshot, message);
 
 	if (err)
 		return err;
@@ -395,7 +390,7 @@ static int take_snapshot(struct reader *reader, const struct frame_head *head,
 
 /* All that stood beside it; more than one is the same, said later. */
 static int take_beside(struct reader *reader, struct snapshot *snapshot,
-		       struct record_beside *beside, bool *ended, char *message, size_t size)
+		       struct record_beside *beside, bool *ended, struct reason *message)
 {
 	struct frame_head head;
 	int err;
@@ -406,8 +401,7 @@ static int take_beside(struct reader *reader, struct snapshot *snapshot,
 		if (err || head.type != FRAME_BESIDE)
 			break;
 		*beside = (struct record_beside){0};
-		err = take_frame(reader, &head, snapshot->arena, &record_beside, beside, message,
-				 size);
+		err = take_frame(reader, &head, snapshot->arena, &record_beside, beside, message);
 		if (err)
 			break;
 	}
@@ -416,7 +410,7 @@ static int take_beside(struct reader *reader, struct snapshot *snapshot,
 }
 
 static int complete(struct reader *reader, struct snapshot *snapshot, const struct event **events,
-		    size_t *event_count, char *message, size_t size)
+		    size_t *event_count, struct reason *message)
 {
 	struct snapshot_replay *replay = arena__alloc(snapshot->arena, sizeof(*replay));
 	struct record_beside beside;
@@ -425,7 +419,7 @@ static int complete(struct reader *reader, struct snapshot *snapshot, const stru
 
 	if (!replay)
 		return -ENOMEM;
-	err = take_beside(reader, snapshot, &beside, &ended, message, size);
+	err = take_beside(reader, snapshot, &beside, &ended, message);
 	if (err)
 		return err;
 	*replay = (struct snapshot_replay){
@@ -449,21 +443,21 @@ static int complete(struct reader *reader, struct snapshot *snapshot, const stru
 }
 
 int reader__next(struct reader *reader, struct snapshot **out, const struct event **events,
-		 size_t *event_count, char *message, size_t size)
+		 size_t *event_count, struct reason *message)
 {
 	struct snapshot *snapshot;
 	struct frame_head head;
 	int err;
 
 	*out = NULL;
-	*message = '\0';
+	message->text[0] = '\0';
 	err = next_head(reader, &head);
 	if (err)
 		goto cleanup;
 	if (!head.type)
 		return -ENODATA;
 	if (head.type != FRAME_SNAPSHOT) {
-		err = damaged(reader, reader->next, "no snapshot begins here", message, size);
+		err = damaged(reader, reader->next, "no snapshot begins here", message);
 		goto cleanup;
 	}
 	snapshot = snapshot__new();
@@ -471,16 +465,16 @@ int reader__next(struct reader *reader, struct snapshot **out, const struct even
 		err = -ENOMEM;
 		goto cleanup;
 	}
-	err = take_snapshot(reader, &head, snapshot, message, size);
+	err = take_snapshot(reader, &head, snapshot, message);
 	if (!err)
-		err = complete(reader, snapshot, events, event_count, message, size);
+		err = complete(reader, snapshot, events, event_count, message);
 	if (err)
 		snapshot__put(snapshot);
 	else
 		*out = snapshot;
 cleanup:
-	if (err && !*message)
-		snprintf(message, size, "cannot read %s: %s", reader->path, strerror(-err));
+	if (err && !message->text[0])
+		reason__set(message, "cannot read %s: %s", reader->path, strerror(-err));
 	return err;
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/reason.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
 
@@ -26,7 +27,7 @@ struct reader_facts {
  * borrowed. 0, -EBADMSG (damaged), -EINVAL (not a record, or of another format), or another
  * negative errno, with one sentence that names the file, and the byte where it is damaged.
  */
-int reader__open(const char *path, struct reader **out, char *message, size_t size);
+int reader__open(const char *path, struct reader **out, struct reason *message);
 void reader__close(struct reader *reader);
 /* Alive until reader__close. */
 const struct reader_facts *reader__facts(const struct reader *reader);
@@ -36,7 +37,7 @@ const struct reader_facts *reader__facts(const struct reader *reader);
  * with one sentence as above; -ENOMEM, or another negative errno.
  */
 int reader__next(struct reader *reader, struct snapshot **snapshot, const struct event **events,
-		 size_t *event_count, char *message, size_t size);
+		 size_t *event_count, struct reason *message);
 /* The next one is the first again. */
 int reader__rewind(struct reader *reader);
 

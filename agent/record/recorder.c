@@ -24,8 +24,8 @@ struct recorder {
 	uint64_t event;		      /* the last one written */
 };
 
-int recorder__new(const struct recorder_options *options, struct recorder **out, char *message,
-		  size_t size)
+int recorder__new(const struct recorder_options *options, struct recorder **out,
+		  struct reason *message)
 {
 	struct record_start start = {
 		.fingerprint = record__fingerprint(),
@@ -37,13 +37,13 @@ int recorder__new(const struct recorder_options *options, struct recorder **out,
 	int err;
 
 	*out = NULL;
-	*message = '\0';
+	message->text[0] = '\0';
 	if (!recorder)
 		return -ENOMEM;
 	clock_gettime(CLOCK_REALTIME, &start.time);
 	recorder->options = *options;
 	pthread_mutex_init(&recorder->lock, NULL);
-	err = writer__new(options->path, options->limit, &start, &recorder->writer, message, size);
+	err = writer__new(options->path, options->limit, &start, &recorder->writer, message);
 	if (err) {
 		recorder__free(recorder);
 		return err;

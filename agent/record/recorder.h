@@ -9,8 +9,9 @@
 
 #include <stddef.h>
 
-#include "agent/snapshot/events.h"
+#include "agent/base/reason.h"
 #include "agent/policies/policies.h"
+#include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
 #include "agent/tracks/tracks.h"
 
@@ -27,8 +28,8 @@ struct recorder_options {
 
 struct recorder;
 /* Creates the file; 0, or a negative errno with one sentence. */
-int recorder__new(const struct recorder_options *options, struct recorder **out, char *message,
-		  size_t size);
+int recorder__new(const struct recorder_options *options, struct recorder **out,
+		  struct reason *message);
 int recorder__start(struct recorder *recorder);
 /* Writes what is left and ends all waits for snapshots, as for the agent's end. NULL is fine. */
 void recorder__stop(struct recorder *recorder);

@@ -141,7 +141,7 @@ uint64_t writer__bytes(const struct writer *writer)
 }
 
 /* Whoever mistypes a name shall lose no other file. */
-static int open_file(struct writer *writer, const char *path, char *message, size_t size)
+static int open_file(struct writer *writer, const char *path, struct reason *message)
 {
 	char magic[RECORD_MAGIC_BYTES];
 	struct stat file;
@@ -150,17 +150,17 @@ static int open_file(struct writer *writer, const char *path, char *message, siz
 	if (writer->fd < 0 || fstat(writer->fd, &file)) {
 		int err = -errno;
 
-		snprintf(message, size, "cannot record to %s: %s", path, strerror(-err));
+		reason__set(message, "cannot record to %s: %s", path, strerror(-err));
 		return err;
 	}
 	if (!S_ISREG(file.st_mode)) {
-		snprintf(message, size, "cannot record to %s: it is not a regular file", path);
+		reason__set(message, "cannot record to %s: it is not a regular file", path);
 		return -EINVAL;
 	}
 	if (file.st_size && (pread(writer->fd, magic, sizeof(magic), 0) != (ssize_t)sizeof(magic) ||
 			     memcmp(magic, RECORD_MAGIC, sizeof(magic)) != 0)) {
-		snprintf(message, size,
-			 "will not record over %s: it has content, and is not a record", path);
+		reason__set(message, "will not record over %s: it has content, and is not a record",
+			    path);
 		return -EEXIST;
 	}
 	return 0;
@@ -186,13 +186,13 @@ static int begin(struct writer *writer, const struct record_start *start)
 }
 
 int writer__new(const char *path, uint64_t limit, const struct record_start *start,
-		struct writer **out, char *message, size_t size)
+		struct writer **out, struct reason *message)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
 	int err = -ENOMEM;
 
 	*out = NULL;
-	*message = '\0';
+	message->text[0] = '\0';
 	if (!writer)
 		return err;
 	writer->fd = -1;
@@ -201,11 +201,11 @@ int writer__new(const char *path, uint64_t limit, const struct record_start *sta
 	writer->has_stream = deflateInit2(&writer->stream, LEVEL, Z_DEFLATED, RECORD_WINDOW,
 					  MEMORY_LEVEL, Z_DEFAULT_STRATEGY) == Z_OK;
 	if (writer->identities && writer->has_stream)
-		err = open_file(writer, path, message, size);
+		err = open_file(writer, path, message);
 	if (!err) {
 		err = begin(writer, start);
 		if (err)
-			snprintf(message, size, "cannot record to %s: %s", path, strerror(-err));
+			reason__set(message, "cannot record to %s: %s", path, strerror(-err));
 	}
 	if (err) {
 		writer__free(writer);

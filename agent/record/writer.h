@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/reason.h"
 #include "agent/record/record_fields.h"
 
 struct writer;
@@ -14,7 +15,7 @@ struct writer;
  * most bytes that it may become. 0, or a negative errno with one sentence.
  */
 int writer__new(const char *path, uint64_t limit, const struct record_start *start,
-		struct writer **out, char *message, size_t size);
+		struct writer **out, struct reason *message);
 void writer__free(struct writer *writer);
 /*
  * Appends one. -EOVERFLOW: beyond the limit; -ENOSPC: the disk has less than a twentieth of its

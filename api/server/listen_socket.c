@@ -18,36 +18,37 @@
 
 #define FORMS "use HOST:PORT, [IPv6]:PORT or unix:PATH"
 
-static int explain(int err, const char *address, char *error, size_t size)
+static int explain(int err, const char *address, struct reason *error)
 {
 	switch (err) {
 	case EADDRINUSE:
-		snprintf(error, size,
-			 "%s is taken by another program: stop it, or choose another address with "
-			 "--web.listen-address",
-			 address);
+		reason__set(
+			error,
+			"%s is taken by another program: stop it, or choose another address with "
+			"--web.listen-address",
+			address);
 		break;
 	case EACCES:
-		snprintf(error, size,
-			 "no permission to listen on %s: choose another address with "
-			 "--web.listen-address, or run as root",
-			 address);
+		reason__set(error,
+			    "no permission to listen on %s: choose another address with "
+			    "--web.listen-address, or run as root",
+			    address);
 		break;
 	case EADDRNOTAVAIL:
-		snprintf(error, size,
-			 "this host does not have the address %s: choose another with "
-			 "--web.listen-address",
-			 address);
+		reason__set(error,
+			    "this host does not have the address %s: choose another with "
+			    "--web.listen-address",
+			    address);
 		break;
 	default:
-		snprintf(error, size, "cannot listen on %s: %s", address, strerror(err));
+		reason__set(error, "cannot listen on %s: %s", address, strerror(err));
 	}
 	return -err;
 }
 
-static int malformed(const char *address, char *error, size_t size)
+static int malformed(const char *address, struct reason *error)
 {
-	snprintf(error, size, "\"%.100s\" is no address to listen on: " FORMS, address);
+	reason__set(error, "\"%.100s\" is no address to listen on: " FORMS, address);
 	return -EINVAL;
 }
 
@@ -65,26 +66,25 @@ static int is_answered(const struct sockaddr_un *name)
 	return err == 0 || err == EAGAIN || err == EACCES || err == EPERM;
 }
 
-static int remove_stale(const struct sockaddr_un *name, const char *address, char *error,
-			size_t size)
+static int remove_stale(const struct sockaddr_un *name, const char *address, struct reason *error)
 {
 	struct stat file;
 	int answered;
 
 	if (lstat(name->sun_path, &file))
-		return errno == ENOENT ? 0 : explain(errno, address, error, size);
+		return errno == ENOENT ? 0 : explain(errno, address, error);
 	if (!S_ISSOCK(file.st_mode)) {
-		snprintf(error, size,
-			 "%s exists and is no socket: remove it, or choose another "
-			 "path with --web.listen-address",
-			 name->sun_path);
+		reason__set(error,
+			    "%s exists and is no socket: remove it, or choose another "
+			    "path with --web.listen-address",
+			    name->sun_path);
 		return -EEXIST;
 	}
 	answered = is_answered(name);
 	if (answered)
-		return explain(answered < 0 ? -answered : EADDRINUSE, address, error, size);
+		return explain(answered < 0 ? -answered : EADDRINUSE, address, error);
 	if (unlink(name->sun_path))
-		return explain(errno, address, error, size);
+		return explain(errno, address, error);
 	return 0;
 }
 
@@ -98,7 +98,7 @@ static int start_listening(int fd)
 	return listen(fd, SOMAXCONN);
 }
 
-static int open_unix(struct listen_socket *listener, const char *address, char *error, size_t size)
+static int open_unix(struct listen_socket *listener, const char *address, struct reason *error)
 {
 	const char *path = address + strlen("unix:");
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -106,20 +106,19 @@ static int open_unix(struct listen_socket *listener, const char *address, char *
 	int fd, err;
 
 	if (!*path || strlen(path) >= sizeof(name.sun_path)) {
-		snprintf(error, size,
-			 "the path of a Unix socket must have 1 to %zu bytes: \"%.120s\"",
-			 sizeof(name.sun_path) - 1, path);
+		reason__set(error, "the path of a Unix socket must have 1 to %zu bytes: \"%.120s\"",
+			    sizeof(name.sun_path) - 1, path);
 		return -EINVAL;
 	}
 	memcpy(name.sun_path, path, strlen(path) + 1);
-	err = remove_stale(&name, address, error, size);
+	err = remove_stale(&name, address, error);
 	if (err)
 		return err;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* bind() takes the file's mode from the socket, so nobody can connect in between. */
 	if (fd < 0 || fchmod(fd, 0600) || bind(fd, (const struct sockaddr *)&name, sizeof(name)) ||
 	    start_listening(fd) || stat(path, &file)) {
-		err = explain(errno, address, error, size);
+		err = explain(errno, address, error);
 		if (fd >= 0)
 			close(fd);
 		return err;
@@ -176,7 +175,7 @@ static int report_address(struct listen_socket *listener)
 	return 0;
 }
 
-static int open_tcp(struct listen_socket *listener, const char *address, char *error, size_t size)
+static int open_tcp(struct listen_socket *listener, const char *address, struct reason *error)
 {
 	const struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM,
@@ -189,14 +188,14 @@ static int open_tcp(struct listen_socket *listener, const char *address, char *e
 	int fd, err;
 
 	if (split(address, host, port) || getaddrinfo(host, port, &hints, &found))
-		return malformed(address, error, size);
+		return malformed(address, error);
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* After a restart the old connections may still be in TIME_WAIT. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    (found->ai_family == AF_INET6 &&
 	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))) ||
 	    bind(fd, found->ai_addr, found->ai_addrlen) || start_listening(fd)) {
-		err = explain(errno, address, error, size);
+		err = explain(errno, address, error);
 		goto fail;
 	}
 	listener->fd = fd;
@@ -204,7 +203,7 @@ static int open_tcp(struct listen_socket *listener, const char *address, char *e
 	err = report_address(listener);
 	if (err) {
 		listener->fd = -1;
-		err = explain(-err, address, error, size);
+		err = explain(-err, address, error);
 		goto fail;
 	}
 	freeaddrinfo(found);
@@ -216,13 +215,12 @@ fail:
 	return err;
 }
 
-int listen_socket__open(struct listen_socket *listener, const char *address, char *error,
-			size_t size)
+int listen_socket__open(struct listen_socket *listener, const char *address, struct reason *error)
 {
 	*listener = (struct listen_socket){.fd = -1};
 	if (strncmp(address, "unix:", strlen("unix:")) == 0)
-		return open_unix(listener, address, error, size);
-	return open_tcp(listener, address, error, size);
+		return open_unix(listener, address, error);
+	return open_tcp(listener, address, error);
 }
 
 void listen_socket__close(struct listen_socket *listener, bool close_fd)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
+#include "agent/base/reason.h"
+
 #define LISTEN_DEFAULT "127.0.0.1:7243"
 
 struct listen_socket {
@@ -23,8 +25,7 @@ struct listen_socket {
  * "HOST:PORT", "[v6]:PORT" or "unix:PATH"; port 0 takes any. 0 or -errno, and one sentence in
  * error[size]. A Unix socket gets mode 0600; one that nobody answers on is replaced.
  */
-int listen_socket__open(struct listen_socket *listener, const char *address, char *error,
-			size_t size);
+int listen_socket__open(struct listen_socket *listener, const char *address, struct reason *error);
 /* Removes the Unix socket's file. close_fd: false when somebody else has closed the descriptor. */
 void listen_socket__close(struct listen_socket *listener, bool close_fd);
 

@@ -136,15 +136,14 @@ static int start_connections(struct api_server *server, const struct connections
 }
 
 static int open_listeners(struct api_server *server, const struct option_list *addresses,
-			  char *error, size_t size)
+			  struct reason *error)
 {
 	const struct option_list standard = {.values = {LISTEN_DEFAULT}, .count = 1};
 
 	if (!addresses->count)
 		addresses = &standard;
 	for (size_t i = 0; i < addresses->count; i++) {
-		int err = listen_socket__open(&server->listeners[i], addresses->values[i], error,
-					      size);
+		int err = listen_socket__open(&server->listeners[i], addresses->values[i], error);
 
 		if (err)
 			return err;
@@ -153,8 +152,8 @@ static int open_listeners(struct api_server *server, const struct option_list *a
 	return 0;
 }
 
-int api_server__start(const struct api_options *options, struct api_server **out, char *error,
-		      size_t size)
+int api_server__start(const struct api_options *options, struct api_server **out,
+		      struct reason *error)
 {
 	struct connections_options limits = {
 		.max = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS,
@@ -168,8 +167,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	int err = -ENOMEM;
 
 	*out = NULL;
-	if (size)
-		*error = '\0';
+	error->text[0] = '\0';
 	if (!server)
 		goto cleanup;
 	signal(SIGPIPE, SIG_IGN);
@@ -181,11 +179,11 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	limits.max_streams =
 		(limits.max + 1) / 2 < MAX_STREAMS ? (limits.max + 1) / 2 : MAX_STREAMS;
 	err = options->tls_cert_file ? tls__load(options->tls_cert_file, options->tls_key_file,
-						 &server->tls, error, size)
+						 &server->tls, error)
 				     : 0;
 	if (err)
 		goto cleanup;
-	err = open_listeners(server, &options->listen, error, size);
+	err = open_listeners(server, &options->listen, error);
 	if (err)
 		goto cleanup;
 	err = start_connections(server, &limits, options);
@@ -213,8 +211,8 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	*out = server;
 	return 0;
 cleanup:
-	if (size && !*error && (err == -ENOMEM || err == -EIO || err == -EAGAIN))
-		snprintf(error, size, "cannot start the HTTP server: %s", strerror(-err));
+	if (!error->text[0] && (err == -ENOMEM || err == -EIO || err == -EAGAIN))
+		reason__set(error, "cannot start the HTTP server: %s", strerror(-err));
 	api_server__stop(server);
 	return err;
 }

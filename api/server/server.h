@@ -47,8 +47,8 @@ struct api_counters;
  * Listens and serves from threads of its own, which block all signals; ignores SIGPIPE and raises
  * the soft limit of descriptors for the process. 0, or -errno with one sentence in error[size].
  */
-int api_server__start(const struct api_options *options, struct api_server **out, char *error,
-		      size_t size);
+int api_server__start(const struct api_options *options, struct api_server **out,
+		      struct reason *error);
 /* Cuts all connections and waits for the threads. NULL is fine. */
 void api_server__stop(struct api_server *server);
 /* "https://", "http://", or "" of a Unix socket. */

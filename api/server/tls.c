@@ -21,7 +21,7 @@ struct tls {
 };
 
 /* The file as a string, to be freed; NULL: *error says why. */
-static char *read_pem(const char *option, const char *path, int *err, char *error, size_t size)
+static char *read_pem(const char *option, const char *path, int *err, struct reason *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	char *data = NULL;
@@ -45,9 +45,9 @@ static char *read_pem(const char *option, const char *path, int *err, char *erro
 	/* A NUL would end what the library sees. */
 	if (!*err && (length == FILE_MAX || strlen(data) != length)) {
 		*err = -EINVAL;
-		snprintf(error, size, "%s: %s is no PEM file", option, path);
+		reason__set(error, "%s: %s is no PEM file", option, path);
 	} else if (*err) {
-		snprintf(error, size, "%s: cannot read %s: %s", option, path, strerror(-*err));
+		reason__set(error, "%s: cannot read %s: %s", option, path, strerror(-*err));
 	}
 	if (*err) {
 		free(data);
@@ -61,16 +61,16 @@ static gnutls_datum_t datum(char *pem)
 	return (gnutls_datum_t){.data = (unsigned char *)pem, .size = (unsigned)strlen(pem)};
 }
 
-static int refuse(const char *option, const char *path, const char *what, int why, char *error,
-		  size_t size)
+static int refuse(const char *option, const char *path, const char *what, int why,
+		  struct reason *error)
 {
-	snprintf(error, size, "%s: %s %s: %s", option, path, what, gnutls_strerror(why));
+	reason__set(error, "%s: %s %s: %s", option, path, what, gnutls_strerror(why));
 	return why == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EINVAL;
 }
 
 /* One after the other, so that the message can say which file is wrong. */
-static int check(const struct tls *tls, const char *cert_file, const char *key_file, char *error,
-		 size_t size)
+static int check(const struct tls *tls, const char *cert_file, const char *key_file,
+		 struct reason *error)
 {
 	gnutls_datum_t cert = datum(tls->cert), key = datum(tls->key);
 	gnutls_certificate_credentials_t both = NULL;
@@ -81,8 +81,7 @@ static int check(const struct tls *tls, const char *cert_file, const char *key_f
 
 	why = gnutls_x509_crt_list_import2(&chain, &count, &cert, GNUTLS_X509_FMT_PEM, 0);
 	if (why < 0) {
-		err = refuse(CERT_OPTION, cert_file, "holds no certificate in PEM", why, error,
-			     size);
+		err = refuse(CERT_OPTION, cert_file, "holds no certificate in PEM", why, error);
 		goto cleanup;
 	}
 	why = gnutls_x509_privkey_init(&private_key);
@@ -93,18 +92,18 @@ static int check(const struct tls *tls, const char *cert_file, const char *key_f
 			     why == GNUTLS_E_DECRYPTION_FAILED
 				     ? "has a passphrase, and nobody could give it"
 				     : "holds no private key in PEM",
-			     why, error, size);
+			     why, error);
 		goto cleanup;
 	}
 	why = gnutls_certificate_allocate_credentials(&both);
 	if (!why)
 		why = gnutls_certificate_set_x509_key_mem(both, &cert, &key, GNUTLS_X509_FMT_PEM);
 	if (why == GNUTLS_E_CERTIFICATE_KEY_MISMATCH) {
-		snprintf(error, size, KEY_OPTION ": %s is not the key of the certificate in %s",
-			 key_file, cert_file);
+		reason__set(error, KEY_OPTION ": %s is not the key of the certificate in %s",
+			    key_file, cert_file);
 		err = -EINVAL;
 	} else if (why) {
-		err = refuse(CERT_OPTION, cert_file, "cannot be used", why, error, size);
+		err = refuse(CERT_OPTION, cert_file, "cannot be used", why, error);
 	}
 cleanup:
 	if (both)
@@ -117,19 +116,18 @@ cleanup:
 	return err;
 }
 
-int tls__load(const char *cert_file, const char *key_file, struct tls **out, char *error,
-	      size_t size)
+int tls__load(const char *cert_file, const char *key_file, struct tls **out, struct reason *error)
 {
 	struct tls *tls = calloc(1, sizeof(*tls));
 	int err = -ENOMEM;
 
 	if (!tls)
 		return err;
-	tls->cert = read_pem(CERT_OPTION, cert_file, &err, error, size);
+	tls->cert = read_pem(CERT_OPTION, cert_file, &err, error);
 	if (tls->cert)
-		tls->key = read_pem(KEY_OPTION, key_file, &err, error, size);
+		tls->key = read_pem(KEY_OPTION, key_file, &err, error);
 	if (tls->key)
-		err = check(tls, cert_file, key_file, error, size);
+		err = check(tls, cert_file, key_file, error);
 	if (err) {
 		tls__free(tls);
 		return err;

@@ -6,14 +6,15 @@
 #include <microhttpd.h>
 #include <stddef.h>
 
+#include "agent/base/reason.h"
+
 struct tls;
 /*
  * Reads two PEM files. An expired certificate is taken: whether it is good is for the clients to
  * say. 0, or a negative errno with a sentence in error[size] that names the option: -EINVAL for
  * what is no certificate, no key, or not the key of this certificate.
  */
-int tls__load(const char *cert_file, const char *key_file, struct tls **out, char *error,
-	      size_t size);
+int tls__load(const char *cert_file, const char *key_file, struct tls **out, struct reason *error);
 /* Overwrites the key. NULL is fine. */
 void tls__free(struct tls *tls);
 

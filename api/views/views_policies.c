@@ -76,16 +76,16 @@ int view__policies_put(const struct request *request, struct answer *answer)
 
 int view__reload(const struct request *request, struct answer *answer)
 {
-	char message[1024];
+	struct reason message;
 	int err;
 
 	if (!request->context->policies)
 		return -ENOENT;
-	err = policies__reload(request->context->policies, message, sizeof(message));
+	err = policies__reload(request->context->policies, &message);
 	if (err == -ENOMEM)
 		return err;
 	if (err) {
-		answer__error(answer, 400, "invalid_policy", "%s", message);
+		answer__error(answer, 400, "invalid_policy", "%s", message.text);
 		return 0;
 	}
 	return write_all(request, answer);

@@ -15,12 +15,11 @@ static void fuzz_file(const char *text, size_t length)
 	struct rule_set *set = rule_set__new();
 	struct yaml_places *places;
 	struct json_member_error error;
-	char message[1024];
+	struct reason message;
 	size_t line, column;
 	json_t *tree;
 
-	if (yaml_tree__parse("fuzz.yaml", text, length, &tree, &places, message, sizeof(message)) ==
-	    0) {
+	if (yaml_tree__parse("fuzz.yaml", text, length, &tree, &places, &message) == 0) {
 		if (tree &&
 		    rule_set__add(set, tree, "fuzz.yaml", &(struct rule_world){NULL}, &error))
 			yaml_places__find(places, error.path, &line, &column);
@@ -43,10 +42,10 @@ static void fuzz_selector(const char *text, size_t length)
 	};
 	const struct target_view view = {.item = &device};
 	struct selector *selector;
-	char reason[256], *copy = strndup(text, length);
+	struct reason reason;
+	char *copy = strndup(text, length);
 
-	if (copy && selector__parse(&target_kinds[TARGET_DEVICE], copy, &selector, reason,
-				    sizeof(reason)) == 0) {
+	if (copy && selector__parse(&target_kinds[TARGET_DEVICE], copy, &selector, &reason) == 0) {
 		(void)selector__matches(selector, &view);
 		selector__free(selector);
 	}

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/base/reason.h"
 #include "agent/policies/actions/exec_queue.h"
 
 #define RESULTS 512
@@ -101,7 +102,7 @@ static inline int tear_down(void **state)
 /* As nobody, when this is root. */
 static inline void begin(struct fixture *fixture, struct exec_queue_options options)
 {
-	char error[256];
+	struct reason error;
 
 	options.uid = geteuid() ? geteuid() : NOBODY;
 	options.gid = geteuid() ? getegid() : NOBODY;
@@ -109,8 +110,8 @@ static inline void begin(struct fixture *fixture, struct exec_queue_options opti
 	options.context = fixture;
 	if (!options.timeout)
 		options.timeout = PATIENCE;
-	if (exec_queue__new(&options, &fixture->execs, error, sizeof(error)))
-		fail_msg("%s", error);
+	if (exec_queue__new(&options, &fixture->execs, &error))
+		fail_msg("%s", error.text);
 }
 
 /* A script whose $1 is the directory. */

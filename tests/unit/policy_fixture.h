@@ -4,6 +4,7 @@
 #define DIRTYSCOPE_TESTS_UNIT_POLICY_FIXTURE_H
 
 #include "agent/base/arena.h"
+#include "agent/base/reason.h"
 #include "agent/option_table.h"
 #include "agent/policies/policies_private.h"
 #include "tests/unit/tree.h"
@@ -24,7 +25,7 @@ static inline void host__write(const struct host *host, const char *rules)
 
 static inline void host__new(struct host *host, const char *rules)
 {
-	char message[1024];
+	struct reason message;
 
 	*host = (struct host){.sequence = 0};
 	tree__new(&host->tree);
@@ -39,8 +40,8 @@ static inline void host__new(struct host *host, const char *rules)
 	host->events = events__new();
 	tree__check(policies__new(&(struct policies_options){.config = &host->config,
 							     .events = host->events},
-				  &host->policies, message, sizeof(message)) != 0,
-		    message);
+				  &host->policies, &message) != 0,
+		    message.text);
 	/* As policies__start has it, without its threads. */
 	host->policies->services = (struct action_services){
 		.config = &host->config,
@@ -51,10 +52,10 @@ static inline void host__new(struct host *host, const char *rules)
 
 static inline int host__reload(struct host *host, const char *rules)
 {
-	char message[1024];
+	struct reason message;
 
 	host__write(host, rules);
-	return policies__reload(host->policies, message, sizeof(message));
+	return policies__reload(host->policies, &message);
 }
 
 static inline void host__free(struct host *host)

@@ -107,9 +107,9 @@ static inline void write_record(const char *path)
 	struct track_info tracks[2];
 	struct event events[EVENTS];
 	struct writer *writer;
-	char message[256];
+	struct reason message;
 
-	assert_int_equal(writer__new(path, 1 << 20, &start, &writer, message, sizeof(message)), 0);
+	assert_int_equal(writer__new(path, 1 << 20, &start, &writer, &message), 0);
 	for (uint64_t i = 0; i < SNAPSHOTS; i++) {
 		struct snapshot *snapshot = sample_snapshot(i + 1);
 		struct record_beside beside = sample_beside(1 + i * EVENTS, tracks, events);
@@ -124,10 +124,10 @@ static inline void write_record(const char *path)
 static inline struct reader *open_record(const char *path)
 {
 	struct reader *reader;
-	char message[512];
+	struct reason message;
 
-	if (reader__open(path, &reader, message, sizeof(message)))
-		fail_msg("%s", message);
+	if (reader__open(path, &reader, &message))
+		fail_msg("%s", message.text);
 	return reader;
 }
 
@@ -135,10 +135,10 @@ static inline struct snapshot *next(struct reader *reader, const struct event **
 				    size_t *count)
 {
 	struct snapshot *snapshot;
-	char message[512];
+	struct reason message;
 
-	if (reader__next(reader, &snapshot, events, count, message, sizeof(message)))
-		fail_msg("%s", message);
+	if (reader__next(reader, &snapshot, events, count, &message))
+		fail_msg("%s", message.text);
 	return snapshot;
 }
 

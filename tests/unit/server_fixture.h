@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/base/reason.h"
 #include "api/metrics/counters.h"
 #include "api/server/server.h"
 #include "tests/unit/sample_snapshot.h"
@@ -55,7 +56,7 @@ static inline int set_up(void **state)
 		.deadline = DEADLINE,
 		.threads = 2,
 	};
-	char error[256] = "";
+	struct reason error = {""};
 
 	snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/dirtyscope-test-XXXXXX");
 	if (!mkdtemp(fixture->directory))
@@ -71,8 +72,8 @@ static inline int set_up(void **state)
 	options.listen.values[1] = fixture->address;
 	options.listen.count = 2;
 	publish(fixture, 1);
-	if (api_server__start(&options, &fixture->server, error, sizeof(error))) {
-		print_error("%s\n", error);
+	if (api_server__start(&options, &fixture->server, &error)) {
+		print_error("%s\n", error.text);
 		return -1;
 	}
 	fixture->tcp.sin_family = AF_INET;

@@ -117,7 +117,7 @@ static void test_broken_files(void **state)
 	for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++) {
 		const struct broken *it = &broken[i];
 		struct agent_config config, before;
-		struct option_error error;
+		struct reason error;
 
 		write_file(path, it->content, it->length);
 		agent_config__defaults(&config);
@@ -126,9 +126,9 @@ static void test_broken_files(void **state)
 				       &error) != -EINVAL)
 			fail_msg("row %zu was not refused: %s", i, it->content);
 		snprintf(start, sizeof(start), "%s:%s: ", path, it->where);
-		if (strncmp(error.message, start, strlen(start)) != 0 ||
-		    !strstr(error.message, it->key) || !strstr(error.message, it->reason))
-			fail_msg("row %zu: '%s' is not '%s' with '%s' and '%s'", i, error.message,
+		if (strncmp(error.text, start, strlen(start)) != 0 ||
+		    !strstr(error.text, it->key) || !strstr(error.text, it->reason))
+			fail_msg("row %zu: '%s' is not '%s' with '%s' and '%s'", i, error.text,
 				 start, it->key, it->reason);
 		assert_memory_equal(&config, &before, sizeof(config));
 	}
@@ -137,11 +137,11 @@ static void test_broken_files(void **state)
 static void assert_loads(const char *path, const char *content, struct agent_config *config)
 {
 	char *argv[] = {"agent", "--config", (char *)path};
-	struct option_error error;
+	struct reason error;
 
 	write_file(path, content, strlen(content));
 	if (agent_config__load(config, 3, argv, &error))
-		fail_msg("%s", error.message);
+		fail_msg("%s", error.text);
 }
 
 static void test_whole_file(void **state)
@@ -206,7 +206,7 @@ static void test_command_line_wins(void **state)
 			"127.0.0.1:2", "-c",	       *state};
 	const char *content = "interval: 2\nmax-devices: 8\nweb.listen-address: 127.0.0.1:1\n";
 	struct agent_config config;
-	struct option_error error;
+	struct reason error;
 
 	write_file(*state, content, strlen(content));
 	assert_int_equal(agent_config__load(&config, 6, argv, &error), 0);
@@ -219,13 +219,13 @@ static void test_command_line_wins(void **state)
 
 static void test_unreadable(void **state)
 {
-	struct option_error error;
+	struct reason error;
 	char *big;
 
 	assert_int_equal(agent_config__check_file("/nonexistent/x.yaml", &error), -ENOENT);
-	assert_string_equal(error.message, "/nonexistent/x.yaml: No such file or directory");
+	assert_string_equal(error.text, "/nonexistent/x.yaml: No such file or directory");
 	assert_int_equal(agent_config__check_file("/", &error), -EISDIR);
-	assert_string_equal(error.message, "/: Is a directory");
+	assert_string_equal(error.text, "/: Is a directory");
 	/* An endless file ends too. */
 	assert_int_equal(agent_config__check_file("/dev/zero", &error), -EFBIG);
 	big = malloc(2 << 20);
@@ -238,7 +238,7 @@ static void test_unreadable(void **state)
 
 static void test_deep_nesting(void **state)
 {
-	struct option_error error;
+	struct reason error;
 	char *deep = malloc(200001);
 
 	assert_non_null(deep);
@@ -247,7 +247,7 @@ static void test_deep_nesting(void **state)
 	write_file(*state, deep, 200000);
 	free(deep);
 	assert_int_equal(agent_config__check_file(*state, &error), -EINVAL);
-	assert_non_null(strstr(error.message, ":1:11: interval: a list where one value"));
+	assert_non_null(strstr(error.text, ":1:11: interval: a list where one value"));
 }
 
 int main(void)

@@ -153,12 +153,11 @@ static void test_options(void **state)
 		{{.uid = 0, .gid = 0, .allow_root = true}, 0},
 	};
 	struct exec_queue *execs = NULL;
-	char error[256];
+	struct reason error;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(exec_queue__new(&cases[i].options, &execs, error, sizeof(error)),
-				 cases[i].err);
-		assert_int_equal(*error != '\0', cases[i].err != 0);
+		assert_int_equal(exec_queue__new(&cases[i].options, &execs, &error), cases[i].err);
+		assert_int_equal(*error.text != '\0', cases[i].err != 0);
 	}
 	exec_queue__free(execs, 100); /* at once: nothing runs */
 	exec_queue__free(NULL, 0);

@@ -17,7 +17,8 @@
 
 struct place {
 	struct tree tree;
-	char sysfs[PATH_MAX], state[PATH_MAX], why[256];
+	char sysfs[PATH_MAX], state[PATH_MAX];
+	struct reason why;
 	struct events *events;
 	struct limits *limits;
 };
@@ -84,12 +85,12 @@ static uint64_t claim(struct place *place, uint64_t rbps, uint64_t wbps)
 {
 	const struct io_limit limit = {{rbps, wbps, MAX, MAX}};
 
-	return limits__claim(place->limits, "/x", "8:0", &limit, place->why, sizeof(place->why));
+	return limits__claim(place->limits, "/x", "8:0", &limit, &place->why);
 }
 
 static void release(struct place *place, uint64_t id)
 {
-	assert_int_equal(limits__release(place->limits, id, place->why, sizeof(place->why)), 0);
+	assert_int_equal(limits__release(place->limits, id, &place->why), 0);
 }
 
 static void test_parse(void **unused)
@@ -123,11 +124,11 @@ static void test_stricter(void **state)
 	assert_limit(place, 200, 300);
 	release(place, first);
 	assert_limit(place, 200, 400);
-	assert_non_null(strstr(place->why, "another policy"));
+	assert_non_null(strstr(place->why.text, "another policy"));
 	release(place, second);
 	assert_limit(place, 500, MAX);
 	assert_false(has_state(place));
-	assert_int_equal(limits__release(place->limits, second, place->why, 256), -ENOENT);
+	assert_int_equal(limits__release(place->limits, second, &place->why), -ENOENT);
 	first = claim(place, 100, 100); /* in the other order */
 	second = claim(place, 50, MAX);
 	release(place, second);
@@ -144,7 +145,7 @@ static void test_somebody_else(void **state)
 	tree__puts(&place->tree, IO_MAX, "8:0 rbps=77 wbps=max riops=max wiops=max\n");
 	release(place, first);
 	assert_limit(place, 77, MAX);
-	assert_non_null(strstr(place->why, "somebody else"));
+	assert_non_null(strstr(place->why.text, "somebody else"));
 	assert_false(has_state(place));
 	/* Between two claims: not loosened, and there again at the end. */
 	first = claim(place, 50, MAX);
@@ -162,10 +163,10 @@ static void test_refused(void **state)
 	const struct io_limit limit = {{1, MAX, MAX, MAX}};
 	struct place *place = *state;
 
-	assert_int_equal(limits__claim(place->limits, "/gone", "8:0", &limit, place->why, 256), 0);
-	assert_non_null(strstr(place->why, "has no io.max"));
-	assert_int_equal(limits__claim(place->limits, "/../x", "8:0", &limit, place->why, 256), 0);
-	assert_int_equal(limits__claim(place->limits, "x", "8:0", &limit, place->why, 256), 0);
+	assert_int_equal(limits__claim(place->limits, "/gone", "8:0", &limit, &place->why), 0);
+	assert_non_null(strstr(place->why.text, "has no io.max"));
+	assert_int_equal(limits__claim(place->limits, "/../x", "8:0", &limit, &place->why), 0);
+	assert_int_equal(limits__claim(place->limits, "x", "8:0", &limit, &place->why), 0);
 	tree__puts(&place->tree, IO_MAX, "8:0 what=is this\n");
 	assert_int_equal(claim(place, 1, 1), 0);
 	assert_false(has_state(place));

@@ -173,7 +173,7 @@ static void assert_path(const struct pane *pane, const char *tail)
 
 static void selection(void **state)
 {
-	struct option_error error;
+	struct reason error;
 	struct pane pane;
 
 	assert_int_equal(pane__init(&pane, pane_kind__at(0), NULL, NULL, NULL, false, &error), 0);

@@ -45,7 +45,7 @@ static const struct option_row rows[] = {
 
 /* Splits at blanks: "--number 5". */
 static int parse(const char *line, struct sample *sample, const char **operands, int max,
-		 struct option_error *error)
+		 struct reason *error)
 {
 	static char copy[2048];
 	char *argv[MAX_WORDS] = {"test"};
@@ -62,17 +62,17 @@ static int parse(const char *line, struct sample *sample, const char **operands,
 static void assert_refused(const char *line, const char *expected)
 {
 	struct sample sample = {0};
-	struct option_error error;
+	struct reason error;
 
 	assert_int_equal(parse(line, &sample, NULL, 0, &error), -EINVAL);
-	if (!strstr(error.message, expected))
-		fail_msg("'%s': '%s' does not hold '%s'", line, error.message, expected);
+	if (!strstr(error.text, expected))
+		fail_msg("'%s': '%s' does not hold '%s'", line, error.text, expected);
 }
 
 static void test_every_type(void **state)
 {
 	struct sample sample = {0};
-	struct option_error error;
+	struct reason error;
 
 	assert_int_equal(
 		parse("--flag --string x --list a --list=b --number=7 --size 2K --seconds 1.5",
@@ -92,7 +92,7 @@ static void test_every_type(void **state)
 static void test_letters(void **state)
 {
 	struct sample sample = {0};
-	struct option_error error;
+	struct reason error;
 
 	assert_int_equal(parse("-fon5 -d 2 -s=x", &sample, NULL, 0, &error), 0);
 	assert_true(sample.flag && sample.other);
@@ -109,7 +109,7 @@ static void test_operands(void **state)
 {
 	const char *operands[2];
 	struct sample sample = {0};
-	struct option_error error;
+	struct reason error;
 
 	assert_int_equal(parse("a -f b", &sample, operands, 2, &error), 2);
 	assert_string_equal(operands[0], "a");
@@ -121,7 +121,7 @@ static void test_operands(void **state)
 	assert_string_equal(operands[1], "-f");
 	assert_false(sample.flag);
 	assert_int_equal(parse("a b c", &sample, operands, 2, &error), -EINVAL);
-	assert_non_null(strstr(error.message, "unexpected argument 'c'"));
+	assert_non_null(strstr(error.text, "unexpected argument 'c'"));
 	assert_refused("a", "unexpected argument 'a'");
 }
 
@@ -134,7 +134,7 @@ static void test_sizes(void **state)
 		{"--size=1024", 1024},	   {"--size=1K", 1024},	      {"--size=3M", 3 << 20},
 		{"--size=4G", 4ULL << 30}, {"--size=1T", 1ULL << 40}, {"--size=1024G", 1ULL << 40},
 	};
-	struct option_error error;
+	struct reason error;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
 		struct sample sample = {0};
@@ -163,7 +163,7 @@ static void test_times(void **state)
 		{"-d0.5", 0.5}, {"-d.5", 0.5},	{"-d2.", 2},	{"-d500ms", 0.5},
 		{"-d2s", 2},	{"-d1.5m", 90}, {"-d1h", 3600}, {"-d0.1", 0.1},
 	};
-	struct option_error error;
+	struct reason error;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
 		struct sample sample = {0};
@@ -187,7 +187,7 @@ static void test_times(void **state)
 static void test_numbers(void **state)
 {
 	struct sample sample = {0};
-	struct option_error error;
+	struct reason error;
 
 	assert_int_equal(parse("--number 4294967295", &sample, NULL, 0, &error), 0);
 	assert_int_equal(sample.number, UINT32_MAX);
@@ -223,7 +223,7 @@ static void test_wrong_use(void **state)
 static void test_repeated(void **state)
 {
 	struct sample sample = {.list = {.values = {"old"}, .count = 1}};
-	struct option_error error;
+	struct reason error;
 
 	assert_int_equal(parse("-n 3 -n 4 --list a --list b", &sample, NULL, 0, &error), 0);
 	assert_int_equal(sample.number, 4);
@@ -236,16 +236,16 @@ static void test_long_values(void **state)
 {
 	char line[1500];
 	struct sample sample = {0};
-	struct option_error error;
+	struct reason error;
 
 	memset(line, 'x', sizeof(line) - 1);
 	memcpy(line, "-n", 2);
 	line[sizeof(line) - 1] = '\0';
 	assert_int_equal(parse(line, &sample, NULL, 0, &error), -EINVAL);
-	assert_non_null(strstr(error.message, "option --number: 'xxx"));
+	assert_non_null(strstr(error.text, "option --number: 'xxx"));
 	memcpy(line, "--", 2);
 	assert_int_equal(parse(line, &sample, NULL, 0, &error), -EINVAL);
-	assert_non_null(strstr(error.message, "unknown option --xxx"));
+	assert_non_null(strstr(error.text, "unknown option --xxx"));
 }
 
 static void test_help(void **state)
@@ -264,11 +264,11 @@ static void assert_config_refused(const char *option, const char *expected)
 {
 	char *argv[] = {"agent", (char *)option};
 	struct agent_config config;
-	struct option_error error;
+	struct reason error;
 
 	assert_int_equal(agent_config__load(&config, 2, argv, &error), -EINVAL);
-	if (!strstr(error.message, expected))
-		fail_msg("'%s': '%s' does not hold '%s'", option, error.message, expected);
+	if (!strstr(error.text, expected))
+		fail_msg("'%s': '%s' does not hold '%s'", option, error.text, expected);
 	agent_config__free(&config);
 }
 
@@ -278,7 +278,7 @@ static void test_agent_options(void **state)
 		"127.0.0.1:7243", "[::1]:7243", "0.0.0.0:0", "localhost:65535", "unix:/run/x.sock",
 	};
 	struct agent_config config;
-	struct option_error error;
+	struct reason error;
 	char option[128];
 	char *argv[] = {"agent", option};
 
@@ -311,7 +311,7 @@ static void test_agent_defaults(void **state)
 {
 	char *argv[] = {"agent", "--help"};
 	struct agent_config config;
-	struct option_error error;
+	struct reason error;
 
 	assert_int_equal(agent_config__load(&config, 1, argv, &error), 0);
 	assert_int_equal(config.listen.count, 1);

@@ -37,7 +37,7 @@ static const struct json_member_row rows[] = {
 
 /* 0, or -EINVAL with the answer's text in message. */
 static int take(const char *body, size_t length, struct wanted *wanted, json_t **document,
-		char *message, size_t size)
+		struct reason *message)
 {
 	const struct request request = {.body = body, .body_length = length};
 	struct answer answer = {0};
@@ -47,7 +47,7 @@ static int take(const char *body, size_t length, struct wanted *wanted, json_t *
 	*document = posted__parse(&request, &answer);
 	if (*document)
 		err = posted__read(*document, rows, "in.", wanted, &answer);
-	snprintf(message, size, "%s", answer.text.length ? answer.text.data : "");
+	reason__set(message, "%s", answer.text.length ? answer.text.data : "");
 	assert_int_equal(err != 0, answer.status == 400);
 	answer__free(&answer);
 	return err;
@@ -58,17 +58,16 @@ static void test_good(void **unused)
 	static const char body[] = "{\"number\": 1000, \"choice\": \"green\", \"text\": "
 				   "\"12345678\", \"object\": {\"a\": 1}}";
 	struct wanted wanted;
-	char message[512];
+	struct reason message;
 	json_t *document;
 
-	assert_int_equal(take(body, strlen(body), &wanted, &document, message, sizeof(message)), 0);
+	assert_int_equal(take(body, strlen(body), &wanted, &document, &message), 0);
 	assert_int_equal(wanted.number, 1000);
 	assert_int_equal(wanted.choice, 1);
 	assert_string_equal(wanted.text, "12345678");
 	assert_int_equal(json_integer_value(json_object_get(wanted.object, "a")), 1);
 	json_decref(document);
-	assert_int_equal(take("{\"number\":1}", 12, &wanted, &document, message, sizeof(message)),
-			 0);
+	assert_int_equal(take("{\"number\":1}", 12, &wanted, &document, &message), 0);
 	assert_int_equal(wanted.choice, 7); /* what is not given stays as it was */
 	json_decref(document);
 }
@@ -106,31 +105,31 @@ static void test_bad(void **unused)
 		{" ", "JSON"},
 	};
 	struct wanted wanted;
-	char message[512];
+	struct reason message;
 	json_t *document;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (take(cases[i].body, strlen(cases[i].body), &wanted, &document, message,
-			 sizeof(message)) == 0)
+		if (take(cases[i].body, strlen(cases[i].body), &wanted, &document, &message) == 0)
 			fail_msg("taken: %s", cases[i].body);
-		if (!strstr(message, cases[i].named))
-			fail_msg("%s: %s does not name %s", cases[i].body, message, cases[i].named);
+		if (!strstr(message.text, cases[i].named))
+			fail_msg("%s: %s does not name %s", cases[i].body, message.text,
+				 cases[i].named);
 		json_decref(document);
 	}
-	assert_int_equal(take("{\"number\":1}\0", 13, &wanted, &document, message, sizeof(message)),
-			 -EINVAL);
+	assert_int_equal(take("{\"number\":1}\0", 13, &wanted, &document, &message), -EINVAL);
 	json_decref(document);
 }
 
 static void test_deep(void **unused)
 {
 	enum { DEPTH = 100000 };
-	char *body = malloc(DEPTH), message[512];
+	struct reason message;
+	char *body = malloc(DEPTH);
 	struct wanted wanted;
 	json_t *document;
 
 	memset(body, '[', DEPTH);
-	assert_int_equal(take(body, DEPTH, &wanted, &document, message, sizeof(message)), -EINVAL);
+	assert_int_equal(take(body, DEPTH, &wanted, &document, &message), -EINVAL);
 	json_decref(document);
 	free(body);
 }
@@ -141,7 +140,8 @@ static void test_noise(void **unused)
 	static const char letters[] =
 		"{}[]\",:0123456789.eE+-truefalsn \\u\xff\x80\x01numberchoicetext";
 	struct wanted wanted;
-	char body[64], message[512];
+	struct reason message;
+	char body[64];
 	json_t *document;
 
 	srand(3);
@@ -150,8 +150,8 @@ static void test_noise(void **unused)
 
 		for (size_t i = 0; i < length; i++)
 			body[i] = letters[(size_t)rand() % (sizeof(letters) - 1)];
-		if (take(body, length, &wanted, &document, message, sizeof(message)))
-			assert_true(strlen(message) > 20);
+		if (take(body, length, &wanted, &document, &message))
+			assert_true(strlen(message.text) > 20);
 		json_decref(document);
 	}
 }
@@ -160,20 +160,22 @@ static void test_noise(void **unused)
 
 static int read_token(const char *content, size_t length, char token[TOKEN_MAX])
 {
-	char path[] = "/tmp/dirtyscope-token-XXXXXX", why[256] = "";
+	struct reason why = {""};
+	char path[] = "/tmp/dirtyscope-token-XXXXXX";
 	int fd = mkstemp(path), err;
 
 	assert_true(fd >= 0 && write(fd, content, length) == (ssize_t)length);
 	close(fd);
-	err = token__read(path, token, why, sizeof(why));
+	err = token__read(path, token, &why);
 	unlink(path);
-	assert_int_equal(err != 0, *why != '\0');
+	assert_int_equal(err != 0, *why.text != '\0');
 	return err;
 }
 
 static void test_token(void **unused)
 {
-	char token[TOKEN_MAX], why[256], *large = malloc(TOKEN_MAX + 10);
+	struct reason why;
+	char token[TOKEN_MAX], *large = malloc(TOKEN_MAX + 10);
 
 	assert_int_equal(read_token("abc", 3, token), 0);
 	assert_string_equal(token, "abc");
@@ -187,7 +189,7 @@ static void test_token(void **unused)
 	memset(large, 'a', TOKEN_MAX + 10);
 	assert_int_equal(read_token(large, TOKEN_MAX + 10, token), -EINVAL);
 	assert_int_equal(read_token(large, TOKEN_MAX - 1, token), 0);
-	assert_int_equal(token__read("/no/such/file", token, why, sizeof(why)), -ENOENT);
+	assert_int_equal(token__read("/no/such/file", token, &why), -ENOENT);
 	free(large);
 }
 

@@ -98,7 +98,7 @@ static void there_and_back(void **state)
 	struct reader *reader;
 	struct track_info tracks[2];
 	struct event written[EVENTS];
-	char message[512];
+	struct reason message;
 
 	write_record(place->path);
 	reader = open_record(place->path);
@@ -139,9 +139,8 @@ static void there_and_back(void **state)
 			snapshot__put(want);
 			snapshot__put(snapshot);
 		}
-		assert_int_equal(
-			reader__next(reader, &snapshot, &events, &count, message, sizeof(message)),
-			-ENODATA);
+		assert_int_equal(reader__next(reader, &snapshot, &events, &count, &message),
+				 -ENODATA);
 		assert_int_equal(reader__rewind(reader), 0);
 	}
 	reader__close(reader);
@@ -157,7 +156,7 @@ static void identities(void **state)
 	const struct event *events;
 	struct reader *reader;
 	struct writer *writer;
-	char message[256];
+	struct reason message;
 	size_t count;
 
 	for (uint64_t i = 0; i < SNAPSHOTS; i++)
@@ -174,8 +173,7 @@ static void identities(void **state)
 			process->identity =
 				process_identity__get(snapshots[0]->processes[i].identity);
 		}
-	assert_int_equal(
-		writer__new(place->path, 1 << 20, &start, &writer, message, sizeof(message)), 0);
+	assert_int_equal(writer__new(place->path, 1 << 20, &start, &writer, &message), 0);
 	for (size_t i = 0; i < SNAPSHOTS; i++)
 		assert_int_equal(writer__snapshot(writer, snapshots[i]), 0);
 	writer__free(writer);

@@ -39,18 +39,18 @@ static void store(const char *path, const char *data, size_t length)
 }
 
 /* Snapshots that it gives; message: "" where it ends as it should. */
-static int count_snapshots(const char *path, char *message, size_t size, bool *truncated)
+static int count_snapshots(const char *path, struct reason *message, bool *truncated)
 {
 	struct reader *reader;
 	struct snapshot *snapshot;
 	const struct event *events;
 	size_t event_count;
-	int count = 0, err = reader__open(path, &reader, message, size);
+	int count = 0, err = reader__open(path, &reader, message);
 
 	if (err)
 		return err;
 	*truncated = reader__facts(reader)->truncated;
-	while (!(err = reader__next(reader, &snapshot, &events, &event_count, message, size))) {
+	while (!(err = reader__next(reader, &snapshot, &events, &event_count, message))) {
 		snapshot__put(snapshot);
 		count++;
 	}
@@ -82,7 +82,8 @@ static void cut_anywhere(void **state)
 {
 	const struct place *place = *state;
 	size_t length, cuts[SNAPSHOTS + 1] = {0};
-	char *data, message[512];
+	struct reason message;
+	char *data;
 	bool truncated, whole;
 	int count, want;
 
@@ -90,12 +91,12 @@ static void cut_anywhere(void **state)
 	data = load(place->path, &length);
 	for (size_t cut = length; cut > 0; cut -= cut > 19 ? 19 : 1) {
 		assert_int_equal(truncate(place->path, (off_t)cut), 0);
-		count = count_snapshots(place->path, message, sizeof(message), &truncated);
+		count = count_snapshots(place->path, &message, &truncated);
 		want = whole_snapshots(data, cut, &whole);
 		cuts[want]++;
 		if (!want) {
 			assert_int_equal(count, -EINVAL);
-			assert_non_null(strstr(message, place->path));
+			assert_non_null(strstr(message.text, place->path));
 			continue;
 		}
 		assert_int_equal(count, want);
@@ -110,7 +111,8 @@ static void cut_anywhere(void **state)
 static void flip_anywhere(void **state)
 {
 	const struct place *place = *state;
-	char *data, message[512], want[128];
+	struct reason message;
+	char *data, want[128];
 	size_t length;
 	bool truncated;
 
@@ -123,13 +125,13 @@ static void flip_anywhere(void **state)
 		data[at] ^= 0x10;
 		store(place->path, data, length);
 		data[at] ^= 0x10;
-		err = count_snapshots(place->path, message, sizeof(message), &truncated);
+		err = count_snapshots(place->path, &message, &truncated);
 		if (at < 12) {
 			assert_int_equal(err, -EINVAL);
-			assert_non_null(strstr(message, place->path));
-		} else if (err != -EBADMSG || strncmp(message, want, strlen(want)) != 0 ||
-			   strtoul(message + strlen(want), NULL, 10) > at) {
-			fail_msg("byte %zu: %d %s", at, err, message);
+			assert_non_null(strstr(message.text, place->path));
+		} else if (err != -EBADMSG || strncmp(message.text, want, strlen(want)) != 0 ||
+			   strtoul(message.text + strlen(want), NULL, 10) > at) {
+			fail_msg("byte %zu: %d %s", at, err, message.text);
 		}
 	}
 	free(data);
@@ -137,12 +139,12 @@ static void flip_anywhere(void **state)
 
 static void expect_refusal(const char *path, const char *part)
 {
-	char message[512];
+	struct reason message;
 	bool truncated;
 
-	assert_int_equal(count_snapshots(path, message, sizeof(message), &truncated), -EINVAL);
-	if (!strstr(message, part) || !strstr(message, path))
-		fail_msg("%s: no '%s'", message, part);
+	assert_int_equal(count_snapshots(path, &message, &truncated), -EINVAL);
+	if (!strstr(message.text, part) || !strstr(message.text, path))
+		fail_msg("%s: no '%s'", message.text, part);
 }
 
 static void other_files(void **state)
@@ -152,7 +154,7 @@ static void other_files(void **state)
 	struct snapshot *snapshot = sample_snapshot(1);
 	struct writer *writer;
 	struct stat file;
-	char message[256];
+	struct reason message;
 
 	store(place->path, "", 0);
 	expect_refusal(place->path, "it is empty");
@@ -165,8 +167,7 @@ static void other_files(void **state)
 	/* Of a dirtyscope whose snapshots are others. */
 	unlink(place->path);
 	start.fingerprint++;
-	assert_int_equal(
-		writer__new(place->path, 1 << 20, &start, &writer, message, sizeof(message)), 0);
+	assert_int_equal(writer__new(place->path, 1 << 20, &start, &writer, &message), 0);
 	expect_refusal(place->path, "holds no whole snapshot");
 	assert_int_equal(writer__snapshot(writer, snapshot), 0);
 	writer__free(writer);
@@ -176,20 +177,15 @@ static void other_files(void **state)
 	unlink(place->path);
 	assert_int_equal(mkfifo(place->path, 0600), 0);
 	expect_refusal(place->path, "is not a regular file");
-	assert_int_equal(
-		writer__new(place->path, 1 << 20, &start, &writer, message, sizeof(message)),
-		-EINVAL);
+	assert_int_equal(writer__new(place->path, 1 << 20, &start, &writer, &message), -EINVAL);
 	/* What is no record is left alone, one that is there is replaced. */
 	unlink(place->path);
 	store(place->path, "precious", 8);
-	assert_int_equal(
-		writer__new(place->path, 1 << 20, &start, &writer, message, sizeof(message)),
-		-EEXIST);
+	assert_int_equal(writer__new(place->path, 1 << 20, &start, &writer, &message), -EEXIST);
 	assert_int_equal(stat(place->path, &file), 0);
 	assert_int_equal(file.st_size, 8);
 	store(place->path, "DSRECORD and what was there", 27);
-	assert_int_equal(
-		writer__new(place->path, 1 << 20, &start, &writer, message, sizeof(message)), 0);
+	assert_int_equal(writer__new(place->path, 1 << 20, &start, &writer, &message), 0);
 	writer__free(writer);
 	snapshot__put(snapshot);
 }
@@ -201,12 +197,11 @@ static void ends_at_its_limit(void **state)
 	struct snapshot *snapshot;
 	struct writer *writer;
 	struct stat file;
-	char message[256];
+	struct reason message;
 	bool truncated = true;
 	int err = 0, count = 0;
 
-	assert_int_equal(writer__new(place->path, 4096, &start, &writer, message, sizeof(message)),
-			 0);
+	assert_int_equal(writer__new(place->path, 4096, &start, &writer, &message), 0);
 	while (!err && count < 10000) {
 		snapshot = sample_snapshot((uint64_t)count + 1);
 		err = writer__snapshot(writer, snapshot);
@@ -222,7 +217,7 @@ static void ends_at_its_limit(void **state)
 	assert_in_range(file.st_size, 2048, 4096);
 	writer__free(writer);
 	assert_true(count > 2);
-	assert_int_equal(count_snapshots(place->path, message, sizeof(message), &truncated), count);
+	assert_int_equal(count_snapshots(place->path, &message, &truncated), count);
 	assert_false(truncated);
 }
 

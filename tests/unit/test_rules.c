@@ -16,7 +16,7 @@
 #include "agent/policies/rules/expand.h"
 #include "tests/unit/sample_snapshot.h"
 
-static char message[1024];
+static struct reason message;
 
 /* ---- YAML ---- */
 
@@ -25,9 +25,7 @@ static json_t *tree_of(const char *text, struct yaml_places **places)
 	json_t *tree;
 
 	*places = NULL;
-	return yaml_tree__parse("f", text, strlen(text), &tree, places, message, sizeof(message))
-		       ? NULL
-		       : tree;
+	return yaml_tree__parse("f", text, strlen(text), &tree, places, &message) ? NULL : tree;
 }
 
 static void test_types(void **unused)
@@ -110,7 +108,7 @@ static void test_refused_trees(void **unused)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		assert_null(tree_of(cases[i].text, &places));
 		assert_null(places);
-		assert_string_equal(message, cases[i].message);
+		assert_string_equal(message.text, cases[i].message);
 	}
 }
 
@@ -127,9 +125,8 @@ static void check_cases(enum target_kind kind, const struct target_view *view,
 	struct selector *selector;
 
 	for (size_t i = 0; i < count; i++) {
-		if (selector__parse(&target_kinds[kind], cases[i].text, &selector, message,
-				    sizeof(message)))
-			fail_msg("%s: %s", cases[i].text, message);
+		if (selector__parse(&target_kinds[kind], cases[i].text, &selector, &message))
+			fail_msg("%s: %s", cases[i].text, message.text);
 		if (selector__matches(selector, view) != cases[i].matches)
 			fail_msg("%s", cases[i].text);
 		selector__free(selector);
@@ -240,30 +237,27 @@ static void test_refused_selectors(void **unused)
 	struct selector *selector;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		*message = '\0';
+		message.text[0] = '\0';
 		assert_int_equal(selector__parse(&target_kinds[TARGET_PROCESS], cases[i].text,
-						 &selector, message, sizeof(message)),
+						 &selector, &message),
 				 -EINVAL);
 		assert_null(selector);
-		if (!strstr(message, cases[i].reason))
-			fail_msg("%s: %s", cases[i].text, message);
+		if (!strstr(message.text, cases[i].reason))
+			fail_msg("%s: %s", cases[i].text, message.text);
 	}
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
-		if (selector__parse(&target_kinds[TARGET_PROCESS], good[i], &selector, message,
-				    sizeof(message)))
-			fail_msg("%s: %s", good[i], message);
+		if (selector__parse(&target_kinds[TARGET_PROCESS], good[i], &selector, &message))
+			fail_msg("%s: %s", good[i], message.text);
 		selector__free(selector);
 	}
 	/* As deep and as long as a value can be. */
 	memset(text + 8, '(', SELECTOR_VALUE_MAX);
-	assert_int_equal(selector__parse(&target_kinds[TARGET_PROCESS], text, &selector, message,
-					 sizeof(message)),
+	assert_int_equal(selector__parse(&target_kinds[TARGET_PROCESS], text, &selector, &message),
 			 -EINVAL);
 	memset(text + 8, 'x', SELECTOR_VALUE_MAX + 1);
-	assert_int_equal(selector__parse(&target_kinds[TARGET_PROCESS], text, &selector, message,
-					 sizeof(message)),
+	assert_int_equal(selector__parse(&target_kinds[TARGET_PROCESS], text, &selector, &message),
 			 -EINVAL);
-	assert_non_null(strstr(message, "longer than 256"));
+	assert_non_null(strstr(message.text, "longer than 256"));
 }
 
 /* ---- templates ---- */
@@ -320,7 +314,7 @@ static struct rule_set *set_of(const char *text)
 	json_t *tree = tree_of(text, &places);
 
 	if (!tree)
-		fail_msg("%s", message);
+		fail_msg("%s", message.text);
 	if (rule_set__add(set, tree, "f", &(struct rule_world){NULL}, &error))
 		fail_msg("%s %s", error.path, error.reason);
 	json_decref(tree); /* the rules keep what they point into */

@@ -224,12 +224,12 @@ static void refuse_start(const struct fixture *fixture, const char *address, int
 		.listen = {.values = {address}, .count = 1},
 	};
 	struct api_server *server;
-	char error[256] = "";
+	struct reason error = {""};
 
-	assert_int_equal(api_server__start(&options, &server, error, sizeof(error)), err);
+	assert_int_equal(api_server__start(&options, &server, &error), err);
 	assert_null(server);
-	if (!strstr(error, part) || strchr(error, '\n'))
-		fail_msg("%s: %s", address, error);
+	if (!strstr(error.text, part) || strchr(error.text, '\n'))
+		fail_msg("%s: %s", address, error.text);
 }
 
 static void addresses(void **state)
@@ -244,7 +244,7 @@ static void addresses(void **state)
 	};
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	struct api_server *server;
-	char error[256] = "";
+	struct reason error = {""};
 	int fd;
 
 	refuse_start(fixture, api_server__address(fixture->server, 0), -EADDRINUSE, "taken");
@@ -267,8 +267,8 @@ static void addresses(void **state)
 	close(fd);
 	if (access("/proc/sys/net/ipv6/conf/lo", F_OK))
 		options.listen.count = 1;
-	if (api_server__start(&options, &server, error, sizeof(error)))
-		fail_msg("%s", error);
+	if (api_server__start(&options, &server, &error))
+		fail_msg("%s", error.text);
 	api_server__stop(server);
 	assert_int_equal(access(file, F_OK), -1);
 }

@@ -30,7 +30,7 @@ static char *render(const char *names, const char *json, struct table_style styl
 	const struct resource resource = {.name = "rows", .columns = columns};
 	struct listing listing = {.resource = &resource};
 	json_t *answer = json_pack("{s:o?}", "rows", json_loads(json, JSON_ALLOW_NUL, NULL));
-	struct option_error error;
+	struct reason error;
 	struct text out = {0};
 
 	assert_non_null(listing__rows(&listing, answer));
@@ -202,14 +202,14 @@ static void test_colours(void **state)
 static void test_column_names(void **state)
 {
 	struct listing listing = {.resource = resource__find("processes")};
-	struct option_error error;
+	struct reason error;
 
 	assert_int_equal(listing__set_columns(&listing, "pid,bogus", &error), -EINVAL);
-	assert_non_null(strstr(error.message, "unknown column 'bogus'; valid ones are pid, user"));
+	assert_non_null(strstr(error.text, "unknown column 'bogus'; valid ones are pid, user"));
 	assert_int_equal(listing__set_columns(&listing, "", &error), -EINVAL);
 	assert_int_equal(listing__set_columns(&listing, "pid,", &error), -EINVAL);
 	assert_int_equal(listing__set_sort(&listing, "bogus", NULL, false, &error), -EINVAL);
-	assert_non_null(strstr(error.message, "cannot sort by column 'bogus'; valid ones are pid"));
+	assert_non_null(strstr(error.text, "cannot sort by column 'bogus'; valid ones are pid"));
 	assert_int_equal(listing__set_sort(&listing, "cmdline", NULL, false, &error), -EINVAL);
 	assert_int_equal(listing__set_sort(&listing, "pid", "up", false, &error), -EINVAL);
 	assert_int_equal(listing__set_sort(&listing, NULL, NULL, false, &error), 0);
@@ -232,7 +232,7 @@ static void test_paths(void **state)
 				  .around = "7-9",
 				  .find = "x",
 				  .which = "here"};
-	struct option_error error;
+	struct reason error;
 	struct text out = {0};
 
 	assert_int_equal(listing__set_sort(&listing, NULL, NULL, false, &error), 0);
@@ -258,7 +258,7 @@ static void test_resources(void **state)
 
 	for (size_t i = 0; (resource = resource__at(i)); i++) {
 		struct listing listing = {.resource = resource};
-		struct option_error error;
+		struct reason error;
 
 		assert_ptr_equal(resource__find(resource->name), resource);
 		assert_int_equal(listing__set_columns(&listing, resource->shown, &error), 0);

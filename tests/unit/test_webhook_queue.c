@@ -89,7 +89,8 @@ static void begin(struct fixture *fixture, struct webhook_queue_options options,
 		  const char *const *paths)
 {
 	struct webhook_target targets[TARGETS];
-	char urls[TARGETS][128], error[256] = "";
+	struct reason error = {""};
+	char urls[TARGETS][128];
 
 	for (; paths[options.target_count]; options.target_count++) {
 		const char *path = paths[options.target_count];
@@ -107,9 +108,9 @@ static void begin(struct fixture *fixture, struct webhook_queue_options options,
 		options.timeout = PATIENCE;
 	if (!options.back_off)
 		options.back_off = 0.02;
-	if (webhook_queue__new(&options, &fixture->webhooks, error, sizeof(error)))
-		fail_msg("%s", error);
-	assert_string_equal(error, "");
+	if (webhook_queue__new(&options, &fixture->webhooks, &error))
+		fail_msg("%s", error.text);
+	assert_string_equal(error.text, "");
 	/* All of it was copied. */
 	memset(urls, 'x', sizeof(urls));
 }
@@ -310,29 +311,28 @@ static void test_options(void **state)
 	struct webhook_target targets[2] = {{"one", "http://u:secret@h/"}, {"one", "http://h/"}};
 	struct webhook_queue_options options = {.targets = targets, .target_count = 2};
 	struct webhook_queue *webhooks = NULL;
-	char error[256];
+	struct reason error;
 
-	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
-	assert_non_null(strstr(error, "one"));
+	assert_int_equal(webhook_queue__new(&options, &webhooks, &error), -EINVAL);
+	assert_non_null(strstr(error.text, "one"));
 	options.target_count = 1;
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
 		targets[0].url = urls[i];
-		assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)),
-				 -EINVAL);
-		assert_int_equal(strncmp(error, "target one: its URL", 19), 0);
+		assert_int_equal(webhook_queue__new(&options, &webhooks, &error), -EINVAL);
+		assert_int_equal(strncmp(error.text, "target one: its URL", 19), 0);
 	}
 	targets[0].url = "ftp://u:secret@h/";
-	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
-	assert_null(strstr(error, "secret"));
+	assert_int_equal(webhook_queue__new(&options, &webhooks, &error), -EINVAL);
+	assert_null(strstr(error.text, "secret"));
 	targets[0] = (struct webhook_target){"", "http://h/"};
-	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
+	assert_int_equal(webhook_queue__new(&options, &webhooks, &error), -EINVAL);
 	options = (struct webhook_queue_options){.timeout = -1};
-	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
+	assert_int_equal(webhook_queue__new(&options, &webhooks, &error), -EINVAL);
 	options = (struct webhook_queue_options){.back_off = -1};
-	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), -EINVAL);
+	assert_int_equal(webhook_queue__new(&options, &webhooks, &error), -EINVAL);
 	assert_null(webhooks);
 	options = (struct webhook_queue_options){0};
-	assert_int_equal(webhook_queue__new(&options, &webhooks, error, sizeof(error)), 0);
+	assert_int_equal(webhook_queue__new(&options, &webhooks, &error), 0);
 	assert_int_equal(webhook_queue__send(webhooks, "one", strdup("{}"), NULL), -ENOENT);
 	webhook_queue__free(webhooks, 100); /* at once: nothing is queued */
 	webhook_queue__free(NULL, 1);

@@ -185,12 +185,12 @@ int main(int argc, char **argv)
 	struct kernel_error error = {""};
 	struct recorder recorder = {0};
 	struct agent_config config;
-	struct option_error wrong;
+	struct reason wrong;
 	char line[4096];
 	int err;
 
 	if (agent_config__load(&config, argc, argv, &wrong)) {
-		fprintf(stderr, "recorder: %s\n", wrong.message);
+		fprintf(stderr, "recorder: %s\n", wrong.text);
 		return 2;
 	}
 	err = kernel_side__new(&(struct kernel_options){.config = &config}, &recorder.kernel,

@@ -147,19 +147,19 @@ static void claim_all(const struct action_call *call, const char *cgroup,
 		      const struct snapshot_device *device, struct claims *claims)
 {
 	const struct io_limit limit = limit_of(call->action->settings);
-	char number[24], why[256];
+	struct reason why;
+	char number[24];
 
 	for (size_t i = 0; i < device->name_count && claims->count < CLAIMS_MAX; i++) {
 		uint64_t id;
 
 		if (!disk_number(call->services->config, device->names[i], number))
 			continue;
-		id = limits__claim(call->services->limits, cgroup, number, &limit, why,
-				   sizeof(why));
+		id = limits__claim(call->services->limits, cgroup, number, &limit, &why);
 		if (id)
 			claims->ids[claims->count++] = id;
 		else
-			action__report(call, "failed", "warning", "%s", why);
+			action__report(call, "failed", "warning", "%s", why.text);
 		if (id)
 			action__report(call, "started", "info", "cgroup %s, disk %s (%s)", cgroup,
 				       device->names[i], number);
@@ -194,12 +194,13 @@ static void limit_end(const struct action_call *call)
 {
 	struct claims *claims =
 		(void *)(uintptr_t)*call->handle; // NOLINT(performance-no-int-to-ptr)
-	char why[256];
+	struct reason why;
 
 	for (size_t i = 0; claims && i < claims->count; i++) {
-		int err = limits__release(call->services->limits, claims->ids[i], why, sizeof(why));
+		int err = limits__release(call->services->limits, claims->ids[i], &why);
 
-		action__report(call, err ? "failed" : "ended", err ? "error" : "info", "%s", why);
+		action__report(call, err ? "failed" : "ended", err ? "error" : "info", "%s",
+			       why.text);
 	}
 	free(claims);
 }

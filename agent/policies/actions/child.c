@@ -163,12 +163,12 @@ fail:
 	return err;
 }
 
-bool child__trouble(const struct child *child, char *reason, size_t size)
+bool child__trouble(const struct child *child, struct reason *reason)
 {
 	struct report report;
 
 	if (read(child->trouble, &report, sizeof(report)) != sizeof(report))
 		return false;
-	snprintf(reason, size, "%s: %s", step_words[report.step], strerror(report.err));
+	reason__set(reason, "%s: %s", step_words[report.step], strerror(report.err));
 	return true;
 }

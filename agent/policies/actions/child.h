@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "agent/base/reason.h"
+
 struct child_plan {
 	char *const *argv, *const *envp;
 	int input; /* becomes its standard input */
@@ -24,6 +26,6 @@ struct child {
 /* 0, or a negative errno. The caller closes both descriptors and reaps the process. */
 int child__start(const struct child_plan *plan, struct child *child);
 /* Whether it ended before its program began, and then why. Once, after its end. */
-bool child__trouble(const struct child *child, char *reason, size_t size);
+bool child__trouble(const struct child *child, struct reason *reason);
 
 #endif

@@ -61,25 +61,22 @@ static void judge(const struct exec_process *run, const siginfo_t *info,
 	colon = *line ? ": " : "";
 	end->result = run->result ? run->result : "failed";
 	if (run->result && strcmp(run->result, "timeout") == 0) {
-		snprintf(end->reason, sizeof(end->reason), "still running after %g s%s%s",
-			 run->timeout, colon, line);
+		reason__set(&end->reason, "still running after %g s%s%s", run->timeout, colon,
+			    line);
 	} else if (run->result) {
-		snprintf(end->reason, sizeof(end->reason), "%s%s%s", exec_process_stopped, colon,
-			 line);
-	} else if (child__trouble(&run->child, end->reason, sizeof(end->reason))) {
+		reason__set(&end->reason, "%s%s%s", exec_process_stopped, colon, line);
+	} else if (child__trouble(&run->child, &end->reason)) {
 		return;
 	} else if (!info) {
-		snprintf(end->reason, sizeof(end->reason), "its exit status is not known%s%s",
-			 colon, line);
+		reason__set(&end->reason, "its exit status is not known%s%s", colon, line);
 	} else if (info->si_code != CLD_EXITED) {
-		snprintf(end->reason, sizeof(end->reason), "signal %d (%s)%s%s", info->si_status,
-			 strsignal(info->si_status), colon, line);
+		reason__set(&end->reason, "signal %d (%s)%s%s", info->si_status,
+			    strsignal(info->si_status), colon, line);
 	} else if (info->si_status) {
-		snprintf(end->reason, sizeof(end->reason), "exit status %d%s%s", info->si_status,
-			 colon, line);
+		reason__set(&end->reason, "exit status %d%s%s", info->si_status, colon, line);
 	} else {
 		end->result = "ok";
-		snprintf(end->reason, sizeof(end->reason), "%s", line);
+		reason__set(&end->reason, "%s", line);
 	}
 }
 

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/base/reason.h"
 #include "agent/policies/actions/child.h"
 
 #define EXEC_OUTPUT_KEPT 4096
-#define EXEC_REASON_MAX 400
 
 extern const char exec_process_stopped[]; /* the reason of what an end of the agent drops */
 
@@ -29,7 +29,7 @@ struct exec_process {
 /* What came of it. */
 struct exec_process_end {
 	const char *result; /* static */
-	char reason[EXEC_REASON_MAX];
+	struct reason reason;
 };
 
 double exec_process__now(void);

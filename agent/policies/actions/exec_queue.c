@@ -86,14 +86,14 @@ static void start_job(struct exec_queue *execs, struct slot *slot, struct job *j
 		.uid = execs->options.uid,
 		.gid = execs->options.gid,
 	};
-	char reason[EXEC_REASON_MAX];
+	struct reason reason;
 	int err = exec_process__start(&slot->run, &plan, execs->options.timeout);
 
 	slot->job = job;
 	if (!err)
 		return;
-	snprintf(reason, sizeof(reason), "it cannot be started: %s", strerror(-err));
-	finish(execs, job, "failed", reason);
+	reason__set(&reason, "it cannot be started: %s", strerror(-err));
+	finish(execs, job, "failed", reason.text);
 }
 
 static void start_waiting(struct exec_queue *execs)
@@ -149,7 +149,7 @@ static void look_after(struct exec_queue *execs, struct slot *slot, bool give_up
 	struct exec_process_end end;
 
 	if (slot->run.stage != EXEC_FREE && exec_process__look(&slot->run, give_up, &end))
-		finish(execs, slot->job, end.result, end.reason);
+		finish(execs, slot->job, end.result, end.reason.text);
 }
 
 /* When the grace ends; INFINITY while there is no end in sight. *over: nothing is left to be done.
@@ -191,16 +191,16 @@ static void *exec_queue_run(void *context)
 
 /* ---- set-up ---- */
 
-static int check_user(const struct exec_queue_options *options, char *error, size_t size)
+static int check_user(const struct exec_queue_options *options, struct reason *error)
 {
 	/* To the kernel these mean: stay who you are. */
 	if (options->uid == (uid_t)-1 || options->gid == (gid_t)-1) {
-		snprintf(error, size, "%u is no user and no group", UINT32_MAX);
+		reason__set(error, "%u is no user and no group", UINT32_MAX);
 		return -EINVAL;
 	}
 	if (!options->allow_root && (options->uid == 0 || options->gid == 0)) {
-		snprintf(error, size,
-			 "programs are not run as root, unless the configuration says so");
+		reason__set(error,
+			    "programs are not run as root, unless the configuration says so");
 		return -EPERM;
 	}
 	return 0;
@@ -221,15 +221,15 @@ static bool is_user(uid_t uid, gid_t gid)
 	return count == 0 || (count == 1 && groups[0] == gid);
 }
 
-static int check_options(struct exec_queue_options *options, char *error, size_t size)
+static int check_options(struct exec_queue_options *options, struct reason *error)
 {
 	if (!isfinite(options->timeout) || options->timeout < 0 ||
 	    options->timeout > LONGEST_TIMEOUT) {
-		snprintf(error, size, "the time-out must be 0 to %.0f seconds", LONGEST_TIMEOUT);
+		reason__set(error, "the time-out must be 0 to %.0f seconds", LONGEST_TIMEOUT);
 		return -EINVAL;
 	}
 	if (options->concurrency > CONCURRENCY_MAX) {
-		snprintf(error, size, "at most %d programs run at once", CONCURRENCY_MAX);
+		reason__set(error, "at most %d programs run at once", CONCURRENCY_MAX);
 		return -EINVAL;
 	}
 	if (options->timeout == 0)
@@ -238,7 +238,7 @@ static int check_options(struct exec_queue_options *options, char *error, size_t
 		options->concurrency = DEFAULT_CONCURRENCY;
 	if (!options->queue_max)
 		options->queue_max = DEFAULT_QUEUE_MAX;
-	return check_user(options, error, size);
+	return check_user(options, error);
 }
 
 /* With all signals blocked: a child is born so, and has none of the agent's handlers run in it. */
@@ -255,19 +255,19 @@ static int start(struct exec_queue *execs)
 	return err;
 }
 
-int exec_queue__new(const struct exec_queue_options *options, struct exec_queue **out, char *error,
-		    size_t size)
+int exec_queue__new(const struct exec_queue_options *options, struct exec_queue **out,
+		    struct reason *error)
 {
 	struct exec_queue *execs = calloc(1, sizeof(*execs));
 	int err;
 
-	snprintf(error, size, "out of memory");
+	reason__set(error, "out of memory");
 	if (!execs)
 		return -ENOMEM;
 	pthread_mutex_init(&execs->lock, NULL);
 	execs->input = execs->wake = -1;
 	execs->options = *options;
-	err = check_options(&execs->options, error, size);
+	err = check_options(&execs->options, error);
 	if (err)
 		goto cleanup;
 	execs->change_user = !is_user(options->uid, options->gid);
@@ -278,10 +278,10 @@ int exec_queue__new(const struct exec_queue_options *options, struct exec_queue 
 	if (!err)
 		err = start(execs);
 	if (err) {
-		snprintf(error, size, "programs cannot be run: %s", strerror(-err));
+		reason__set(error, "programs cannot be run: %s", strerror(-err));
 		goto cleanup;
 	}
-	*error = '\0';
+	error->text[0] = '\0';
 	*out = execs;
 	return 0;
 cleanup:

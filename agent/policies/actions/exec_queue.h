@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/base/reason.h"
+
 struct exec_queue;
 
 struct exec_queue_options {
@@ -37,7 +39,7 @@ struct exec_queue_options {
 
 /* 0; -EPERM (root without allow_root), -EINVAL, -ENOMEM or another with *error. */
 int exec_queue__new(const struct exec_queue_options *options, struct exec_queue **execs,
-		    char *error, size_t size);
+		    struct reason *error);
 /*
  * argv and envp end in NULL and are copied; argv[0] is an absolute path, envp may be NULL. PATH is
  * /usr/sbin:/usr/bin:/sbin:/bin unless envp has one. -EINVAL, -ENOSPC (the queue is full),

@@ -308,7 +308,7 @@ void limits__recover(struct limits *limits)
 }
 
 uint64_t limits__claim(struct limits *limits, const char *cgroup, const char *disk,
-		       const struct io_limit *limit, char *why, size_t size)
+		       const struct io_limit *limit, struct reason *why)
 {
 	struct limit_entry *entry = find_entry(limits, cgroup, disk);
 	struct claim *claim = calloc(1, sizeof(*claim));
@@ -318,15 +318,15 @@ uint64_t limits__claim(struct limits *limits, const char *cgroup, const char *di
 	if (!claim || strlen(cgroup) >= sizeof(entry->cgroup) ||
 	    strlen(disk) >= sizeof(entry->disk) || !cgroup__is_path(cgroup)) {
 		free(claim);
-		snprintf(why, size, "the cgroup's path is too long, or no path");
+		reason__set(why, "the cgroup's path is too long, or no path");
 		return 0;
 	}
 	err = take_lock(limits);
 	if (err) {
 		free(claim);
-		snprintf(why, size, "%s.lock: %s", limits->state,
-			 err == -EWOULDBLOCK ? "another agent has it, and limits of its own"
-					     : strerror(-err));
+		reason__set(why, "%s.lock: %s", limits->state,
+			    err == -EWOULDBLOCK ? "another agent has it, and limits of its own"
+						: strerror(-err));
 		return 0;
 	}
 	if (is_new) {
@@ -341,11 +341,12 @@ uint64_t limits__claim(struct limits *limits, const char *cgroup, const char *di
 		}
 	}
 	if (err) {
-		snprintf(why, size, "%s",
-			 err == -ENOENT ? "the cgroup has no io.max: it is gone, it is the root, "
-					  "or its parent's "
-					  "cgroup.subtree_control has no io"
-					: strerror(-err));
+		reason__set(why, "%s",
+			    err == -ENOENT
+				    ? "the cgroup has no io.max: it is gone, it is the root, "
+				      "or its parent's "
+				      "cgroup.subtree_control has no io"
+				    : strerror(-err));
 		free(claim);
 		free(entry);
 		return 0;
@@ -355,7 +356,7 @@ uint64_t limits__claim(struct limits *limits, const char *cgroup, const char *di
 	err = apply(limits, entry);
 	if (!err)
 		return claim->id;
-	snprintf(why, size, "io.max of disk %s: %s", disk, strerror(-err));
+	reason__set(why, "io.max of disk %s: %s", disk, strerror(-err));
 	limits->claims = claim->next;
 	free(claim);
 	if (is_new) {
@@ -366,12 +367,12 @@ uint64_t limits__claim(struct limits *limits, const char *cgroup, const char *di
 }
 
 /* The last claim on an entry is gone. */
-static int give_back(struct limits *limits, struct limit_entry *entry, char *why, size_t size)
+static int give_back(struct limits *limits, struct limit_entry *entry, struct reason *why)
 {
 	const char *how;
 	int err = restore(limits, entry, &how);
 
-	snprintf(why, size, "io.max of disk %s: %s", entry->disk, err ? strerror(-err) : how);
+	reason__set(why, "io.max of disk %s: %s", entry->disk, err ? strerror(-err) : how);
 	if (err)
 		return err;
 	drop_entry(limits, entry);
@@ -379,7 +380,7 @@ static int give_back(struct limits *limits, struct limit_entry *entry, char *why
 	return 0;
 }
 
-int limits__release(struct limits *limits, uint64_t id, char *why, size_t size)
+int limits__release(struct limits *limits, uint64_t id, struct reason *why)
 {
 	struct limit_entry *entry = NULL;
 
@@ -394,20 +395,20 @@ int limits__release(struct limits *limits, uint64_t id, char *why, size_t size)
 		break;
 	}
 	if (!entry) {
-		snprintf(why, size, "no such limit");
+		reason__set(why, "no such limit");
 		return -ENOENT;
 	}
 	for (const struct claim *claim = limits->claims; claim; claim = claim->next)
 		if (claim->entry == entry) {
-			snprintf(why, size, "another policy still limits disk %s", entry->disk);
+			reason__set(why, "another policy still limits disk %s", entry->disk);
 			return apply(limits, entry);
 		}
-	return give_back(limits, entry, why, size);
+	return give_back(limits, entry, why);
 }
 
 void limits__free(struct limits *limits)
 {
-	char why[128];
+	struct reason why;
 
 	if (!limits)
 		return;
@@ -420,9 +421,9 @@ void limits__free(struct limits *limits)
 	for (struct limit_entry *entry = limits->entries, *next; entry; entry = next) {
 		next = entry->next;
 		/* What cannot be restored stays written down, for the next start. */
-		if (give_back(limits, entry, why, sizeof(why)))
+		if (give_back(limits, entry, &why))
 			log_error("a limit could not be restored", "cgroup=%s reason=\"%s\"",
-				  entry->cgroup, why);
+				  entry->cgroup, why.text);
 	}
 	while (limits->entries)
 		drop_entry(limits, limits->entries);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/reason.h"
 #include "agent/snapshot/events.h"
 
 enum io_key { IO_RBPS, IO_WBPS, IO_RIOPS, IO_WIOPS, IO_KEYS };
@@ -38,9 +39,9 @@ void limits__recover(struct limits *limits);
  * cgroup: "/a/b". Its id, above 0; 0 with a sentence.
  */
 uint64_t limits__claim(struct limits *limits, const char *cgroup, const char *disk,
-		       const struct io_limit *limit, char *why, size_t size);
+		       const struct io_limit *limit, struct reason *why);
 /* 0, or a negative errno with a sentence where what was before could not be restored. */
-int limits__release(struct limits *limits, uint64_t id, char *why, size_t size);
+int limits__release(struct limits *limits, uint64_t id, struct reason *why);
 /* Restores all of them. */
 void limits__free(struct limits *limits);
 

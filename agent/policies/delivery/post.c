@@ -245,14 +245,14 @@ static int set_headers(struct post *post)
 	return 0;
 }
 
-static int check_url(CURLU *parts, const char *url, char *error, size_t size)
+static int check_url(CURLU *parts, const char *url, struct reason *error)
 {
 	CURLUcode code = curl_url_set(parts, CURLUPART_URL, url, 0);
 	char *scheme = NULL;
 	bool known;
 
 	if (code) {
-		snprintf(error, size, "its URL is wrong: %s", curl_url_strerror(code));
+		reason__set(error, "its URL is wrong: %s", curl_url_strerror(code));
 		return -EINVAL;
 	}
 	if (curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0))
@@ -261,20 +261,20 @@ static int check_url(CURLU *parts, const char *url, char *error, size_t size)
 	curl_free(scheme);
 	if (known)
 		return 0;
-	snprintf(error, size, "its URL does not begin with http:// or https://");
+	reason__set(error, "its URL does not begin with http:// or https://");
 	return -EINVAL;
 }
 
-int post__new(const char *url, double timeout, struct post **out, char *error, size_t size)
+int post__new(const char *url, double timeout, struct post **out, struct reason *error)
 {
 	struct post *post = calloc(1, sizeof(*post));
 	CURLU *parts = curl_url();
 	int err = -ENOMEM;
 
-	snprintf(error, size, "out of memory");
+	reason__set(error, "out of memory");
 	if (!post || !parts)
 		goto cleanup;
-	err = check_url(parts, url, error, size);
+	err = check_url(parts, url, error);
 	if (!err)
 		err = add_secrets(post, parts);
 	if (!err)
@@ -283,7 +283,7 @@ int post__new(const char *url, double timeout, struct post **out, char *error, s
 		goto cleanup;
 	post->easy = curl_easy_init();
 	if (!post->easy || set_options(post, url, timeout)) {
-		snprintf(error, size, "libcurl cannot be set up for it");
+		reason__set(error, "libcurl cannot be set up for it");
 		err = -ENOMEM;
 		goto cleanup;
 	}

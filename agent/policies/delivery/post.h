@@ -7,6 +7,8 @@
 
 #include <curl/curl.h>
 
+#include "agent/base/reason.h"
+
 #define POST_LONGEST_WAIT 60.0 /* seconds between two attempts, whatever a receiver asks for */
 #define POST_REASON_MAX 400
 
@@ -14,7 +16,7 @@ struct post;
 
 /* libcurl is set up already. timeout: seconds. -EINVAL or -ENOMEM with *error, which holds nothing
  * of the URL. */
-int post__new(const char *url, double timeout, struct post **post, char *error, size_t size);
+int post__new(const char *url, double timeout, struct post **post, struct reason *error);
 void post__free(struct post *post);
 /* Its transfer, ready to be added to a multi handle. body: borrowed until post__judge. */
 CURL *post__prepare(struct post *post, const char *body);

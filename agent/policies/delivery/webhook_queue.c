@@ -247,15 +247,15 @@ static void init_library(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static int check_options(struct webhook_queue_options *options, char *error, size_t size)
+static int check_options(struct webhook_queue_options *options, struct reason *error)
 {
 	if (!isfinite(options->timeout) || options->timeout < 0 ||
 	    options->timeout > LONGEST_TIMEOUT) {
-		snprintf(error, size, "the time-out must be 0 to %.0f seconds", LONGEST_TIMEOUT);
+		reason__set(error, "the time-out must be 0 to %.0f seconds", LONGEST_TIMEOUT);
 		return -EINVAL;
 	}
 	if (!isfinite(options->back_off) || options->back_off < 0) {
-		snprintf(error, size, "the back-off must be a number of seconds");
+		reason__set(error, "the back-off must be a number of seconds");
 		return -EINVAL;
 	}
 	if (options->timeout == 0)
@@ -278,23 +278,23 @@ static struct channel *find_channel(const struct webhook_queue *webhooks, const 
 }
 
 static int add_channel(struct webhook_queue *webhooks, const struct webhook_target *target,
-		       char *error, size_t size)
+		       struct reason *error)
 {
 	struct channel *channel = &webhooks->channels[webhooks->channel_count];
-	char why[256] = "";
+	struct reason why = {""};
 	int err;
 
 	if (!target->name || !*target->name || !target->url) {
-		snprintf(error, size, "a target needs a name and a URL");
+		reason__set(error, "a target needs a name and a URL");
 		return -EINVAL;
 	}
 	if (find_channel(webhooks, target->name)) {
-		snprintf(error, size, "target %s is there twice", target->name);
+		reason__set(error, "target %s is there twice", target->name);
 		return -EINVAL;
 	}
-	err = post__new(target->url, webhooks->options.timeout, &channel->post, why, sizeof(why));
+	err = post__new(target->url, webhooks->options.timeout, &channel->post, &why);
 	if (err) {
-		snprintf(error, size, "target %s: %s", target->name, why);
+		reason__set(error, "target %s: %s", target->name, why.text);
 		return err;
 	}
 	channel->name = strdup(target->name);
@@ -321,13 +321,13 @@ static int start(struct webhook_queue *webhooks)
 }
 
 int webhook_queue__new(const struct webhook_queue_options *options, struct webhook_queue **out,
-		       char *error, size_t size)
+		       struct reason *error)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct webhook_queue *webhooks = calloc(1, sizeof(*webhooks));
 	int err = -ENOMEM;
 
-	snprintf(error, size, "out of memory");
+	reason__set(error, "out of memory");
 	if (!webhooks)
 		return -ENOMEM;
 	pthread_once(&once, init_library);
@@ -338,17 +338,17 @@ int webhook_queue__new(const struct webhook_queue_options *options, struct webho
 	webhooks->multi = curl_multi_init();
 	if (!webhooks->channels || !webhooks->multi)
 		goto cleanup;
-	err = check_options(&webhooks->options, error, size);
+	err = check_options(&webhooks->options, error);
 	for (size_t i = 0; !err && i < options->target_count; i++)
-		err = add_channel(webhooks, &options->targets[i], error, size);
+		err = add_channel(webhooks, &options->targets[i], error);
 	if (err)
 		goto cleanup;
 	err = start(webhooks);
 	if (err) {
-		snprintf(error, size, "no thread for it: %s", strerror(-err));
+		reason__set(error, "no thread for it: %s", strerror(-err));
 		goto cleanup;
 	}
-	*error = '\0';
+	error->text[0] = '\0';
 	*out = webhooks;
 	return 0;
 cleanup:

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/reason.h"
+
 struct webhook_queue;
 
 struct webhook_target {
@@ -46,7 +48,7 @@ struct webhook_queue_options {
  * status decides, whatever becomes of the body after it; 64 KiB of that are read.
  */
 int webhook_queue__new(const struct webhook_queue_options *options, struct webhook_queue **webhooks,
-		       char *error, size_t size);
+		       struct reason *error);
 /*
  * Takes over *body, from the heap, in any case. -ENOENT: no such target; -ENOSPC: its queue is
  * full; -ESHUTDOWN: the queue is being freed; -ENOMEM. Then `done` is not called. Thread-safe.

@@ -27,7 +27,7 @@ struct selector {
 struct operation {
 	const char *text;
 	bool negated, takes_numbers;
-	int (*prepare)(struct selector *selector, char *reason, size_t size); /* may be NULL */
+	int (*prepare)(struct selector *selector, struct reason *reason); /* may be NULL */
 	bool (*matches)(const struct selector *selector, const char *string);
 };
 
@@ -104,24 +104,25 @@ static const char *costs_too_much(const char *pattern)
 	return NULL;
 }
 
-static int refuse(char *reason, size_t size, const char *why)
+static int refuse(struct reason *reason, const char *why)
 {
-	snprintf(reason, size, "%s", why);
+	reason__set(reason, "%s", why);
 	return -EINVAL;
 }
 
-static int compile(struct selector *selector, char *reason, size_t size)
+static int compile(struct selector *selector, struct reason *reason)
 {
 	const char *why = costs_too_much(selector->value);
 	int err;
 
 	if (why)
-		return refuse(reason, size, why);
+		return refuse(reason, why);
 	err = regcomp(&selector->regex, selector->value, REG_EXTENDED | REG_NOSUB);
 	if (err) {
-		int length = snprintf(reason, size, "has a bad regular expression: ");
+		char why_not[256];
 
-		regerror(err, &selector->regex, reason + length, size - (size_t)length);
+		regerror(err, &selector->regex, why_not, sizeof(why_not));
+		reason__set(reason, "has a bad regular expression: %s", why_not);
 		return err == REG_ESPACE ? -ENOMEM : -EINVAL;
 	}
 	selector->compiled = true;
@@ -137,14 +138,14 @@ static const struct operation operations[] = {
 };
 
 static int take_field(const struct kind *kind, const char **at, struct selector *selector,
-		      char *reason, size_t size)
+		      struct reason *reason)
 {
 	const size_t length = strspn(*at, "abcdefghijklmnopqrstuvwxyz0123456789_.");
 	struct text names = {0};
 	char name[64];
 
 	if (!length || length >= sizeof(name))
-		return refuse(reason, size, "does not begin with a field's name");
+		return refuse(reason, "does not begin with a field's name");
 	memcpy(name, *at, length);
 	name[length] = '\0';
 	*at += length;
@@ -152,13 +153,13 @@ static int take_field(const struct kind *kind, const char **at, struct selector 
 	if (selector->field)
 		return 0;
 	kind__names(kind, &names);
-	snprintf(reason, size, "names no field of a %s: '%s'; there are %s", kind->name, name,
-		 names.length ? names.data : "none");
+	reason__set(reason, "names no field of a %s: '%s'; there are %s", kind->name, name,
+		    names.length ? names.data : "none");
 	text__free(&names);
 	return -EINVAL;
 }
 
-static int take_operator(const char **at, struct selector *selector, char *reason, size_t size)
+static int take_operator(const char **at, struct selector *selector, struct reason *reason)
 {
 	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++) {
 		const struct operation *operation = &operations[i];
@@ -169,12 +170,12 @@ static int take_operator(const char **at, struct selector *selector, char *reaso
 		selector->operation = operation;
 		return 0;
 	}
-	return refuse(reason, size,
+	return refuse(reason,
 		      "has none of the operators =, !=, ^=, !^=, *=, !*=, =~, !~ after the field");
 }
 
 /* Up to its quote at the end. */
-static int take_quoted(const char *at, struct selector *selector, char *reason, size_t size)
+static int take_quoted(const char *at, struct selector *selector, struct reason *reason)
 {
 	size_t length = 0;
 
@@ -182,42 +183,42 @@ static int take_quoted(const char *at, struct selector *selector, char *reason, 
 		if (*at == '\\' && (at[1] == '"' || at[1] == '\\'))
 			at++;
 		if (length == SELECTOR_VALUE_MAX)
-			return refuse(reason, size, "has a value longer than 256 bytes");
+			return refuse(reason, "has a value longer than 256 bytes");
 		selector->value[length++] = *at;
 	}
 	if (*at != '"' || at[1])
-		return refuse(reason, size, "has a quoted value that does not end with its quote");
+		return refuse(reason, "has a quoted value that does not end with its quote");
 	return 0;
 }
 
-static int take_value(const char *at, struct selector *selector, char *reason, size_t size)
+static int take_value(const char *at, struct selector *selector, struct reason *reason)
 {
 	size_t length = strlen(at);
 
 	while (length && (at[length - 1] == ' ' || at[length - 1] == '\t'))
 		length--;
 	if (!length)
-		return refuse(reason, size, "has no value; an empty one is written \"\"");
+		return refuse(reason, "has no value; an empty one is written \"\"");
 	if (*at == '"')
-		return take_quoted(at, selector, reason, size);
+		return take_quoted(at, selector, reason);
 	if (length > SELECTOR_VALUE_MAX)
-		return refuse(reason, size, "has a value longer than 256 bytes");
+		return refuse(reason, "has a value longer than 256 bytes");
 	memcpy(selector->value, at, length);
 	return 0;
 }
 
-static int check_number(struct selector *selector, char *reason, size_t size)
+static int check_number(struct selector *selector, struct reason *reason)
 {
 	char *end;
 
 	if (!field__is_number(selector->field))
 		return 0;
 	if (!selector->operation->takes_numbers)
-		return refuse(reason, size,
+		return refuse(reason,
 			      "is about a number, which can be = or != only; 'when' compares");
 	selector->number = strtod(selector->value, &end);
 	if (!*selector->value || *end || !isfinite(selector->number))
-		return refuse(reason, size, "compares a number with what is none");
+		return refuse(reason, "compares a number with what is none");
 	return 0;
 }
 
@@ -226,8 +227,8 @@ static const char *skip_blanks(const char *at)
 	return at + strspn(at, " \t");
 }
 
-int selector__parse(const struct kind *kind, const char *text, struct selector **out, char *reason,
-		    size_t size)
+int selector__parse(const struct kind *kind, const char *text, struct selector **out,
+		    struct reason *reason)
 {
 	struct selector *selector = calloc(1, sizeof(*selector));
 	const char *at = skip_blanks(text);
@@ -236,16 +237,16 @@ int selector__parse(const struct kind *kind, const char *text, struct selector *
 	*out = NULL;
 	if (!selector)
 		return -ENOMEM;
-	err = take_field(kind, &at, selector, reason, size);
+	err = take_field(kind, &at, selector, reason);
 	at = skip_blanks(at);
 	if (!err)
-		err = take_operator(&at, selector, reason, size);
+		err = take_operator(&at, selector, reason);
 	if (!err)
-		err = take_value(skip_blanks(at), selector, reason, size);
+		err = take_value(skip_blanks(at), selector, reason);
 	if (!err)
-		err = check_number(selector, reason, size);
+		err = check_number(selector, reason);
 	if (!err && selector->operation->prepare)
-		err = selector->operation->prepare(selector, reason, size);
+		err = selector->operation->prepare(selector, reason);
 	if (err) {
 		selector__free(selector);
 		return err;

@@ -14,6 +14,7 @@
 #ifndef DIRTYSCOPE_AGENT_POLICIES_RULES_SELECTOR_H
 #define DIRTYSCOPE_AGENT_POLICIES_RULES_SELECTOR_H
 
+#include "agent/base/reason.h"
 #include "agent/policies/rules/kinds.h"
 
 #define SELECTOR_VALUE_MAX 256 /* bytes */
@@ -21,8 +22,8 @@
 struct selector;
 
 /* 0; -EINVAL with a reason that begins with a verb: "has no operator"; or -ENOMEM. */
-int selector__parse(const struct kind *kind, const char *text, struct selector **out, char *reason,
-		    size_t size);
+int selector__parse(const struct kind *kind, const char *text, struct selector **out,
+		    struct reason *reason);
 void selector__free(struct selector *selector);
 bool selector__matches(const struct selector *selector, const struct target_view *view);
 /* Its answer stays the same for as long as kind->facts() does. */

@@ -48,7 +48,7 @@ static void put_flows(json_t *row, struct text *out)
 {
 	struct listing listing = {.resource = resource__find("flows")};
 	const struct table_style style = {0};
-	struct option_error error;
+	struct reason error;
 
 	if (!json_array_size(json_object_get(row, "flows")))
 		return;
@@ -64,7 +64,7 @@ static void took_details(struct view *view, struct feed_answer *answer)
 	struct listing listing = {.resource = resource__find(process ? "processes" : "devices")};
 	json_t *rows = json_pack("{s:[O]}", listing.resource->name, answer->json);
 	const struct table_style style = {0};
-	struct option_error error;
+	struct reason error;
 
 	view->pager.text.length = 0;
 	if (!rows || listing__set_columns(&listing, listing.resource->verbose, &error)) {

@@ -56,7 +56,7 @@ const struct pane_kind *pane_kind__at(size_t index)
 }
 
 int pane__init(struct pane *pane, const struct pane_kind *kind, const char *columns,
-	       const char *sort, const char *order, bool reverse, struct option_error *error)
+	       const char *sort, const char *order, bool reverse, struct reason *error)
 {
 	int err;
 

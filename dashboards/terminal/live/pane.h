@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/reason.h"
 #include "dashboards/terminal/tables/listing.h"
 
 #define PANES 3
@@ -41,7 +42,7 @@ struct pane {
 
 /* columns: NULL for the pane's own; sort, order: NULL for the resource's. -EINVAL with *error. */
 int pane__init(struct pane *pane, const struct pane_kind *kind, const char *columns,
-	       const char *sort, const char *order, bool reverse, struct option_error *error);
+	       const char *sort, const char *order, bool reverse, struct reason *error);
 void pane__free(struct pane *pane);
 /* The path that gives what `height` lines show. */
 void pane__path(const struct pane *pane, unsigned height, struct text *out);

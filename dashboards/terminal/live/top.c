@@ -266,7 +266,7 @@ static int run_interactive(const struct top *top, struct client *client)
 		.colour = wants_colour(top),
 	};
 	struct pane panes[PANES] = {0};
-	struct option_error error;
+	struct reason error;
 	int status = STATUS_DONE;
 
 	for (size_t i = 0; i < PANES && status == STATUS_DONE; i++) {
@@ -275,7 +275,7 @@ static int run_interactive(const struct top *top, struct client *client)
 		if (pane__init(&panes[i], pane_kind__at(i), first ? top->columns : NULL,
 			       first ? top->sort : NULL, first ? top->order : NULL,
 			       first && top->reverse, &error))
-			status = output__fail(STATUS_USAGE, "%s", error.message);
+			status = output__fail(STATUS_USAGE, "%s", error.text);
 		panes[i].listing.pid = top->pid;
 		if (first && top->filter)
 			text__puts(&panes[i].filter, top->filter);
@@ -298,16 +298,16 @@ int top__main(int argc, char **argv)
 	struct client_options connection;
 	struct top top = {.delay = 1};
 	struct client *client = NULL;
-	struct option_error error;
+	struct reason error;
 	int status;
 
 	if (options__parse(options, argc, argv, &top, NULL, 0, &error) < 0)
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	if (top.help)
 		return show_help(listing.resource);
 	if (listing__set_columns(&listing, top.columns ? top.columns : SHOWN, &error) ||
 	    listing__set_sort(&listing, top.sort, top.order, top.reverse, &error))
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	listing.limit = top.limit ? top.limit : DEFAULT_LIMIT;
 	listing.filter = top.filter;
 	listing.pid = top.pid;

@@ -93,11 +93,11 @@ static int prepare(const struct command *command, struct listing *listing)
 {
 	const struct resource *resource = listing->resource;
 	const char *columns = command->verbose ? resource->verbose : resource->shown;
-	struct option_error error;
+	struct reason error;
 
 	if (listing__set_columns(listing, command->columns ? command->columns : columns, &error) ||
 	    listing__set_sort(listing, command->sort, command->order, command->reverse, &error))
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	listing->limit = command->limit ? command->limit : resource->limit_max;
 	listing->filter = command->filter;
 	listing->device = command->device;
@@ -171,7 +171,7 @@ int commands__list(int argc, char **argv)
 	struct listing listing = {.resource = resource};
 	struct command command = {0};
 	struct client *client = NULL;
-	struct option_error error;
+	struct reason error;
 	int status;
 
 	_Static_assert(sizeof(all_options) / sizeof(*all_options) <= OPTIONS_MAX, "they fit");
@@ -179,7 +179,7 @@ int commands__list(int argc, char **argv)
 		return output__fail(STATUS_USAGE, "unknown command '%s'", argv[0]);
 	make_options(resource, options);
 	if (options__parse(options, argc, argv, &command, NULL, 0, &error) < 0)
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	if (command.help)
 		return show_help(resource, options);
 	status = prepare(&command, &listing);

@@ -10,19 +10,19 @@
 #include "dashboards/terminal/tables/output.h"
 
 static int unknown_column(const struct listing *listing, const char *name, size_t length,
-			  bool sortable, struct option_error *error)
+			  bool sortable, struct reason *error)
 {
 	struct text names = {0};
 
 	columns__names(listing->resource->columns, sortable, &names);
-	snprintf(error->message, sizeof(error->message), "%s column '%.*s'; valid ones are %s",
-		 sortable ? "cannot sort by" : "unknown", (int)(length > 40 ? 40 : length), name,
-		 names.length ? names.data : "none");
+	reason__set(error, "%s column '%.*s'; valid ones are %s",
+		    sortable ? "cannot sort by" : "unknown", (int)(length > 40 ? 40 : length), name,
+		    names.length ? names.data : "none");
 	text__free(&names);
 	return -EINVAL;
 }
 
-int listing__set_columns(struct listing *listing, const char *names, struct option_error *error)
+int listing__set_columns(struct listing *listing, const char *names, struct reason *error)
 {
 	listing->column_count = 0;
 	for (;;) {
@@ -33,8 +33,7 @@ int listing__set_columns(struct listing *listing, const char *names, struct opti
 		if (!column)
 			return unknown_column(listing, names, length, false, error);
 		if (listing->column_count == TABLE_COLUMNS_MAX) {
-			snprintf(error->message, sizeof(error->message), "more than %d columns",
-				 TABLE_COLUMNS_MAX);
+			reason__set(error, "more than %d columns", TABLE_COLUMNS_MAX);
 			return -EINVAL;
 		}
 		listing->columns[listing->column_count++] = column;
@@ -45,7 +44,7 @@ int listing__set_columns(struct listing *listing, const char *names, struct opti
 }
 
 int listing__set_sort(struct listing *listing, const char *name, const char *order, bool reverse,
-		      struct option_error *error)
+		      struct reason *error)
 {
 	const char *wanted = name ? name : listing->resource->sort;
 
@@ -54,8 +53,7 @@ int listing__set_sort(struct listing *listing, const char *name, const char *ord
 	if (wanted && (!listing->sort || !listing->sort->sortable))
 		return unknown_column(listing, wanted, strlen(wanted), true, error);
 	if (order && strcmp(order, "asc") != 0 && strcmp(order, "desc") != 0) {
-		snprintf(error->message, sizeof(error->message),
-			 "option --order: '%.40s' is neither asc nor desc", order);
+		reason__set(error, "option --order: '%.40s' is neither asc nor desc", order);
 		return -EINVAL;
 	}
 	if (order)

@@ -29,13 +29,13 @@ struct listing {
 
 /* names: comma-separated. -EINVAL with *error, which names the unknown column and lists the valid
  * ones. */
-int listing__set_columns(struct listing *listing, const char *names, struct option_error *error);
+int listing__set_columns(struct listing *listing, const char *names, struct reason *error);
 /*
  * name: a column, NULL for the resource's own choice. order: "asc", "desc", or NULL: numbers
  * fall, names rise. -EINVAL with *error.
  */
 int listing__set_sort(struct listing *listing, const char *name, const char *order, bool reverse,
-		      struct option_error *error);
+		      struct reason *error);
 /* Percent-encoded, as a part of a path or a query. */
 void listing__put_encoded(const char *string, struct text *out);
 /* Path and query, percent-encoded. */

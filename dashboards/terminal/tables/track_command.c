@@ -328,7 +328,7 @@ static int run_list(struct call *call)
 	const struct resource *resource = resource__find("tracks");
 	struct table_style style = output__style();
 	struct listing listing = {.resource = resource};
-	struct option_error error;
+	struct reason error;
 	json_t *answer = NULL;
 	struct text out = {0};
 	int status = ask(call, "GET", "", "", &answer);
@@ -386,7 +386,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	struct option_row rows[OPTION_COUNT + 1];
 	struct call call = {.options = &options};
 	const char *operands[2] = {0};
-	struct option_error error;
+	struct reason error;
 	size_t at = 0;
 	int count, status;
 
@@ -396,7 +396,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	rows[at] = (struct option_row){0};
 	count = options__parse(rows, argc, argv, &options, operands, verb->operand_count, &error);
 	if (count < 0)
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	if (options.help)
 		return show_help(verb, rows);
 	if (count < verb->operand_count)
