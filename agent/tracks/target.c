@@ -316,7 +316,9 @@ int target__new(const struct target_options *options, struct target **out, char 
 		goto cleanup;
 	}
 	target->cpu.pagemap = target->pagemap;
+	target->cpu.no_faults = options->no_faults;
 	err = cpu_side__start(&target->cpu, options->backend);
+	target->cpu.no_faults = target->options.no_faults = NULL;
 	if (err)
 		snprintf(why, size, "%s",
 			 *target->cpu.reason ? target->cpu.reason : strerror(-err));

@@ -16,8 +16,9 @@
 struct target_options {
 	const char *procfs;
 	uint32_t tgid;
-	uint64_t start_ticks;		 /* of the process, as in its stat */
-	const char *backend;		 /* NULL: the best that works */
+	uint64_t start_ticks;  /* of the process, as in its stat */
+	const char *backend;   /* NULL: the best that works */
+	const char *no_faults; /* why no sensor counts faults; NULL: one does. Until it is made. */
 	const struct object_key *object; /* of its memory only this; NULL: all of it */
 	struct write_feed *feed;
 	uint64_t frames; /* of the host */

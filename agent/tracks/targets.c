@@ -41,15 +41,34 @@ static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *st
 	return 0;
 }
 
+/* Whether a fault sensor runs; else why not. Before there are numbers that is not known: it may. */
+static bool faults_are_counted(const struct tracks *tracks, char *why, size_t size)
+{
+	struct snapshot *snapshot = snapshot_store__latest(tracks->store);
+	const struct snapshot_sensor *sensor;
+	bool counted = true;
+
+	if (snapshot) {
+		sensor = &snapshot->sensors[DS_SENSOR_FAULT];
+		counted = sensor->state != SENSOR_UNAVAILABLE;
+		snprintf(why, size, "%.*s", (int)size - 1, sensor->reason);
+		snapshot__put(snapshot);
+	}
+	return counted;
+}
+
 static int make_target(struct tracks *tracks, const struct track *track, uint32_t pid,
 		       uint64_t start_ticks, const struct object_key *object,
 		       struct target **target, struct track_error *error)
 {
+	char no_faults[128];
 	const struct target_options options = {
 		.procfs = tracks->config->procfs,
 		.tgid = pid,
 		.start_ticks = start_ticks,
 		.backend = *track->backend ? track->backend : NULL,
+		.no_faults =
+			faults_are_counted(tracks, no_faults, sizeof(no_faults)) ? NULL : no_faults,
 		.object = object,
 		.feed = tracks->feed,
 		.frames = tracks->frames,

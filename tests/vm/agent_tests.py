@@ -237,7 +237,7 @@ def add_vfio(suite, cell):
 def add_routes(suite, cell):
     @suite.test("routes of writing, with the functions of the kernel traced")
     def _():
-        status, text = cell.machine.call("routes", seconds=300)
+        status, text = cell.machine.call("live", "routes", seconds=510)
         wrong = [line for line in text.splitlines() if line.startswith("not ok")]
         plan = re.search(r"^1\.\.(\d+)$", text, re.M)
         passed = len(re.findall(r"^ok ", text, re.M))

@@ -17,6 +17,7 @@ import fetch
 import harm_tests
 import initramfs
 import instructions
+import load_tests
 import machine
 import matrix
 import policy_tests
@@ -152,6 +153,8 @@ def add_tests(suite, cell):
     agent_tests.add(suite, cell)
     if "harm" in cell.parts:
         harm_tests.add(suite, cell)
+    if "load" in cell.parts:
+        load_tests.add(suite, cell)
     if "tracks" in cell.parts:
         track_tests.add(suite, cell)
     if "policies" in cell.parts:

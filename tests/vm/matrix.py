@@ -66,6 +66,7 @@ PARTS = [
     Part("agent", ["none", "passthrough", "none", "passthrough", "strict", "lazy"]),  # vfio and hotplug do it as well
     Part("vfio", ["strict", "lazy"]),
     Part("hotplug", ["lazy", "strict"]),
+    Part("load", ["none", "lazy", "none", "strict"]),
     Part("routes", ["passthrough", "lazy"]),
     Part("harm", ["none"]),
     Part("tracks", ["strict", "none"]),

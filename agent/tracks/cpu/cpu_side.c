@@ -133,6 +133,10 @@ void cpu_side__end(struct cpu_side *side)
 
 static int start_faults(struct cpu_side *side, char *why, size_t size)
 {
+	if (side->no_faults) {
+		snprintf(why, size, "no sensor counts faults here: %s", side->no_faults);
+		return -EOPNOTSUPP;
+	}
 	return cpu_side__read_regions(side);
 }
 

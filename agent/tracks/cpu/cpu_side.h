@@ -19,7 +19,8 @@ struct cpu_side {
 	uint32_t tgid;
 	uint64_t start_ticks;	    /* of the process, as in its stat; 0: not known */
 	struct page_table *pagemap; /* borrowed */
-	int uffd;		    /* -1: none */
+	const char *no_faults; /* why no sensor counts its faults, for the start; NULL: one does */
+	int uffd;	       /* -1: none */
 	uint64_t stopped_ns; /* that the target stood still for the start; of an epoch: the last */
 	struct map_region *regions; /* of this epoch, by address */
 	size_t region_count, region_room;
