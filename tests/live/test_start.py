@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 
-from harness import BINARY, START, Agent, Skip, Suite, equal, eventually, require_root, run, true
+from harness import BINARY, WAIT, Agent, Skip, Suite, equal, eventually, require_root, run, true
 
 ROUNDS = int(os.environ.get("TEST_ROUNDS", "20"))
 LIMIT = 1  # seconds to be gone in; where a whole start takes longer, since others compute, as long as that
@@ -118,7 +118,7 @@ def ends(number):
     with Start() as start:  # how long a whole start takes now
         port = start.port()
         begin = time.monotonic()
-        eventually("the agent is ready", lambda: ready(port)[0] == 200, START, 0.01)
+        eventually("the agent is ready", lambda: ready(port)[0] == 200, WAIT, 0.01)
         whole = time.monotonic() - begin
     chance = random.Random(number)
     took = [end_at(chance.uniform(0, whole), number) for _ in range(ROUNDS)]
@@ -133,7 +133,7 @@ def reloads():
     with Start() as start:
         port = start.port()
         start.child.send_signal(signal.SIGHUP)
-        eventually("the agent is ready", lambda: ready(port)[0] == 200, START, 0.02)
+        eventually("the agent is ready", lambda: ready(port)[0] == 200, WAIT, 0.02)
 
 
 @suite.test("what is asked for before there are numbers is refused, and what needs none is answered")
