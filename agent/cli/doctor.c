@@ -11,6 +11,7 @@
 #include "agent/base/log.h"
 #include "agent/cli/doctor_report.h"
 #include "agent/host/cgroups.h"
+#include "agent/input/options.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/kernel/probe.h"
 #include "agent/kernel/programs.h"
