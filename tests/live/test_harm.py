@@ -175,7 +175,10 @@ REFUSED = {"dispatch": "Syscall User Dispatch", "vfork": "vfork", "traced": "tra
 def of_kind(kind):
     with Target(kind) as target:
         results = hammer(target)
-        for backend, reason in results:
+        # On a busy host, it or the helper may not get to a CPU in time.
+        settled = [(backend, reason) for backend, reason in results if "in time: try again" not in (reason or "")]
+        true(settled, f"not one is settled: {results}")
+        for backend, reason in settled:
             if kind in SERVED:
                 equal((backend, reason), ("pagemap-scan", None), "its backend, and why no better one")
             elif kind in REFUSED:
@@ -254,12 +257,13 @@ def frozen():
             group.add(target.pid)
         group.freeze()
         results = {start(target.pid) for target in targets}
-        true(all(backend != "pagemap-scan" and "frozen" in reason for backend, reason in results), f"{results}")
+        true(all(backend != "pagemap-scan" for backend, _ in results), f"{results}")
+        true(any("frozen" in reason for _, reason in results), f"{results}")
         group.write("cgroup.freeze", 0)
         time.sleep(0.2)
         for target in targets:
             equal(target.child.poll(), None, f"{target.kind}'s exit status")
-            equal(start(target.pid), ("pagemap-scan", None), "once it is thawed")
+            eventually(f"{target.kind} is taken once it is thawed", lambda: start(target.pid) == ("pagemap-scan", None), 30)
     return sorted(results)
 
 

@@ -6,8 +6,10 @@ from harness import equal, true
 
 HOSTILE = "/dev/work/tests/live/hostile"
 PHASES = "/dev/work/tests/live/inject_phases"
-TIMES = 20
+TIMES = 10
 TIMEOUT_MS = 20000  # a CPU is emulated
+SECONDS = 200
+ARGUMENTS = {"threads": ["100"]}
 
 SERVED = ("spin", "sleep", "threads", "epoll", "semaphore", "sigwait", "seccomp", "dumpable", "leaderless", "stopping", "exec")
 # What of its reason tells what stands in the way.
@@ -24,10 +26,10 @@ def add(suite, cell):
     for kind in (*SERVED, *REFUSED):
         @suite.test(f"harm: a target of the kind {kind} is taken {TIMES} times, and goes on")
         def _(kind=kind):
-            words = call("hold", "hostile", HOSTILE, kind).split()
+            words = call("hold", "hostile", HOSTILE, kind, *ARGUMENTS.get(kind, [])).split()
             equal(words[0], "ready", f"{kind}'s first line")
             times = 1 if kind == "vfork" else TIMES
-            _, text = call("run", PHASES, words[1], "times", str(times), str(TIMEOUT_MS))
+            _, text = call("run", PHASES, words[1], "times", str(times), str(TIMEOUT_MS), seconds=SECONDS)
             found = json.loads(text)
             unknown = UNKNOWN.get(cell.kernel.series) if kind not in ("vfork", "traced") else None
             if kind in SERVED and not unknown:

@@ -120,15 +120,11 @@ static void close_others(const struct helper_options *options, int socket)
 
 static _Noreturn void be_helper(const struct helper_options *options, struct helper helper)
 {
-	const struct sched_param first = {.sched_priority = 1};
-
 	(void)prctl(PR_SET_NAME, HELPER_NAME);
 	setsid();
 	close_others(options, helper.socket);
 	helper.outside &= leave_hierarchies();
-	/* Both may be refused. */
-	(void)write_text("/proc/self/oom_score_adj", "-1000");
-	(void)sched_setscheduler(0, SCHED_FIFO, &first);
+	(void)write_text("/proc/self/oom_score_adj", "-1000"); /* may be refused */
 	options->run(&helper, options->context);
 	_exit(0);
 }
@@ -157,9 +153,12 @@ static _Noreturn void move_and_be_helper(const struct helper_options *options, i
 static _Noreturn void be_parent(const struct helper_options *options, int socket, int cgroup)
 {
 	const struct sigaction by_default = {.sa_handler = SIG_DFL};
+	const struct sched_param first = {.sched_priority = 1};
 	sigset_t all;
 	pid_t pid;
 
+	/* Inherited; may be refused. */
+	(void)sched_setscheduler(0, SCHED_FIFO, &first);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	/* Blocked, it is still what wakes a tracer; ignored, it would not be. */
