@@ -207,11 +207,11 @@ def init():
     return found["reason"]
 
 
-@suite.test("400 signals, while it is taken again and again: each ends its pause()")
+@suite.test("4000 signals, while it is taken again and again: each ends its pause()")
 def signals():
-    with Target("pause", 400) as target:
+    with Target("pause", 4000) as target:
         taker = subprocess.Popen([PHASES, str(target.pid), "times", "1000000"], stdout=subprocess.PIPE, text=True)
-        equal(target.child.stdout.readline(), "signals 400\n", "what it says of its signals")
+        equal(target.child.stdout.readline(), "signals 4000\n", "what it says of its signals")
         true(target.child.stdout.readline() == "fine\n" and target.child.wait() == 0, "the rest of what it says")
         found = json.loads(taker.communicate()[0])
         true(found["done"] > 20, f"too few to tell: {found}")
