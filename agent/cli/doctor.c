@@ -9,6 +9,7 @@
 #include <sys/statfs.h>
 
 #include "agent/base/log.h"
+#include "agent/base/reason.h"
 #include "agent/cli/doctor_report.h"
 #include "agent/host/cgroups.h"
 #include "agent/input/options.h"
@@ -287,12 +288,12 @@ static int examine(bool as_json)
 int doctor__main(int argc, char **argv)
 {
 	struct doctor_options given = {0};
-	struct option_error error;
+	struct reason error;
 	struct text out = {0};
 	int status;
 
 	if (options__parse(rows, argc, argv, &given, NULL, 0, &error) < 0)
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	if (!given.help)
 		return examine(given.json);
 	text__puts(&out, "usage: dirtyscope doctor [--json]\n\n"

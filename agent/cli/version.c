@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/utsname.h>
 
+#include "agent/base/reason.h"
 #include "agent/base/version.h"
 #include "agent/input/options.h"
 #include "api/views/json.h"
@@ -40,12 +41,12 @@ int version__main(int argc, char **argv)
 {
 	struct version_options given = {0};
 	struct utsname host = {0};
-	struct option_error error;
+	struct reason error;
 	struct text out = {0};
 	int status;
 
 	if (options__parse(rows, argc, argv, &given, NULL, 0, &error) < 0)
-		return output__fail(STATUS_USAGE, "%s", error.message);
+		return output__fail(STATUS_USAGE, "%s", error.text);
 	(void)uname(&host);
 	if (given.help) {
 		text__puts(&out, "usage: dirtyscope version [--json]\n\n"
