@@ -30,7 +30,7 @@ from tracking import Track
 
 PROGRAM = os.path.join(BUILD, "tests/fsck/fsck")
 ASKS = 3  # how often a target asks for a userfaultfd of its own, an epoch each
-EPOCHS, PAUSE = 8, 0.02  # until nothing is told of a mapping that rests
+EPOCHS, SAME, PAUSE = 8, 3, 0.02  # until nothing more is told of a mapping that rests
 
 
 class Wrong(AssertionError):
@@ -96,15 +96,19 @@ def prepare(worker, track):
 
 
 def settle(track, worker):
-    """Ends epochs until what was before is told, and no doubt about it is left; what they told."""
-    told = Told(worker.pid, track.collect(), track.call("GET", ""))
-    pages = set(told.pages)
+    """
+    Ends epochs until what was before is told, and no doubt about it is left, or both stay as they are:
+    what is pinned is told in each epoch. What all of them told.
+    """
+    pages, seen = set(), []
     for _ in range(EPOCHS):
-        if not Verdict(set(), told, worker.areas).beside():
-            break
-        time.sleep(PAUSE)
         told = Told(worker.pid, track.collect(), track.call("GET", ""))
         pages |= told.pages
+        rest = Verdict(set(), told, worker.areas)
+        seen.append((rest.unchanged, rest.doubted))
+        if not rest.beside() or (len(seen) >= SAME and len(set(seen[-SAME:])) == 1):
+            break
+        time.sleep(PAUSE)
     told.pages = pages
     return told
 

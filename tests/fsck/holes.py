@@ -11,21 +11,11 @@ from collections import namedtuple
 
 Hole = namedtuple("Hole", "backend cells why always", defaults=[True])
 SCAN = "pagemap-scan"
-PINNED = "memory is written through a pin, by no page table"
+PINNED = "memory is pinned by who does not count it in VmPin"
 HOLES = [
-    Hole(SCAN, "fixed-tmpfs * present", PINNED),
-    Hole(SCAN, "fixed-tmpfs * paged-out-*", PINNED),
-    Hole(SCAN, "fixed-tmpfs * dropped-*", PINNED),
-    Hole(SCAN, "fixed-cached *", PINNED),
-    Hole(SCAN, "fixed-pipe *", PINNED),
-    Hole(SCAN, "fixed-hidden-ring *", PINNED),
-    Hole(SCAN, "fixed-child-ring *", PINNED),
     *[Hole(SCAN, f"uring-own-rings {kind} *", PINNED)
       for kind in ("private", "thp", "shared-anonymous", "shmem-thp", "file-private")],
     Hole(SCAN, "af_xdp-copy *", PINNED),
-    Hole(SCAN, "fixed-direct * paged-out-*", "a device writes a page that the page table has no more"),
-    Hole(SCAN, "fixed-direct * dropped-*", "a device writes a page that the page table has no more"),
-    Hole(SCAN, "fixed-direct shmem-thp before present", "protection takes a huge page of shmem out of the page table"),
     *[Hole(SCAN, f"{route} hugetlb-shared - dropped-after", "a page that has left the page table since it was written")
       for route in ("store", "read-cached", "read-direct", "process_vm_writev")],
     *[Hole(SCAN, f"{route} hugetlb-shared - present", "hugetlb has no time of its last change, and who wrote is gone")

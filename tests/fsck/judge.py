@@ -55,13 +55,15 @@ class Told:
         self.spans, self.places = [], 0
         members = [one for one in track["members"] if one["pid"] == pid]
         self.backend = members[0]["backend"] if members else None
-        for one in answer.get("not_covered", []) + [row for member in members for row in member["not_covered"]]:
-            self.leave_out(one)
+        for one in answer.get("not_covered", [row for member in members for row in member["not_covered"]]):
+            if one.get("pid", pid) == pid:
+                self.leave_out(one)
 
     def leave_out(self, one):
         pages = one["pages"] if one.get("pages") is not None else one["bytes"] // PAGE
-        if one.get("start"):
-            self.spans.append((int(one["start"], 16), int(one["start"], 16) + pages * PAGE))
+        start = int(one["start"], 16) if one.get("start") else 0
+        if start:
+            self.spans.append((start, start + pages * PAGE))
         else:
             self.places += pages  # it is known how much, not where
 

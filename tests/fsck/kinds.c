@@ -81,7 +81,7 @@ static int make_thp(struct fsck *fsck)
 
 static int make_memfd(struct fsck *fsck)
 {
-	fsck->fd = memfd_create("fsck", MFD_CLOEXEC);
+	fsck->fd = memfd_create("fsck", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fsck->fd < 0 || ftruncate(fsck->fd, FSCK_BYTES))
 		return -errno;
 	return map_filled(fsck, MAP_SHARED, 0);
@@ -178,7 +178,7 @@ static int make_hugetlb(struct fsck *fsck)
 
 static int make_hugetlb_shared(struct fsck *fsck)
 {
-	fsck->fd = memfd_create("fsck", MFD_CLOEXEC | MFD_HUGETLB);
+	fsck->fd = memfd_create("fsck", MFD_CLOEXEC | MFD_HUGETLB | MFD_ALLOW_SEALING);
 	if (fsck->fd < 0 || ftruncate(fsck->fd, FSCK_BYTES))
 		return -errno;
 	return map_filled(fsck, MAP_SHARED, 0);

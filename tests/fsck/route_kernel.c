@@ -18,6 +18,9 @@
 #include "tests/fsck/fsck.h"
 
 #define RING_PAGES 16U
+#define FRAME 2048U
+#define WAITS 5000
+#define WAIT_US 1000
 
 struct kernel_memory {
 	int fd, map;
@@ -47,7 +50,7 @@ int kernel__packet_ring(struct fsck *fsck)
 	const struct tpacket_req ring = {
 		.tp_block_size = FSCK_PAGE,
 		.tp_block_nr = RING_PAGES,
-		.tp_frame_size = 2048,
+		.tp_frame_size = FRAME,
 		.tp_frame_nr = RING_PAGES * 2,
 	};
 	const struct sockaddr_ll address = {
@@ -69,6 +72,16 @@ int kernel__packet_ring(struct fsck *fsck)
 	return map_area(fsck, memory->fd, RING_PAGES);
 }
 
+static int await_frame(const unsigned char *frame)
+{
+	for (int i = 0; i < WAITS; i++) {
+		if (((volatile const struct tpacket_hdr *)frame)->tp_status & TP_STATUS_USER)
+			return 0;
+		usleep(WAIT_US);
+	}
+	return -ETIMEDOUT;
+}
+
 int kernel__packets(struct fsck *fsck)
 {
 	const struct sockaddr_in to = {
@@ -88,6 +101,8 @@ int kernel__packets(struct fsck *fsck)
 			   sizeof(to)) < 0 &&
 		    errno != ECONNREFUSED)
 			err = -errno;
+		else
+			err = await_frame(fsck->areas[0].start + (size_t)i * FRAME);
 	close(fd);
 	return err;
 }

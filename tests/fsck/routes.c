@@ -13,10 +13,14 @@ const struct fsck_route fsck_routes[] = {
 	{"store", 0, STORED, .placed = true, .exact = true, .steps = {NULL, NULL, cpu__store}},
 	/* A child of fork(), which has ended when the epoch ends. */
 	{"fork-child-store", FSCK_SHARED, STORED, .steps = {NULL, NULL, cpu__child_store}},
+	{"fork-child-stays", FSCK_SHARED, STORED, .ordered = true,
+	 .steps = {cpu__child_waits, NULL, cpu__waiting_child_stores}},
 	/* The parent's, while a child holds the pages as they were. */
 	{"fork-cow-store", 0, STORED, .ordered = true, .steps = {cpu__fork, NULL, cpu__store}},
 	{"second-mapping", FSCK_FD, OTHERS, .placed = true,
 	 .steps = {cpu__map_again, NULL, cpu__store_again}},
+	{"udmabuf", FSCK_FD, OTHERS | FSCK_DISK | FSCK_READONLY, .ordered = true,
+	 .steps = {cpu__udmabuf, NULL, cpu__store_again}},
 	{"other-process", FSCK_FD, OTHERS, .ordered = true, .placed = true,
 	 .steps = {cpu__ask_helper, NULL, cpu__ask_helper}, .assist = cpu__helper_stays},
 	{"other-process-unmaps", FSCK_FD, OTHERS, .steps = {NULL, NULL, cpu__ask_helper},
@@ -98,9 +102,12 @@ const struct fsck_route fsck_routes[] = {
 	 .steps = {map__alike, map__merge, cpu__store}},
 
 	/* ---- devices, and what acts like one ---- */
-	{"af_xdp-copy", 0, STORED, .ordered = true, .steps = {xdp__register, NULL, xdp__receive}},
-	{"rdma-write", 0, STORED, .ordered = true, .steps = {rdma__register, NULL, rdma__write}},
-	{"vfio-edu", 0, STORED, .ordered = true, .steps = {vfio__map, NULL, vfio__write}},
+	{"af_xdp-copy", 0, STORED, .ordered = true, .placed = true,
+	 .steps = {xdp__register, NULL, xdp__receive}},
+	{"rdma-write", 0, STORED, .ordered = true, .placed = true,
+	 .steps = {rdma__register, NULL, rdma__write}},
+	{"vfio-edu", 0, STORED, .ordered = true, .placed = true,
+	 .steps = {vfio__map, NULL, vfio__write}},
 
 	/* ---- memory of the kernel's that a process has mapped ---- */
 	{"uring-completions", FSCK_KERNEL, 0, .ordered = true,

@@ -14,6 +14,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "live"), os.path.join(HERE, "..", "bpf"
 import harness  # takes BUILD from the command line
 import agent_tests
 import fetch
+import fsck_tests
 import harm_tests
 import initramfs
 import instructions
@@ -238,7 +239,7 @@ def main():
         print(f"1..1\nnot ok 1 - kernel {series}, and a QEMU with igb, can be had\n# {reason}")
         print(f"# VM_SKIP_KERNELS={series} goes on without")
         return 1
-    add_tests(suite, cell)
+    (fsck_tests.add if mode == fsck_tests.MODE else add_tests)(suite, cell)
     with cell.machine:
         try:
             suite.run()

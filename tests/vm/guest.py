@@ -35,6 +35,7 @@ class State:
     buffers = []
     sockets = []
     holders = {}
+    fsck = None
 
 
 @function
@@ -243,6 +244,25 @@ def live(suite, tests=""):
     """A live suite, or those of its tests whose names hold that, on this kernel."""
     return run("env", f"TEST={tests}", "TEST_PATIENCE=4", "TEST_ROUNDS=5", "/usr/bin/python3",
                os.path.join(HERE, "..", "live", f"test_{suite}.py"), "/dev/work", seconds=500)
+
+
+@function
+def fsck_start(disk, edu, *filters):
+    """tests/fsck, whose TAP comes into the share as it is said."""
+    with open(os.path.join(SHARE, "fsck"), "wb") as log:
+        State.fsck = subprocess.Popen(
+            ["/usr/bin/python3", os.path.join(HERE, "..", "fsck", "fsck.py"), "/dev/work", *filters],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env={**os.environ, "FSCK_DISK": disk, "FSCK_EDU": edu, "FSCK_TABLE": os.path.join(SHARE, "fsck.json")})
+
+
+@function
+def fsck_wait(seconds):
+    """Its status, or None when it still runs."""
+    try:
+        return State.fsck.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 @function
