@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the cells need of their host; put back as it was at the end of its `with`."""
 import ctypes
+import glob
 import os
 import subprocess
 
@@ -27,6 +28,7 @@ class Host:
         self.disk = os.environ.get("FSCK_DISK") or os.path.join(directory, "disk")
         self.edu = os.environ.get("FSCK_EDU", "")
         self.undo = []
+        self.lacks = {}  # why there is no cell of a route
 
     def __enter__(self):
         try:
@@ -35,6 +37,7 @@ class Host:
             self._huge()
             self._disk()
             self._network()
+            self._devices()
         except BaseException:
             self.__exit__()
             raise
@@ -51,6 +54,13 @@ class Host:
                     old = file.read().strip()
                 self.undo.append(lambda path=path, old=old: self.write(path, old))
                 self.write(path, value)
+
+    def _devices(self):
+        for route, there, what in (("rdma-write", glob.glob("/dev/infiniband/uverbs*"), "an RDMA device (rdma_rxe)"),
+                                   ("vfio-edu", self.edu, "an edu device behind VFIO"),
+                                   ("udmabuf", os.path.exists("/dev/udmabuf"), "/dev/udmabuf")):
+            if not there:
+                self.lacks[route] = what
 
     @staticmethod
     def write(path, value):
