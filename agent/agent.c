@@ -338,6 +338,7 @@ static int start_replay(struct agent *agent)
 
 static void stop(struct agent *agent)
 {
+	tracks__interrupt(agent->tracks);
 	if (agent->loader && start_thread__cancel(agent->loader, CANCEL_MS)) {
 		/* What it holds are descriptors: they, and what they keep attached, go with us. */
 		api_server__stop(agent->server);

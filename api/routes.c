@@ -85,18 +85,18 @@ const struct route api_routes[] = {
 	{"GET", "/api/v1/stream", view__stream, view_stream_params, NEEDS_NOTHING,
 	 "snapshots and events as they come, as server-sent events"},
 	{"GET", "/api/v1/tracks", view__tracks, NULL, NEEDS_NOTHING, "the tracks"},
-	{"POST", "/api/v1/tracks", view__track_start, NULL, NEEDS_HOST,
+	{"POST", "/api/v1/tracks", view__track_start, NULL, NEEDS_TRACK,
 	 "starts a track of {\"target\": {\"pid\": N}}, or of a \"cgroup\" or a \"device\""},
 	{"GET", "/api/v1/tracks/{id}", view__track, NULL, NEEDS_NOTHING, "one track"},
-	{"DELETE", "/api/v1/tracks/{id}", view__track_stop, NULL, NEEDS_HOST, "ends a track"},
-	{"GET", "/api/v1/tracks/{id}/pages", view__track_pages, view_track_params, NEEDS_HOST,
+	{"DELETE", "/api/v1/tracks/{id}", view__track_stop, NULL, NEEDS_TRACK, "ends a track"},
+	{"GET", "/api/v1/tracks/{id}/pages", view__track_pages, view_track_params, NEEDS_TRACK,
 	 "what is owed to its consumer, again"},
-	{"POST", "/api/v1/tracks/{id}/collect", view__track_collect, NULL, NEEDS_HOST,
+	{"POST", "/api/v1/tracks/{id}/collect", view__track_collect, NULL, NEEDS_TRACK,
 	 "ends an epoch, and gives all that is owed"},
-	{"POST", "/api/v1/tracks/{id}/ack", view__track_acknowledge, NULL, NEEDS_HOST,
+	{"POST", "/api/v1/tracks/{id}/ack", view__track_acknowledge, NULL, NEEDS_TRACK,
 	 "forgets what was delivered up to {\"cursor\": N}"},
 	{"GET", "/api/v1/tracks/{id}/forecast", view__track_forecast, view_forecast_params,
-	 NEEDS_HOST, "what a pre-copy of its target would do"},
+	 NEEDS_TRACK, "what a pre-copy of its target would do"},
 	{"GET", "/api/v1/policies", view__policies, NULL, NEEDS_NOTHING,
 	 "policies, for what they are pending or firing, and what came of it"},
 	{"PUT", "/api/v1/policies", view__policies_put, NULL, NEEDS_HOST,
@@ -268,6 +268,34 @@ static void not_ready(const struct api_context *context, struct answer *answer)
 	answer->retry_after = 1;
 }
 
+bool routes__takes_long(const struct api_context *context, const struct route_call *call,
+			uint64_t *key)
+{
+	struct answer ignored = {0};
+	char path[4096 + 1];
+	const char *why, *argument;
+	const struct route *route;
+	size_t length = strcspn(call->uri, "?");
+	bool takes_long;
+
+	*key = 0;
+	if (length >= sizeof(path))
+		return false;
+	memcpy(path, call->uri, length);
+	path[length] = '\0';
+	if (url__decode(path, false, &why))
+		return false;
+	route = find_route(call->method, path, &ignored);
+	/* A refusal is made at once. */
+	takes_long = route && route->needs == NEEDS_TRACK && !context->is_replay &&
+		     (strcmp(route->method, "GET") == 0 || may_change(context, call, &ignored));
+	answer__free(&ignored);
+	argument = takes_long ? take_argument(route, path) : NULL;
+	if (argument && url__integer(argument, 1, INT64_MAX, key))
+		*key = 0;
+	return takes_long;
+}
+
 void routes__answer(const struct api_context *context, const struct route_call *call,
 		    struct answer *answer)
 {
@@ -276,6 +304,7 @@ void routes__answer(const struct api_context *context, const struct route_call *
 		.accept = call->accept,
 		.accept_encoding = call->accept_encoding,
 		.last_event_id = call->last_event_id ? call->last_event_id : "",
+		.cancelled = call->cancelled,
 		.body = call->body ? call->body : "",
 		.body_length = call->body_length,
 	};
@@ -295,7 +324,7 @@ void routes__answer(const struct api_context *context, const struct route_call *
 	if (!request.route)
 		return;
 	request.argument = take_argument(request.route, path);
-	if (request.route->needs == NEEDS_HOST && context->is_replay) {
+	if (request.route->needs >= NEEDS_HOST && context->is_replay) {
 		answer__error(answer, 409, "replay",
 			      "this agent replays a record: there is nothing here to be followed "
 			      "or changed");

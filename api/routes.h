@@ -9,6 +9,7 @@ enum route_needs {
 	NEEDS_NOTHING,
 	NEEDS_SNAPSHOT, /* 503 before the first one */
 	NEEDS_HOST,	/* 409 in a replay */
+	NEEDS_TRACK,	/* that, too; it may take long: no thread of the HTTP library waits */
 };
 
 struct route {
@@ -36,5 +37,11 @@ extern const struct route api_routes[];
 /* Fills in *answer, whatever comes. */
 void routes__answer(const struct api_context *context, const struct route_call *call,
 		    struct answer *answer);
+/*
+ * Must the answer be made by a thread that may wait? *key: what such requests must not run at once
+ * for, as the number in the path; 0: anything.
+ */
+bool routes__takes_long(const struct api_context *context, const struct route_call *call,
+			uint64_t *key);
 
 #endif

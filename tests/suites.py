@@ -27,6 +27,7 @@ LIVE_FILES = "tests/live/test_*.py"
 ROWS = [
     Row("live/http_load", 600, ALONE, LIVE, LIVE_FILES),
     Row("live/stream", 600, ALONE, LIVE, LIVE_FILES),
+    Row("live/track_waiting", 600, ALONE, LIVE, LIVE_FILES),
     Row("lint", 900, ANY, ["tests/lint"]),
     Row("unit/*", 300, ANY, ["BUILD/tests/unit/test_NAME"], UNIT_FILES),
     Row("valgrind/*", 600, ANY, [*VALGRIND, "BUILD/tests/plain/test_NAME"], UNIT_FILES),

@@ -367,6 +367,13 @@ static const struct field gap_fields[] = {
 };
 static TABLE(gap, struct track_gap, NULL);
 
+static const struct field progress_fields[] = {
+	ROW(struct track_progress, step, FIELD_STRING_OR_NULL),
+	ROW(struct track_progress, done, FIELD_U64),
+	ROW(struct track_progress, of, FIELD_U64),
+};
+static TABLE(progress, struct track_progress, NULL);
+
 static const struct field sharer_fields[] = {
 	ROW(struct track_sharer, pid, FIELD_U32),
 	ROW(struct track_sharer, followed, FIELD_BOOL),
@@ -392,7 +399,9 @@ static const struct field info_fields[] = {
 	ROW(struct track_info, id, FIELD_U64),
 	ROW(struct track_info, kind, FIELD_ENUM, .most = TRACK_KINDS),
 	ROW(struct track_info, target, FIELD_CHARS),
+	ROW(struct track_info, starting, FIELD_BOOL),
 	ROW(struct track_info, ended, FIELD_BOOL),
+	ROW(struct track_info, progress, FIELD_STRUCT, .of = &progress),
 	ROW(struct track_info, reason, FIELD_CHARS),
 	ROW(struct track_info, started, FIELD_TIME),
 	ROW(struct track_info, collected, FIELD_TIME),

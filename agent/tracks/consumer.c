@@ -11,7 +11,8 @@
 #include "agent/tracks/tracks_private.h"
 
 /* A live one, locked; NULL with *err. */
-static struct track *begin(struct tracks *tracks, uint64_t id, struct track_error *error, int *err)
+static struct track *begin(struct tracks *tracks, uint64_t id, const bool *cancelled,
+			   struct track_error *error, int *err)
 {
 	struct track *track = tracks__find(tracks, id);
 
@@ -30,13 +31,19 @@ static struct track *begin(struct tracks *tracks, uint64_t id, struct track_erro
 		return NULL;
 	}
 	track->touched = tracks__now();
+	track->work.cancelled = cancelled;
 	return track;
 }
 
-static void finish(struct tracks *tracks, struct track *track)
+/* info may be NULL. */
+static void finish(struct tracks *tracks, struct track *track, struct track_info *info)
 {
 	track->touched = tracks__now();
+	track_work__step(&track->work, NULL, 0);
+	track->work.cancelled = NULL;
 	track__post(tracks, track);
+	if (info)
+		*info = track->info; /* which only we change, under its lock */
 	pthread_mutex_unlock(&track->lock);
 	tracks__put(tracks, track);
 }
@@ -54,12 +61,12 @@ static void note_epoch(struct track *track, double begun, double ended)
 
 int tracks__collect(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
 		    int (*each)(void *context, const struct track_run *run), void *context,
-		    struct track_info *info, struct track_error *error)
+		    const bool *cancelled, struct track_info *info, struct track_error *error)
 {
 	const double begun = tracks__now();
 	double ended;
 	int err;
-	struct track *track = begin(tracks, id, error, &err);
+	struct track *track = begin(tracks, id, cancelled, error, &err);
 
 	if (!track)
 		return err;
@@ -73,6 +80,9 @@ int tracks__collect(struct tracks *tracks, uint64_t id, enum ds_evidence evidenc
 		track__end(tracks, track, "the process has ended, or executed another program");
 		err = track_error__set(error, -ESTALE, "track %" PRIu64 " has ended: %s", id,
 				       track->reason);
+	} else if (err == -ECANCELED) {
+		/* What was found so far is owed, and comes with the next epoch. */
+		track_error__set(error, err, "its client is gone, or the agent stops");
 	} else if (err) {
 		char reason[128];
 
@@ -85,25 +95,23 @@ int tracks__collect(struct tracks *tracks, uint64_t id, enum ds_evidence evidenc
 	} else {
 		note_epoch(track, begun, ended);
 	}
-	track__info(track, info);
-	finish(tracks, track);
+	finish(tracks, track, info);
 	return err;
 }
 
 int tracks__owed(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
 		 int (*each)(void *context, const struct track_run *run), void *context,
-		 struct track_info *info, struct track_error *error)
+		 const bool *cancelled, struct track_info *info, struct track_error *error)
 {
 	int err;
-	struct track *track = begin(tracks, id, error, &err);
+	struct track *track = begin(tracks, id, cancelled, error, &err);
 
 	if (!track)
 		return err;
 	err = track__owed(tracks, track, evidence, each, context);
 	if (err)
 		track_error__set(error, err, "out of memory");
-	track__info(track, info);
-	finish(tracks, track);
+	finish(tracks, track, info);
 	return err;
 }
 
@@ -111,7 +119,7 @@ int tracks__acknowledge(struct tracks *tracks, uint64_t id, uint64_t cursor,
 			struct track_info *info, struct track_error *error)
 {
 	int err;
-	struct track *track = begin(tracks, id, error, &err);
+	struct track *track = begin(tracks, id, NULL, error, &err);
 
 	if (!track)
 		return err;
@@ -126,8 +134,7 @@ int tracks__acknowledge(struct tracks *tracks, uint64_t id, uint64_t cursor,
 		if (cursor > track->acknowledged)
 			track->acknowledged = cursor;
 	}
-	track__info(track, info);
-	finish(tracks, track);
+	finish(tracks, track, info);
 	return err;
 }
 
@@ -150,7 +157,7 @@ int tracks__unwritten(struct tracks *tracks, uint64_t id, uint32_t pid, uint64_t
 	struct in_bytes in_bytes = {each, context};
 	struct track_error error;
 	int err;
-	struct track *track = begin(tracks, id, &error, &err);
+	struct track *track = begin(tracks, id, NULL, &error, &err);
 
 	if (!track)
 		return err;
@@ -159,15 +166,15 @@ int tracks__unwritten(struct tracks *tracks, uint64_t id, uint32_t pid, uint64_t
 		if (member->pid == pid)
 			err = owed_pages__unwritten(member->owed, start / PAGE_BYTES,
 						    end / PAGE_BYTES, epochs, to_bytes, &in_bytes);
-	finish(tracks, track);
+	finish(tracks, track, NULL);
 	return err;
 }
 
 int tracks__forecast(struct tracks *tracks, uint64_t id, const struct forecast_options *options,
-		     struct forecast *forecast, struct track_error *error)
+		     const bool *cancelled, struct forecast *forecast, struct track_error *error)
 {
 	int err;
-	struct track *track = begin(tracks, id, error, &err);
+	struct track *track = begin(tracks, id, cancelled, error, &err);
 
 	if (!track)
 		return err;
@@ -178,6 +185,6 @@ int tracks__forecast(struct tracks *tracks, uint64_t id, const struct forecast_o
 		err = track__forecast(tracks, track, options, forecast);
 	if (err == -ENODATA)
 		track_error__set(error, err, "collect the track first: no epoch has ended yet");
-	finish(tracks, track);
+	finish(tracks, track, NULL);
 	return err;
 }

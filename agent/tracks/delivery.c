@@ -41,7 +41,7 @@ static int tell_run(void *context, const struct page_run *run)
 	return err;
 }
 
-static int tell_member(const struct tracks *tracks, const struct track *track,
+static int tell_member(const struct tracks *tracks, struct track *track,
 		       const struct member *member, struct page_map *all, enum ds_evidence evidence,
 		       struct delivery *delivery, struct page_counts *counts)
 {
@@ -50,6 +50,7 @@ static int tell_member(const struct tracks *tracks, const struct track *track,
 		.store = tracks->store,
 		.device = track->target,
 		.frames = tracks->frames,
+		.work = &track->work,
 	};
 	struct owners owners = {0};
 	int err = 0;
@@ -69,15 +70,6 @@ static int tell_member(const struct tracks *tracks, const struct track *track,
 	return err;
 }
 
-static int count_devices(void *context, const struct page_run *run)
-{
-	struct track *track = context;
-
-	for (uint64_t left = run->devices; left; left &= left - 1)
-		track->device_pages[__builtin_ctzll(left)] += run->pages;
-	return 0;
-}
-
 static void add_counts(struct page_counts *sum, const struct page_counts *one)
 {
 	sum->cpu += one->cpu;
@@ -87,20 +79,16 @@ static void add_counts(struct page_counts *sum, const struct page_counts *one)
 	sum->missed += one->missed;
 }
 
-/* What is fresh becomes owed. */
+/* The pages that this epoch found become owed. */
 static int close_member(struct track *track, struct member *member, enum ds_evidence evidence,
 			struct page_map **all)
 {
-	struct page_counts ignored;
 	int err;
 
 	if (member->shared)
 		target__lock(member->shared->target);
-	err = page_map__walk(owed_pages__fresh(member->owed), evidence, &ignored, count_devices,
-			     track);
-	if (!err)
-		err = owed_pages__deliver(member->owed, track->cursor, evidence, &member->counts,
-					  all);
+	page_map__count_devices(owed_pages__fresh(member->owed), evidence, track->device_pages);
+	err = owed_pages__deliver(member->owed, track->cursor, evidence, &member->counts, all);
 	if (member->shared)
 		target__unlock(member->shared->target);
 	else

@@ -76,7 +76,7 @@ int track__run_epoch(struct tracks *tracks, struct track *track, struct track_er
 	err = track__add_members(tracks, track, true, error);
 	for (struct member *member = track->members, *next; member && !err; member = next) {
 		next = member->next;
-		err = target__epoch(member->shared->target);
+		err = target__epoch(member->shared->target, &track->work);
 		if (err == -ESRCH && track->kind == TRACK_CGROUP) {
 			err = sharing__member_gone(track, member);
 			track__unlink_member(track, member);

@@ -176,14 +176,14 @@ static void make_curve(const struct track *track, const struct forecast_options 
 	}
 }
 
-static uint64_t resident_pages(const struct track *track, const struct forecast_options *options)
+static uint64_t resident_pages(struct track *track, const struct forecast_options *options)
 {
 	uint64_t sum = 0;
 
 	for (const struct member *member = track->members; member; member = member->next)
 		if (member->shared)
 			sum += target__resident(member->shared->target, options->start,
-						options->end);
+						options->end, &track->work);
 	return sum;
 }
 
@@ -214,7 +214,7 @@ static void share(const struct tracks *tracks, const struct track *track, struct
 		forecast->devices[forecast->device_count++] = all[i];
 }
 
-int track__forecast(const struct tracks *tracks, const struct track *track,
+int track__forecast(const struct tracks *tracks, struct track *track,
 		    const struct forecast_options *options, struct forecast *forecast)
 {
 	struct forecast_options filled = *options;

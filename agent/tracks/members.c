@@ -71,7 +71,8 @@ int track__add_process(struct tracks *tracks, struct track *track, uint32_t pid,
 	if (!err)
 		err = target__subscribe(member->shared->target, owed_pages__fresh(member->owed));
 	if (!err && later)
-		err = target__fill(member->shared->target, owed_pages__fresh(member->owed));
+		err = target__fill(member->shared->target, owed_pages__fresh(member->owed),
+				   &track->work);
 	if (!err)
 		return 0;
 	track__unlink_member(track, member);

@@ -26,6 +26,8 @@ struct owed_pages {
 	size_t debt_count;
 	struct ages *ages; /* uthash */
 	uint32_t epoch;
+	uint64_t
+		written[TRACK_EPOCHS]; /* pages whose last epoch that is, by epoch % TRACK_EPOCHS */
 	uint64_t age_bytes;
 };
 
@@ -66,16 +68,25 @@ struct page_map *owed_pages__fresh(struct owed_pages *owed)
 	return owed->fresh;
 }
 
+/* How many of these were written last in which epoch, before this one writes them all. */
+static void recount(struct owed_pages *owed, const uint32_t *last, uint64_t pages)
+{
+	for (uint64_t i = 0; i < pages; i++)
+		if (last[i] && owed->epoch - last[i] < TRACK_EPOCHS)
+			owed->written[last[i] % TRACK_EPOCHS]--;
+	owed->written[owed->epoch % TRACK_EPOCHS] += pages;
+}
+
 static int note_age(void *context, const struct page_run *run)
 {
 	struct owed_pages *owed = context;
 	struct ages *ages = NULL;
 
-	for (uint64_t page = run->page; page < run->page + run->pages; page++) {
-		uint64_t number = page / AGES;
+	for (uint64_t page = run->page, end = page + run->pages, pages; page < end; page += pages) {
+		const uint64_t number = page / AGES, at = page % AGES;
 
-		if (!ages || ages->number != number)
-			HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
+		pages = AGES - at < end - page ? AGES - at : end - page;
+		HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
 		if (!ages) {
 			ages = calloc(1, sizeof(*ages));
 			if (!ages)
@@ -84,7 +95,9 @@ static int note_age(void *context, const struct page_run *run)
 			HASH_ADD(hh, owed->ages, number, sizeof(number), ages);
 			owed->age_bytes += sizeof(*ages);
 		}
-		ages->last[page % AGES] = owed->epoch;
+		recount(owed, ages->last + at, pages);
+		for (uint64_t i = 0; i < pages; i++)
+			ages->last[at + i] = owed->epoch;
 	}
 	return 0;
 }
@@ -110,26 +123,30 @@ int owed_pages__deliver(struct owed_pages *owed, uint64_t cursor, enum ds_eviden
 {
 	struct page_map *debt = page_map__new();
 	int err = debt ? make_room(owed) : -ENOMEM;
+	bool swapped;
 
 	owed->epoch++;
+	owed->written[owed->epoch % TRACK_EPOCHS] = 0; /* those are older than that now */
 	if (!err)
 		err = page_map__walk(owed->fresh, DS_EVIDENCE_EXPOSED, epoch, note_age, owed);
 	if (!err)
 		err = page_map__walk(owed->fresh, evidence, epoch, NULL, NULL);
-	if (!err)
-		err = page_map__merge(debt, owed->fresh);
+	swapped = !err;
+	if (swapped)
+		page_map__swap(debt, owed->fresh);
 	page_map__clear(owed->all);
 	for (size_t i = 0; i < owed->debt_count && !err; i++)
 		err = page_map__merge(owed->all, owed->debts[i].pages);
 	if (!err && owed->debt_count)
 		err = page_map__merge(owed->all, debt);
 	if (err) {
+		if (swapped)
+			page_map__swap(debt, owed->fresh);
 		page_map__free(debt);
 		return err;
 	}
 	*all = owed->debt_count ? owed->all : debt;
 	owed->debts[owed->debt_count++] = (struct debt){cursor, debt};
-	page_map__clear(owed->fresh);
 	return 0;
 }
 
@@ -175,6 +192,13 @@ void owed_pages__working_set(const struct owed_pages *owed, uint64_t first, uint
 	uint64_t sum = 0;
 
 	memset(sets, 0, TRACK_EPOCHS * sizeof(*sets));
+	if (!first && end == UINT64_MAX) {
+		for (uint32_t age = 0; age < TRACK_EPOCHS && age < owed->epoch; age++)
+			sets[age] = owed->written[(owed->epoch - age) % TRACK_EPOCHS];
+		for (size_t i = 0; i < TRACK_EPOCHS; i++)
+			sets[i] = sum += sets[i];
+		return;
+	}
 	HASH_ITER (hh, owed->ages, ages, next)
 		for (size_t i = 0; i < AGES; i++)
 			if (ages->last[i] && owed->epoch - ages->last[i] < TRACK_EPOCHS &&

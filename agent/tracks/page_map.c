@@ -1,32 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/page_map.h"
+#include "agent/tracks/page_map_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
-
-#define CHUNK_PAGES 512
-#define WORDS (CHUNK_PAGES / 64)
-
-struct chunk_device {
-	uint32_t device;
-	uint64_t completed[WORDS], exposed[WORDS];
-};
-
-struct chunk {
-	uint64_t number; /* of its first page / CHUNK_PAGES */
-	uint64_t cpu[WORDS];
-	struct chunk_device *devices;
-	uint32_t device_count;
-	UT_hash_handle hh;
-};
-
-struct page_map {
-	struct chunk *chunks; /* uthash */
-	struct chunk *last;   /* most pages lie where the one before did */
-	uint64_t bytes;
-};
 
 struct page_map *page_map__new(void)
 {
@@ -35,7 +12,7 @@ struct page_map *page_map__new(void)
 
 void page_map__clear(struct page_map *map)
 {
-	struct chunk *chunk, *next;
+	struct page_map_chunk *chunk, *next;
 
 	HASH_ITER (hh, map->chunks, chunk, next) {
 		HASH_DEL(map->chunks, chunk);
@@ -43,7 +20,8 @@ void page_map__clear(struct page_map *map)
 		free(chunk);
 	}
 	map->last = NULL;
-	map->bytes = 0;
+	map->bytes = map->newest = 0;
+	map->unsorted = false;
 }
 
 void page_map__free(struct page_map *map)
@@ -59,9 +37,9 @@ uint64_t page_map__bytes(const struct page_map *map)
 	return map->bytes;
 }
 
-static struct chunk *get_chunk(struct page_map *map, uint64_t number)
+static struct page_map_chunk *get_chunk(struct page_map *map, uint64_t number)
 {
-	struct chunk *chunk = map->last;
+	struct page_map_chunk *chunk = map->last;
 
 	if (chunk && chunk->number == number)
 		return chunk;
@@ -71,6 +49,8 @@ static struct chunk *get_chunk(struct page_map *map, uint64_t number)
 		if (!chunk)
 			return NULL;
 		chunk->number = number;
+		map->unsorted |= map->newest > number;
+		map->newest = number;
 		HASH_ADD(hh, map->chunks, number, sizeof(number), chunk);
 		map->bytes += sizeof(*chunk);
 	}
@@ -78,7 +58,8 @@ static struct chunk *get_chunk(struct page_map *map, uint64_t number)
 	return chunk;
 }
 
-static struct chunk_device *get_device(struct page_map *map, struct chunk *chunk, uint32_t device)
+static struct chunk_device *get_device(struct page_map *map, struct page_map_chunk *chunk,
+				       uint32_t device)
 {
 	struct chunk_device *more;
 
@@ -104,7 +85,7 @@ static uint64_t bits(unsigned from, uint64_t count)
 int page_map__add_cpu(struct page_map *map, uint64_t page, uint64_t pages)
 {
 	while (pages) {
-		struct chunk *chunk = get_chunk(map, page / CHUNK_PAGES);
+		struct page_map_chunk *chunk = get_chunk(map, page / CHUNK_PAGES);
 		unsigned at = page % CHUNK_PAGES;
 
 		if (!chunk)
@@ -125,7 +106,7 @@ int page_map__add_device_pages(struct page_map *map, uint64_t page, uint64_t pag
 			       enum ds_evidence evidence)
 {
 	while (pages) {
-		struct chunk *chunk = get_chunk(map, page / CHUNK_PAGES);
+		struct page_map_chunk *chunk = get_chunk(map, page / CHUNK_PAGES);
 		struct chunk_device *row = chunk ? get_device(map, chunk, device) : NULL;
 		unsigned at = page % CHUNK_PAGES;
 		uint64_t *words;
@@ -145,6 +126,35 @@ int page_map__add_device_pages(struct page_map *map, uint64_t page, uint64_t pag
 	return 0;
 }
 
+static void remove_from(struct page_map_chunk *chunk, uint64_t page, uint64_t end)
+{
+	for (uint64_t w = 0; w < WORDS; w++) {
+		const uint64_t first = chunk->number * CHUNK_PAGES + w * 64;
+		const uint64_t low = first > page ? first : page;
+		const uint64_t high = first + 64 < end ? first + 64 : end;
+
+		if (low < high)
+			chunk->cpu[w] &= ~bits((unsigned)(low - first), high - low);
+	}
+}
+
+void page_map__remove_cpu(struct page_map *map, uint64_t page, uint64_t pages)
+{
+	const uint64_t first = page / CHUNK_PAGES, count = pages / CHUNK_PAGES + 2;
+	struct page_map_chunk *chunk, *next;
+
+	if (count < HASH_COUNT(map->chunks)) {
+		for (uint64_t number = first; number < first + count; number++) {
+			HASH_FIND(hh, map->chunks, &number, sizeof(number), chunk);
+			if (chunk)
+				remove_from(chunk, page, page + pages);
+		}
+		return;
+	}
+	HASH_ITER (hh, map->chunks, chunk, next)
+		remove_from(chunk, page, page + pages);
+}
+
 int page_map__add_device(struct page_map *map, uint64_t page, unsigned device,
 			 enum ds_evidence evidence)
 {
@@ -153,10 +163,10 @@ int page_map__add_device(struct page_map *map, uint64_t page, unsigned device,
 
 int page_map__merge(struct page_map *into, const struct page_map *from)
 {
-	struct chunk *chunk, *next;
+	struct page_map_chunk *chunk, *next;
 
 	HASH_ITER (hh, from->chunks, chunk, next) {
-		struct chunk *to = get_chunk(into, chunk->number);
+		struct page_map_chunk *to = get_chunk(into, chunk->number);
 
 		if (!to)
 			return -ENOMEM;
@@ -177,6 +187,38 @@ int page_map__merge(struct page_map *into, const struct page_map *from)
 	return 0;
 }
 
+uint64_t page_map__pages(const struct page_map *map)
+{
+	uint64_t pages = 0;
+
+	for (const struct page_map_chunk *chunk = map->chunks; chunk; chunk = chunk->hh.next)
+		for (int w = 0; w < WORDS; w++)
+			pages += (uint64_t)__builtin_popcountll(chunk->cpu[w]);
+	return pages;
+}
+
+void page_map__count_devices(const struct page_map *map, enum ds_evidence evidence,
+			     uint64_t pages[PAGE_MAP_DEVICES])
+{
+	for (const struct page_map_chunk *chunk = map->chunks; chunk; chunk = chunk->hh.next)
+		for (uint32_t i = 0; i < chunk->device_count; i++) {
+			const struct chunk_device *row = &chunk->devices[i];
+
+			for (int w = 0; w < WORDS; w++)
+				pages[row->device] += (uint64_t)__builtin_popcountll(
+					row->completed[w] |
+					(evidence == DS_EVIDENCE_EXPOSED ? row->exposed[w] : 0));
+		}
+}
+
+void page_map__swap(struct page_map *one, struct page_map *other)
+{
+	const struct page_map kept = *one;
+
+	*one = *other;
+	*other = kept;
+}
+
 bool page_map__is_empty(const struct page_map *map)
 {
 	return !map->chunks;
@@ -195,7 +237,7 @@ struct copying {
 static int add_bits(struct page_map *map, uint64_t page, uint64_t word, enum bits_of of,
 		    uint32_t device)
 {
-	struct chunk *chunk = get_chunk(map, page / CHUNK_PAGES);
+	struct page_map_chunk *chunk = get_chunk(map, page / CHUNK_PAGES);
 	struct chunk_device *row;
 	unsigned at = page % CHUNK_PAGES / 64;
 
@@ -242,13 +284,13 @@ int page_map__copy(struct page_map *into, uint64_t to, const struct page_map *fr
 {
 	const struct copying copying = {into, to, page, pages};
 	const uint64_t first = page / CHUNK_PAGES, last = (page + pages - 1) / CHUNK_PAGES;
-	struct chunk *chunk, *next;
+	struct page_map_chunk *chunk, *next;
 	int err = 0;
 
 	HASH_ITER (hh, from->chunks, chunk, next) {
 		/* By value: it may be the chunk that is copied into. */
 		struct chunk_device rows[PAGE_MAP_DEVICES];
-		struct chunk source = *chunk;
+		struct page_map_chunk source = *chunk;
 
 		if (!pages || chunk->number < first || chunk->number > last)
 			continue;
@@ -266,104 +308,4 @@ int page_map__copy(struct page_map *into, uint64_t to, const struct page_map *fr
 			return err;
 	}
 	return 0;
-}
-
-/* ---- the walk ---- */
-
-struct walk {
-	enum ds_evidence evidence;
-	struct page_counts *counts;
-	int (*each)(void *context, const struct page_run *run);
-	void *context;
-	struct page_run run; /* not yet told; pages 0: none */
-};
-
-static int flush(struct walk *walk)
-{
-	int err = 0;
-
-	if (walk->run.pages && walk->each)
-		err = walk->each(walk->context, &walk->run);
-	walk->run.pages = 0;
-	return err;
-}
-
-static int extend(struct walk *walk, uint64_t page, uint64_t pages, bool cpu, uint64_t devices)
-{
-	struct page_run *run = &walk->run;
-	int err = 0;
-
-	if (run->pages && run->page + run->pages == page && run->cpu == cpu &&
-	    run->devices == devices) {
-		run->pages += pages;
-		return 0;
-	}
-	err = flush(walk);
-	*run = (struct page_run){page, pages, cpu, devices};
-	return err;
-}
-
-static uint64_t said(const struct walk *walk, const struct chunk_device *row, int word)
-{
-	return row->completed[word] |
-	       (walk->evidence == DS_EVIDENCE_EXPOSED ? row->exposed[word] : 0);
-}
-
-static int walk_word(struct walk *walk, const struct chunk *chunk, int word)
-{
-	const uint64_t first = chunk->number * CHUNK_PAGES + (uint64_t)word * 64;
-	uint64_t cpu = chunk->cpu[word], dma = 0, completed = 0, left;
-
-	for (uint32_t i = 0; i < chunk->device_count; i++) {
-		dma |= said(walk, &chunk->devices[i], word);
-		completed |= chunk->devices[i].completed[word];
-	}
-	walk->counts->cpu += (uint64_t)__builtin_popcountll(cpu);
-	walk->counts->dma += (uint64_t)__builtin_popcountll(dma);
-	walk->counts->both += (uint64_t)__builtin_popcountll(cpu & dma);
-	walk->counts->all += (uint64_t)__builtin_popcountll(cpu | dma);
-	walk->counts->missed += (uint64_t)__builtin_popcountll(completed & ~cpu);
-	if (!walk->each)
-		return 0;
-	if (!dma && cpu == ~0ULL)
-		return extend(walk, first, 64, true, 0);
-	for (left = cpu | dma; left; left &= left - 1) {
-		unsigned bit = (unsigned)__builtin_ctzll(left);
-		uint64_t devices = 0;
-		int err;
-
-		if (dma >> bit & 1)
-			for (uint32_t i = 0; i < chunk->device_count; i++)
-				if (said(walk, &chunk->devices[i], word) >> bit & 1)
-					devices |= 1ULL << chunk->devices[i].device;
-		err = extend(walk, first + bit, 1, cpu >> bit & 1, devices);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int by_number(const struct chunk *a, const struct chunk *b)
-{
-	return a->number < b->number ? -1 : a->number > b->number;
-}
-
-int page_map__walk(struct page_map *map, enum ds_evidence evidence, struct page_counts *counts,
-		   int (*each)(void *context, const struct page_run *run), void *context)
-{
-	struct walk walk = {
-		.evidence = evidence, .counts = counts, .each = each, .context = context};
-	struct chunk *chunk, *next;
-	int err = 0;
-
-	*counts = (struct page_counts){0};
-	if (each)
-		HASH_SORT(map->chunks, by_number);
-	HASH_ITER (hh, map->chunks, chunk, next) {
-		for (int word = 0; word < WORDS && !err; word++)
-			err = walk_word(&walk, chunk, word);
-		if (err)
-			return err;
-	}
-	return flush(&walk);
 }

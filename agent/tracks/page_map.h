@@ -14,6 +14,7 @@
 #include "agent/snapshot/snapshot.h"
 
 #define PAGE_MAP_DEVICES 64 /* devices are numbers below it */
+#define PAGE_MAP_CHUNK 512
 
 struct page_map;
 
@@ -29,6 +30,25 @@ int page_map__add_device(struct page_map *map, uint64_t page, unsigned device,
 /* The same for a range. */
 int page_map__add_device_pages(struct page_map *map, uint64_t page, uint64_t pages, unsigned device,
 			       enum ds_evidence evidence);
+void page_map__remove_cpu(struct page_map *map, uint64_t page, uint64_t pages);
+/*
+ * Calls `each` for the runs, of these pages, that the CPU side of the map has (has: true) or has
+ * not; it must not change the map. Nonzero ends it and is returned.
+ */
+int page_map__split(const struct page_map *map, uint64_t page, uint64_t pages,
+		    int (*each)(void *context, uint64_t page, uint64_t pages, bool has),
+		    void *context);
+/*
+ * Calls `each` for the runs, of these pages, of whole chunks (PAGE_MAP_CHUNK pages, which one page
+ * table holds) of which the CPU side of the map has some, and for those of which it has none.
+ * *cursor: NULL first, for ranges in ascending order; the map must not grow meanwhile. What `each`
+ * returned, or 0: nonzero ends it.
+ */
+struct page_map_chunk;
+int page_map__by_chunk(struct page_map *map, const struct page_map_chunk **cursor, uint64_t page,
+		       uint64_t pages,
+		       int (*each)(void *context, uint64_t page, uint64_t pages, bool has),
+		       void *context);
 int page_map__merge(struct page_map *into, const struct page_map *from);
 /*
  * What `from` has of its pages page..page + pages - 1 becomes pages to.. of `into`, with the same
@@ -36,6 +56,13 @@ int page_map__merge(struct page_map *into, const struct page_map *from);
  */
 int page_map__copy(struct page_map *into, uint64_t to, const struct page_map *from, uint64_t page,
 		   uint64_t pages);
+/* How many the CPU side has. */
+uint64_t page_map__pages(const struct page_map *map);
+/* Adds up, by device, the pages that it has with that evidence or a better one. */
+void page_map__count_devices(const struct page_map *map, enum ds_evidence evidence,
+			     uint64_t pages[PAGE_MAP_DEVICES]);
+/* What each has becomes the other's. */
+void page_map__swap(struct page_map *one, struct page_map *other);
 bool page_map__is_empty(const struct page_map *map);
 void page_map__clear(struct page_map *map);
 

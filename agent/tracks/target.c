@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/target.h"
+#include "agent/tracks/target_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,191 +10,26 @@
 
 #include "agent/base/files.h"
 #include "agent/host/procfs.h"
-#include "agent/tracks/device/pfn_index.h"
-#include "agent/tracks/device/pin_side.h"
-
-#define GAP_PAGES 16 /* of the page table: cheaper to read than another call */
-
-struct subscriber {
-	struct page_map *map;
-	struct subscriber *next;
-};
-
-struct target {
-	struct target_options options;
-	pthread_mutex_t lock;
-	struct page_table *pagemap;
-	struct cpu_side cpu;
-	struct pfn_index *index; /* NULL: PFNs may not be read */
-	struct write_log *log;
-	struct pin_side pins;
-	struct not_covered rows[2]; /* what target__gaps tells */
-	struct subscriber *subscribers;
-	struct page_map *epoch; /* what this epoch has found so far */
-	uint64_t start_stopped_ns, moved;
-	uint64_t pending_start, pending_end; /* of pages whose frames are to be read */
-	int failed;			     /* of an epoch, for good */
-};
-
-/* ---- frames ---- */
-
-static int index_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
-{
-	struct target *target = context;
-
-	for (size_t i = 0; i < count; i++) {
-		int err;
-
-		if (!(entries[i] & PAGEMAP_PRESENT))
-			continue;
-		err = pfn_index__set(target->index, PAGEMAP_PFN(entries[i]),
-				     address / PAGE_BYTES + i);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int read_pending(struct target *target)
-{
-	int err = 0;
-
-	if (target->index && target->pending_start < target->pending_end)
-		err = page_table__read(target->pagemap, target->pending_start, target->pending_end,
-				       index_entries, target);
-	target->pending_start = target->pending_end = 0;
-	return err;
-}
-
-static int index_all(struct target *target)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < target->cpu.region_count && !err; i++) {
-		const struct map_region *region = &target->cpu.regions[i];
-
-		if (strcmp(region->name, "[vsyscall]") != 0)
-			err = page_table__read(target->pagemap, region->start, region->end,
-					       index_entries, target);
-	}
-	return err;
-}
-
-/* Before anything is protected: what devices write from here on is kept. */
-static int start_device_side(struct target *target)
-{
-	const struct target_options *options = &target->options;
-	int err = pfn_index__new(options->frames, &target->index);
-
-	if (err == -EPERM)
-		return 0;
-	if (!err)
-		err = write_log__new(options->feed, options->frames, &target->log);
-	if (!err)
-		err = options->hand_over(options->context);
-	/* Swept now, written earlier. */
-	return err ? err : write_log__drain(target->log, write_log__discard, NULL);
-}
 
 /* ---- one epoch ---- */
 
 static int take_cpu(void *context, uint64_t start, uint64_t end)
 {
 	struct target *target = context;
-	int err = page_map__add_cpu(target->epoch, start / PAGE_BYTES, (end - start) / PAGE_BYTES);
 
-	if (err)
-		return err;
-	/* A page that was written may have got another frame. */
-	if (start >= target->pending_end && start - target->pending_end <= GAP_PAGES * PAGE_BYTES &&
-	    target->pending_end) {
-		target->pending_end = end;
-		return 0;
-	}
-	err = read_pending(target);
-	target->pending_start = start;
-	target->pending_end = end;
-	return err;
-}
-
-struct matching {
-	struct target *target;
-	unsigned device;
-	enum ds_evidence evidence;
-	uint64_t pfn;
-};
-
-/* A page that had the frame: does it still, or is there no telling? */
-static int judge(const struct matching *matching, uint64_t page)
-{
-	struct target *target = matching->target;
-	uint64_t entry = page_table__entry(target->pagemap, page * PAGE_BYTES);
-
-	if (!(entry & PAGEMAP_PRESENT) || PAGEMAP_PFN(entry) != matching->pfn) {
-		pfn_index__remove(target->index, matching->pfn, page);
-		if (!page_table__has_page(entry))
-			return 0; /* there is no page any more */
-		/* It moved, before the write or after it: told, so that nothing is missed. */
-		target->moved++;
-		if (entry & PAGEMAP_PRESENT &&
-		    pfn_index__set(target->index, PAGEMAP_PFN(entry), page))
-			return -ENOMEM;
-	}
-	return page_map__add_device(target->epoch, page, matching->device, matching->evidence);
-}
-
-static int search_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
-{
-	const struct matching *matching = context;
-	int err = 0;
-
-	for (size_t i = 0; i < count && !err; i++)
-		if (entries[i] & PAGEMAP_PRESENT && PAGEMAP_PFN(entries[i]) == matching->pfn)
-			err = page_map__add_device(matching->target->epoch,
-						   address / PAGE_BYTES + i, matching->device,
-						   matching->evidence);
-	return err;
-}
-
-static int match(void *context, unsigned device, enum ds_evidence evidence, uint64_t first_pfn,
-		 uint64_t bits)
-{
-	struct target *target = context;
-	uint64_t pages[PFN_INDEX_ALIASES];
-
-	for (; bits; bits &= bits - 1) {
-		struct matching matching = {target, device, evidence,
-					    first_pfn + (uint64_t)__builtin_ctzll(bits)};
-		int count = pfn_index__find(target->index, matching.pfn, pages), err = 0;
-
-		if (count == -E2BIG)
-			for (size_t i = 0; i < target->cpu.region_count && !err; i++)
-				err = page_table__read(
-					target->pagemap, target->cpu.regions[i].start,
-					target->cpu.regions[i].end, search_entries, &matching);
-		for (int i = 0; i < count && !err; i++)
-			err = judge(&matching, pages[i]);
-		if (err)
-			return err;
-	}
-	return 0;
+	return page_map__add_cpu(target->epoch, start / PAGE_BYTES, (end - start) / PAGE_BYTES);
 }
 
 /*
  * The order matters. First what the CPUs wrote, which protects again: from here on whoever gets
- * hold of a page for a device to write it faults, and comes with the next epoch. Then the frames of
- * these pages, so that a device's write finds them. Then what devices wrote until now.
+ * hold of a page for a device to write it faults, and comes with the next epoch. Then what devices
+ * wrote until now, met with the frames that the target's pages have now.
  */
 static int run_epoch(struct target *target)
 {
 	int err = target->cpu.backend->epoch(&target->cpu, take_cpu, target);
 
-	if (!err)
-		err = read_pending(target);
-	if (!err && target->index)
-		err = target->options.hand_over(target->options.context);
-	if (!err && target->index)
-		err = write_log__drain(target->log, match, target);
+	err = target__run_devices(target, err);
 	return err ? err : pin_side__epoch(&target->pins, target->epoch);
 }
 
@@ -221,30 +56,48 @@ static int count_entries(void *context, uint64_t address, const uint64_t *entrie
 	return 0;
 }
 
-static uint64_t resident_at(struct target *target, uint64_t start, uint64_t end)
+/* From here on the call's work is told how far it comes, and may end it. */
+static void enter(struct target *target, struct track_work *work)
+{
+	pthread_mutex_lock(&target->lock);
+	target->cpu.work = work;
+	page_table__attend(target->pagemap, work);
+}
+
+static void leave(struct target *target)
+{
+	target->cpu.work = NULL;
+	page_table__attend(target->pagemap, NULL);
+	pthread_mutex_unlock(&target->lock);
+}
+
+static uint64_t resident_at(struct target *target, uint64_t start, uint64_t end,
+			    struct track_work *work)
 {
 	uint64_t resident = 0;
 
-	pthread_mutex_lock(&target->lock);
+	enter(target, work);
 	for (size_t i = 0; i < target->cpu.region_count; i++) {
 		const struct map_region *region = &target->cpu.regions[i];
 		const uint64_t from = region->start > start ? region->start : start;
 		const uint64_t to = region->end < end ? region->end : end;
 
 		if (from < to)
-			page_table__read(target->pagemap, from, to, count_entries, &resident);
+			page_table__read_present(target->pagemap, from, to, count_entries,
+						 &resident);
 	}
-	pthread_mutex_unlock(&target->lock);
+	leave(target);
 	return resident;
 }
 
-uint64_t target__resident(struct target *target, uint64_t start, uint64_t end)
+uint64_t target__resident(struct target *target, uint64_t start, uint64_t end,
+			  struct track_work *work)
 {
 	char path[64], text[128];
 	unsigned long long size, resident = 0;
 
 	if (end)
-		return resident_at(target, start, end);
+		return resident_at(target, start, end, work);
 	/* statm: size resident ..., in pages (Documentation/filesystems/proc.rst) */
 	snprintf(path, sizeof(path), "%s/%u/statm", target->options.procfs, target->options.tgid);
 	if (files__read(AT_FDCWD, path, text, sizeof(text)) <= 0 ||
@@ -253,24 +106,39 @@ uint64_t target__resident(struct target *target, uint64_t start, uint64_t end)
 	return resident;
 }
 
-int target__epoch(struct target *target)
+static int tell_subscribers(struct target *target)
 {
-	int err;
+	struct subscriber *one = target->subscribers;
+	int err = 0;
 
-	pthread_mutex_lock(&target->lock);
+	if (one && !one->next && page_map__is_empty(one->map)) {
+		page_map__swap(one->map, target->epoch);
+		return 0;
+	}
+	for (; one && !err; one = one->next)
+		err = page_map__merge(one->map, target->epoch);
+	return err;
+}
+
+int target__epoch(struct target *target, struct track_work *work)
+{
+	int err, merged = 0;
+
+	enter(target, work);
 	err = target->failed;
 	if (!err && !is_same_process(target))
 		err = -ESRCH;
 	if (!err)
 		err = run_epoch(target);
 	/* It may have ended half-way: then whatever failed, failed for that. */
-	if (err && !is_same_process(target))
+	if (err && err != -ECANCELED && !is_same_process(target))
 		err = -ESRCH;
-	for (struct subscriber *one = target->subscribers; one && !err; one = one->next)
-		err = page_map__merge(one->map, target->epoch);
+	if (!err || err == -ECANCELED)
+		merged = tell_subscribers(target);
+	err = merged ? merged : err;
 	page_map__clear(target->epoch);
-	target->failed = err;
-	pthread_mutex_unlock(&target->lock);
+	target->failed = err == -ECANCELED ? 0 : err;
+	leave(target);
 	return err;
 }
 
@@ -286,6 +154,7 @@ int target__new(const struct target_options *options, struct target **out, char 
 	if (!target)
 		return -ENOMEM;
 	target->options = *options;
+	mapped_frames__init(&target->mapped);
 	target->cpu.uffd = -1;
 	target->cpu.procfs = options->procfs;
 	target->cpu.start_ticks = options->start_ticks;
@@ -295,7 +164,9 @@ int target__new(const struct target_options *options, struct target **out, char 
 	if (options->object && cpu_side__add_object(&target->cpu, options->object))
 		goto cleanup;
 	target->epoch = page_map__new();
-	if (!target->epoch)
+	target->stale = page_map__new();
+	target->cpu.work = options->work;
+	if (!target->epoch || !target->stale)
 		goto cleanup;
 	err = page_table__open(options->procfs, options->tgid, &target->pagemap);
 	if (err) {
@@ -305,7 +176,8 @@ int target__new(const struct target_options *options, struct target **out, char 
 				 : "");
 		goto cleanup;
 	}
-	err = start_device_side(target);
+	page_table__attend(target->pagemap, options->work);
+	err = target__start_devices(target);
 	if (err) {
 		snprintf(why, size, "its page frames cannot be followed: %s", strerror(-err));
 		goto cleanup;
@@ -317,18 +189,25 @@ int target__new(const struct target_options *options, struct target **out, char 
 	}
 	target->cpu.pagemap = target->pagemap;
 	target->cpu.no_faults = options->no_faults;
+	if (page_table__zero_pfn(&target->cpu.zero_pfn))
+		target->cpu.zero_pfn = 0;
+	track_work__step(options->work, "stopping one of its threads", 0);
 	err = cpu_side__start(&target->cpu, options->backend);
 	target->cpu.no_faults = target->options.no_faults = NULL;
+	target->options.work = NULL;
 	if (err)
 		snprintf(why, size, "%s",
 			 *target->cpu.reason ? target->cpu.reason : strerror(-err));
 	target->start_stopped_ns = target->cpu.stopped_ns;
 	target->cpu.stopped_ns = 0;
-	if (!err && target->index)
-		err = index_all(target);
+	if (!err)
+		err = target__read_all(target);
 	if (!err && !is_same_process(target))
 		err = -ESRCH;
 cleanup:
+	target->cpu.work = NULL;
+	if (target->pagemap)
+		page_table__attend(target->pagemap, NULL);
 	if (err) {
 		target__free(target);
 		return err;
@@ -347,6 +226,8 @@ void target__free(struct target *target)
 	pfn_index__free(target->index);
 	page_table__close(target->pagemap);
 	page_map__free(target->epoch);
+	page_map__free(target->stale);
+	mapped_frames__free(&target->mapped);
 	pthread_mutex_destroy(&target->lock);
 	free(target);
 }
@@ -404,16 +285,17 @@ static int fill_entries(void *context, uint64_t address, const uint64_t *entries
 	return err;
 }
 
-int target__fill(struct target *target, struct page_map *map)
+int target__fill(struct target *target, struct page_map *map, struct track_work *work)
 {
 	int err = 0;
 
-	pthread_mutex_lock(&target->lock);
+	enter(target, work);
 	for (size_t i = 0; i < target->cpu.region_count && !err; i++)
 		if (target->cpu.regions[i].writable)
-			err = page_table__read(target->pagemap, target->cpu.regions[i].start,
-					       target->cpu.regions[i].end, fill_entries, map);
-	pthread_mutex_unlock(&target->lock);
+			err = page_table__read_present(
+				target->pagemap, target->cpu.regions[i].start,
+				target->cpu.regions[i].end, fill_entries, map);
+	leave(target);
 	return err;
 }
 
@@ -441,6 +323,7 @@ void target__facts(const struct target *target, struct target_facts *facts)
 		.bytes = target->index
 				 ? pfn_index__bytes(target->index) + write_log__bytes(target->log)
 				 : 0,
+		.page_table_bytes = target->cpu.page_table_bytes,
 		.lost_pages = target->log ? write_log__lost(target->log) : 0,
 		.moved = target->moved,
 	};

@@ -25,10 +25,12 @@ struct target_options {
 	/* Has all sweeps of devices reach the feed, up to now. 0, or a negative errno. */
 	int (*hand_over)(void *context);
 	void *context;
+	struct track_work *work; /* of the call; NULL: nobody looks at it, or ends it */
 };
 
 struct target;
-/* 0, or a negative errno with a sentence in why: -ESRCH, -EPERM, -EOPNOTSUPP, -ENOMEM. */
+/* 0, or a negative errno with a sentence in why: -ESRCH, -EPERM, -EOPNOTSUPP, -ENOMEM, -ECANCELED.
+ */
 int target__new(const struct target_options *options, struct target **out, char *why, size_t size);
 /* Write-protection and descriptors are gone when it returns. */
 void target__free(struct target *target);
@@ -45,18 +47,20 @@ void target__leave(struct target *target, struct page_map *map);
 int target__widen(struct target *target, const struct object_key *object);
 
 /* Adds all pages that it has and may write. For a consumer that has none of them yet. */
-int target__fill(struct target *target, struct page_map *map);
+int target__fill(struct target *target, struct page_map *map, struct track_work *work);
 
 /*
  * Ends an epoch: what was written since the last one is in all subscribers' maps. -ESRCH: the
- * process ended or executed another program; any other negative errno: the maps are not whole from
- * here on.
+ * process ended or executed another program; -ECANCELED: work was ended half-way, and what was
+ * found is in the maps, the rest comes with the next epoch; any other negative errno: the maps are
+ * not whole from here on.
  */
-int target__epoch(struct target *target);
+int target__epoch(struct target *target, struct track_work *work);
 /* False: the process has ended, or executed another program. */
 bool target__is_alive(const struct target *target);
 /* Pages that it has in memory now, of addresses from start to end - 1; end 0: in all. */
-uint64_t target__resident(struct target *target, uint64_t start, uint64_t end);
+uint64_t target__resident(struct target *target, uint64_t start, uint64_t end,
+			  struct track_work *work);
 /* While reading or clearing a subscriber's map. */
 void target__lock(struct target *target);
 void target__unlock(struct target *target);
@@ -69,10 +73,11 @@ struct target_facts {
 	const char *backend_reason; /* why it is not a better one; "" */
 	bool device_side; /* false: PFNs may not be read, and no device's write can be told */
 	uint64_t start_stopped_ns,
-		stopped_ns;  /* that it stood still: at the start, in the last epoch */
-	uint64_t bytes;	     /* of memory that all this takes, at most */
-	uint64_t lost_pages; /* of devices, for want of memory */
-	uint64_t moved;	     /* pages that were told since their frame had changed meanwhile */
+		stopped_ns;	   /* that it stood still: at the start, in the last epoch */
+	uint64_t bytes;		   /* of memory that all this takes, at most */
+	uint64_t page_table_bytes; /* of the target's, that protecting its memory made */
+	uint64_t lost_pages;	   /* of devices, for want of memory */
+	uint64_t moved; /* pages that were told since their frame had changed meanwhile */
 };
 /* Under target__lock. */
 void target__facts(const struct target *target, struct target_facts *facts);

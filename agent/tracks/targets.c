@@ -57,7 +57,7 @@ static bool faults_are_counted(const struct tracks *tracks, char *why, size_t si
 	return counted;
 }
 
-static int make_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+static int make_target(struct tracks *tracks, struct track *track, uint32_t pid,
 		       uint64_t start_ticks, const struct object_key *object,
 		       struct target **target, struct track_error *error)
 {
@@ -74,6 +74,7 @@ static int make_target(struct tracks *tracks, const struct track *track, uint32_
 		.frames = tracks->frames,
 		.hand_over = tracks->hand_over,
 		.context = tracks->context,
+		.work = &track->work,
 	};
 	char why[256];
 	int err = target__new(&options, target, why, sizeof(why));
@@ -82,18 +83,44 @@ static int make_target(struct tracks *tracks, const struct track *track, uint32_
 }
 
 /* Two descriptors on the same memory cannot be had (-EBUSY): whoever wants more of it widens it. */
-static int widen(struct shared_target *shared, const struct object_key *object)
+static int widen(struct shared_target *shared, struct track *track, const struct object_key *object)
 {
 	int err = target__widen(shared->target, object);
 
 	if (err || object || !shared->partial)
 		return err;
-	shared->partial = false;
 	/* What was not followed until now would come as written to the one who joins. */
-	return target__epoch(shared->target);
+	err = target__epoch(shared->target, &track->work);
+	shared->partial = err;
+	return err;
 }
 
-int track__get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+/* With a use more, and nothing made yet where it is new. NULL: memory is short. */
+static struct shared_target *find_or_add(struct tracks *tracks, uint32_t pid, uint64_t start_ticks)
+{
+	struct shared_target *shared;
+
+	pthread_mutex_lock(&tracks->targets_lock);
+	for (shared = tracks->targets; shared; shared = shared->next)
+		if (shared->pid == pid && shared->start_ticks == start_ticks)
+			break;
+	if (!shared) {
+		shared = calloc(1, sizeof(*shared));
+		if (shared) {
+			pthread_mutex_init(&shared->lock, NULL);
+			shared->pid = pid;
+			shared->start_ticks = start_ticks;
+			shared->next = tracks->targets;
+			tracks->targets = shared;
+		}
+	}
+	if (shared)
+		shared->users++;
+	pthread_mutex_unlock(&tracks->targets_lock);
+	return shared;
+}
+
+int track__get_target(struct tracks *tracks, struct track *track, uint32_t pid,
 		      const struct object_key *object, struct shared_target **out,
 		      struct track_error *error)
 {
@@ -103,49 +130,66 @@ int track__get_target(struct tracks *tracks, const struct track *track, uint32_t
 
 	if (err)
 		return err;
-	pthread_mutex_lock(&tracks->starting);
-	for (shared = tracks->targets; shared; shared = shared->next)
-		if (shared->pid == pid && shared->start_ticks == start_ticks)
-			break;
-	if (!shared) {
-		shared = calloc(1, sizeof(*shared));
-		err = shared ? make_target(tracks, track, pid, start_ticks, object, &shared->target,
-					   error)
-			     : -ENOMEM;
-		if (err) {
-			free(shared);
-			pthread_mutex_unlock(&tracks->starting);
-			return err;
-		}
+	shared = find_or_add(tracks, pid, start_ticks);
+	if (!shared)
+		return track__refuse(error, -ENOMEM, 0, "out of memory");
+	/* Whoever wants the same process waits for it; nobody else does. */
+	pthread_mutex_lock(&shared->lock);
+	if (!shared->target) {
+		err = make_target(tracks, track, pid, start_ticks, object, &shared->target, error);
 		shared->partial = object;
-		shared->pid = pid;
-		shared->start_ticks = start_ticks;
-		shared->next = tracks->targets;
-		tracks->targets = shared;
 	} else {
-		err = widen(shared, object);
-		if (err) {
-			pthread_mutex_unlock(&tracks->starting);
-			return track__refuse(error, err, pid, strerror(-err));
-		}
+		err = widen(shared, track, object);
+		if (err)
+			track__refuse(error, err, pid, strerror(-err));
 	}
-	shared->users++;
-	pthread_mutex_unlock(&tracks->starting);
-	*out = shared;
-	return 0;
+	pthread_mutex_unlock(&shared->lock);
+	if (err)
+		track__put_target(tracks, shared);
+	else
+		*out = shared;
+	return err;
 }
 
+/* Under its lock: nobody uses it. */
+static bool is_unused(struct tracks *tracks, const struct shared_target *shared)
+{
+	bool unused;
+
+	pthread_mutex_lock(&tracks->targets_lock);
+	unused = shared->users == 0;
+	pthread_mutex_unlock(&tracks->targets_lock);
+	return unused;
+}
+
+/*
+ * It leaves the list only once its userfaultfd is closed: until then a new one would find the
+ * memory taken. Whoever comes meanwhile waits for its lock, and makes the target anew.
+ */
 void track__put_target(struct tracks *tracks, struct shared_target *shared)
 {
-	pthread_mutex_lock(&tracks->starting);
-	if (--shared->users == 0) {
+	bool last;
+
+	pthread_mutex_lock(&shared->lock);
+	pthread_mutex_lock(&tracks->targets_lock);
+	shared->users--;
+	pthread_mutex_unlock(&tracks->targets_lock);
+	if (is_unused(tracks, shared)) {
+		target__free(shared->target);
+		shared->target = NULL;
+	}
+	pthread_mutex_lock(&tracks->targets_lock);
+	last = shared->users == 0;
+	if (last)
 		for (struct shared_target **at = &tracks->targets; *at; at = &(*at)->next)
 			if (*at == shared) {
 				*at = shared->next;
 				break;
 			}
-		target__free(shared->target);
-		free(shared);
-	}
-	pthread_mutex_unlock(&tracks->starting);
+	pthread_mutex_unlock(&tracks->targets_lock);
+	pthread_mutex_unlock(&shared->lock);
+	if (!last)
+		return;
+	pthread_mutex_destroy(&shared->lock);
+	free(shared);
 }

@@ -63,6 +63,27 @@ static uint64_t sum_of_pages(const struct not_covered *rows, size_t count)
 	return sum;
 }
 
+static uint64_t member_bytes(const struct member *member)
+{
+	struct target_facts facts = {0};
+
+	if (member->shared) {
+		target__lock(member->shared->target);
+		target__facts(member->shared->target, &facts);
+		target__unlock(member->shared->target);
+	}
+	return facts.bytes + facts.page_table_bytes + owed_pages__bytes(member->owed);
+}
+
+uint64_t track__bytes(const struct track *track)
+{
+	uint64_t bytes = track->log ? write_log__bytes(track->log) : 0;
+
+	for (const struct member *member = track->members; member; member = member->next)
+		bytes += member_bytes(member);
+	return bytes;
+}
+
 /* What is told of the track as a whole, whether or not the member is listed. */
 static void add_member(const struct member *member, struct track_info *info)
 {
@@ -71,7 +92,6 @@ static void add_member(const struct member *member, struct track_info *info)
 	uint64_t pages = sum_of_pages(member->uncovered, member->uncovered_count);
 	size_t count;
 
-	info->bytes += owed_pages__bytes(member->owed);
 	if (!member->shared)
 		return;
 	target__lock(member->shared->target);
@@ -81,7 +101,6 @@ static void add_member(const struct member *member, struct track_info *info)
 	rows = target__not_covered(member->shared->target, &count);
 	pages += sum_of_pages(rows, count);
 	target__unlock(member->shared->target);
-	info->bytes += facts.bytes;
 	info->lower_bound |= facts.lower_bound || !facts.device_side || facts.lost_pages;
 	info->not_covered_bytes += pages * PAGE_BYTES;
 }
@@ -102,6 +121,7 @@ void track__info(const struct track *track, struct track_info *info)
 		.last = track->last,
 		.delivered = track->delivered,
 		.missed_total = track->missed_total,
+		.bytes = track__bytes(track),
 		.epoch_seconds = track->epoch_seconds,
 		.collect_seconds = track->collect_seconds,
 		.rate = track->epoch_seconds > 0 ? (double)track->last.all / track->epoch_seconds
@@ -122,6 +142,4 @@ void track__info(const struct track *track, struct track_info *info)
 			info->member_more++;
 	}
 	sharing__list(track, info);
-	if (track->log)
-		info->bytes += write_log__bytes(track->log);
 }

@@ -87,7 +87,7 @@ static bool unlist(struct tracks *tracks, const struct track *track)
 	return found;
 }
 
-/* Under its lock: what snapshots shall have of it from now on. */
+/* Under its lock: what is read of it from now on. */
 void track__post(struct tracks *tracks, const struct track *track)
 {
 	struct track *own = (struct track *)track;
@@ -95,6 +95,7 @@ void track__post(struct tracks *tracks, const struct track *track)
 
 	track__info(track, &info);
 	pthread_mutex_lock(&tracks->lock);
+	own->info = info;
 	own->published = (struct snapshot_track){
 		.id = info.id,
 		.ended = info.ended,
@@ -198,7 +199,7 @@ struct tracks *tracks__new(const struct agent_config *config, struct events *eve
 	tracks->next_id = 1;
 	tracks->keeper_stop = -1;
 	pthread_mutex_init(&tracks->lock, NULL);
-	pthread_mutex_init(&tracks->starting, NULL);
+	pthread_mutex_init(&tracks->targets_lock, NULL);
 	tracks->feed = write_feed__new();
 	if (!tracks->feed) {
 		tracks__free(tracks);
@@ -234,6 +235,12 @@ int tracks__serve(struct tracks *tracks, uint64_t frames, int (*hand_over)(void 
 	return 0;
 }
 
+void tracks__interrupt(struct tracks *tracks)
+{
+	if (tracks)
+		__atomic_store_n(&tracks->stopping, true, __ATOMIC_RELEASE);
+}
+
 void tracks__suspend(struct tracks *tracks)
 {
 	if (!tracks)
@@ -261,7 +268,7 @@ void tracks__free(struct tracks *tracks)
 		return;
 	tracks__suspend(tracks);
 	write_feed__free(tracks->feed);
-	pthread_mutex_destroy(&tracks->starting);
+	pthread_mutex_destroy(&tracks->targets_lock);
 	pthread_mutex_destroy(&tracks->lock);
 	free(tracks);
 }
@@ -303,6 +310,10 @@ static int enlist(struct tracks *tracks, struct track *track, struct track_error
 	} else {
 		track->id = tracks->next_id++;
 		track->references = 2; /* the list's and the caller's */
+		track->info =
+			(struct track_info){.id = track->id, .kind = track->kind, .starting = true};
+		memcpy(track->info.target, track->target, sizeof(track->target));
+		clock_gettime(CLOCK_REALTIME, &track->info.started);
 		track->next = tracks->list;
 		tracks->list = track;
 	}
@@ -310,18 +321,10 @@ static int enlist(struct tracks *tracks, struct track *track, struct track_error
 	return err;
 }
 
-static uint64_t memory(const struct track *track)
-{
-	struct track_info info;
-
-	track__info(track, &info);
-	return info.bytes;
-}
-
 int track__too_large(const struct tracks *tracks, const struct track *track,
 		     struct track_error *error)
 {
-	uint64_t bytes = memory(track);
+	const uint64_t bytes = track__bytes(track);
 
 	if (bytes <= tracks->config->track_memory)
 		return 0;
@@ -330,7 +333,7 @@ int track__too_large(const struct tracks *tracks, const struct track *track,
 				tracks->config->track_memory);
 }
 
-int tracks__start(struct tracks *tracks, const struct track_request *request,
+int tracks__start(struct tracks *tracks, const struct track_request *request, const bool *cancelled,
 		  struct track_info *info, struct track_error *error)
 {
 	struct track *track = calloc(1, sizeof(*track));
@@ -343,6 +346,7 @@ int tracks__start(struct tracks *tracks, const struct track_request *request,
 	track->kind = request->kind;
 	snprintf(track->backend, sizeof(track->backend), "%s",
 		 request->backend ? request->backend : "");
+	track->work = (struct track_work){.cancelled = cancelled, .stopping = &tracks->stopping};
 	pthread_mutex_init(&track->lock, NULL);
 	/* Nobody can do anything with it before it is whole. */
 	pthread_mutex_lock(&track->lock);
@@ -362,11 +366,15 @@ int tracks__start(struct tracks *tracks, const struct track_request *request,
 		err = track__too_large(tracks, track, error);
 	clock_gettime(CLOCK_REALTIME, &track->started);
 	track->epoch_begun = track->touched = tracks__now();
+	track_work__step(&track->work, NULL, 0);
+	track->work.cancelled = NULL;
 	if (!err) {
-		track__info(track, info);
 		track__post(tracks, track);
+		*info = track->info; /* which only we change, under its lock */
 	}
 	pthread_mutex_unlock(&track->lock);
+	if (err == -ECANCELED)
+		track_error__set(error, err, "its client is gone, or the agent stops");
 	if (err) {
 		if (unlist(tracks, track))
 			tracks__put(tracks, track);
@@ -401,45 +409,42 @@ int tracks__stop(struct tracks *tracks, uint64_t id)
 
 /* ---- reading ---- */
 
+/* Under tracks->lock. */
+static void copy_info(const struct track *track, struct track_info *info)
+{
+	*info = track->info;
+	info->progress = track_work__progress(&track->work);
+}
+
 int tracks__get(struct tracks *tracks, uint64_t id, struct track_info *info)
 {
-	struct track *track = tracks__find(tracks, id);
+	int err = -ENOENT;
 
-	if (!track)
-		return -ENOENT;
-	pthread_mutex_lock(&track->lock);
-	track__info(track, info);
-	pthread_mutex_unlock(&track->lock);
-	tracks__put(tracks, track);
-	return 0;
+	pthread_mutex_lock(&tracks->lock);
+	for (const struct track *track = tracks->list; track && err; track = track->next)
+		if (track->id == id) {
+			copy_info(track, info);
+			err = 0;
+		}
+	pthread_mutex_unlock(&tracks->lock);
+	return err;
 }
 
 int tracks__list(struct tracks *tracks, struct track_info **infos, size_t *count)
 {
-	uint64_t *ids = NULL;
-	size_t total = 0, at = 0;
+	size_t total = 0, at;
 
-	*infos = NULL;
-	*count = 0;
 	pthread_mutex_lock(&tracks->lock);
 	for (const struct track *track = tracks->list; track; track = track->next)
 		total++;
-	ids = calloc(total + 1, sizeof(*ids));
-	for (const struct track *track = tracks->list; track && ids; track = track->next)
-		ids[at++] = track->id;
-	pthread_mutex_unlock(&tracks->lock);
 	*infos = calloc(total + 1, sizeof(**infos));
-	if (!ids || !*infos) {
-		free(ids);
-		free(*infos);
-		*infos = NULL;
-		return -ENOMEM;
-	}
-	while (at)
-		if (tracks__get(tracks, ids[--at], &(*infos)[*count]) == 0)
-			++*count;
-	free(ids);
-	return 0;
+	*count = *infos ? total : 0;
+	/* The list has the newest first. */
+	at = *count;
+	for (const struct track *track = tracks->list; track && at; track = track->next)
+		copy_info(track, &(*infos)[--at]);
+	pthread_mutex_unlock(&tracks->lock);
+	return *infos ? 0 : -ENOMEM;
 }
 
 const char *tracks__device(const struct tracks *tracks, unsigned bit)

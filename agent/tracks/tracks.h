@@ -3,6 +3,12 @@
  * The track manager: precise sessions on processes, cgroups and devices. A track has one consumer:
  * what was delivered to it and not acknowledged comes again. Several tracks may follow the same
  * process; they share what that costs, and none takes another's pages. Thread-safe.
+ *
+ * Starting, collecting and what else works on a track's pages may take long: as long as its target
+ * is slow or large. Such calls are for threads that may wait; they end with -ECANCELED once
+ * *cancelled becomes true (atomic; NULL: never), and what an epoch found until then stays owed.
+ * What reads a track (tracks__get, __list, __publish) gets what was last published, and never
+ * waits.
  */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_TRACKS_H
 #define DIRTYSCOPE_AGENT_TRACKS_TRACKS_H
@@ -17,6 +23,7 @@
 #include "agent/tracks/not_covered.h"
 #include "agent/tracks/owed_pages.h"
 #include "agent/tracks/device/write_feed.h"
+#include "agent/tracks/work.h"
 
 struct tracks;
 
@@ -34,6 +41,8 @@ const struct page_listener *tracks__listener(struct tracks *tracks);
  */
 int tracks__serve(struct tracks *tracks, uint64_t frames, int (*hand_over)(void *context),
 		  void *context);
+/* Ends what calls of other threads do, soon: they return -ECANCELED, those to come as well. */
+void tracks__interrupt(struct tracks *tracks);
 /* hand_over will no longer work: ends all tracks, and takes no more. */
 void tracks__suspend(struct tracks *tracks);
 /* Copies into a snapshot that is being built. -ENOMEM, or 0. */
@@ -77,7 +86,7 @@ struct track_member {
 	uint64_t start_stopped_ns, stopped_ns; /* that it stood still */
 	uint64_t lost_pages;		       /* of devices, for want of memory */
 	uint64_t moved;			       /* told because their frame had changed meanwhile */
-	struct track_gap not_covered[16];
+	struct track_gap not_covered[64];
 	size_t not_covered_count, not_covered_more;
 };
 
@@ -85,8 +94,10 @@ struct track_info {
 	uint64_t id;
 	enum track_kind kind;
 	char target[128]; /* the pid, the path, or the device's id */
+	bool starting;	  /* it is not followed yet */
 	bool ended;
 	char reason[160];		    /* why it ended */
+	struct track_progress progress;	    /* of what is being done */
 	struct timespec started, collected; /* realtime; collected: 0 before the first */
 	uint64_t epoch, cursor, acknowledged;
 	struct page_counts last,
@@ -108,8 +119,8 @@ struct track_info {
 };
 
 /* *info: the new track. -ENOENT, -ESRCH, -EINVAL, -EPERM, -EBUSY, -ENOSPC, -EOPNOTSUPP, -EAGAIN
- * (not ready), -ENOMEM, with *error. */
-int tracks__start(struct tracks *tracks, const struct track_request *request,
+ * (not ready), -ENOMEM, -ECANCELED, with *error. */
+int tracks__start(struct tracks *tracks, const struct track_request *request, const bool *cancelled,
 		  struct track_info *info, struct track_error *error);
 /* -ENOENT */
 int tracks__get(struct tracks *tracks, uint64_t id, struct track_info *info);
@@ -132,11 +143,11 @@ struct track_run {
  */
 int tracks__collect(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
 		    int (*each)(void *context, const struct track_run *run), void *context,
-		    struct track_info *info, struct track_error *error);
+		    const bool *cancelled, struct track_info *info, struct track_error *error);
 /* The same pages again, without ending an epoch. */
 int tracks__owed(struct tracks *tracks, uint64_t id, enum ds_evidence evidence,
 		 int (*each)(void *context, const struct track_run *run), void *context,
-		 struct track_info *info, struct track_error *error);
+		 const bool *cancelled, struct track_info *info, struct track_error *error);
 /* -ENOENT, -ERANGE: no such cursor was given out yet. */
 int tracks__acknowledge(struct tracks *tracks, uint64_t id, uint64_t cursor,
 			struct track_info *info, struct track_error *error);
@@ -156,6 +167,6 @@ int tracks__unwritten(struct tracks *tracks, uint64_t id, uint32_t pid, uint64_t
 struct forecast_options;
 struct forecast;
 int tracks__forecast(struct tracks *tracks, uint64_t id, const struct forecast_options *options,
-		     struct forecast *forecast, struct track_error *error);
+		     const bool *cancelled, struct forecast *forecast, struct track_error *error);
 
 #endif

@@ -14,13 +14,14 @@
 #include "agent/tracks/target.h"
 #include "agent/tracks/tracks.h"
 
-/* A target and the tracks on it. */
+/* A process and the tracks on it. */
 struct shared_target {
-	struct target *target;
-	bool partial; /* it follows some objects only */
+	pthread_mutex_t lock;  /* while its target is made, widened or given up */
+	struct target *target; /* NULL: not made yet, or given up */
+	bool partial;	       /* it follows some objects only */
 	uint32_t pid;
 	uint64_t start_ticks;
-	unsigned users;
+	unsigned users; /* under tracks->targets_lock, as is the next; with those who wait */
 	struct shared_target *next;
 };
 
@@ -46,6 +47,8 @@ struct track {
 	uint64_t id;
 	unsigned references;		 /* under tracks->lock, as is the next */
 	struct snapshot_track published; /* as of the last epoch: the sampler waits for nobody */
+	struct track_info info;		 /* for everybody else who reads it */
+	struct track_work work;		 /* of the call that has the lock below */
 	struct track *next;
 	enum track_kind kind;
 	char target[128];
@@ -71,9 +74,10 @@ struct tracks {
 	struct events *events;
 	struct snapshot_store *store;
 	struct write_feed *feed;
-	pthread_mutex_t lock;	  /* the list, and whether there is service */
-	pthread_mutex_t starting; /* the targets, while one is made or given up */
-	struct track *list;	  /* by id, the newest first */
+	pthread_mutex_t lock;	      /* the list, and whether there is service */
+	pthread_mutex_t targets_lock; /* the list of targets; a leaf */
+	bool stopping;		      /* atomic: tracks__interrupt */
+	struct track *list;	      /* by id, the newest first */
 	struct shared_target *targets;
 	uint64_t next_id, frames;
 	int (*hand_over)(void *context); /* NULL: not ready, or over */
@@ -90,7 +94,7 @@ __attribute__((format(printf, 3, 4))) int track_error__set(struct track_error *e
 /* With a reference; NULL: none. */
 struct track *tracks__find(struct tracks *tracks, uint64_t id);
 void tracks__put(struct tracks *tracks, struct track *track);
-/* Under track->lock: what snapshots shall have of it from now on. */
+/* Under track->lock: what is read of it from now on. */
 void track__post(struct tracks *tracks, const struct track *track);
 /* Under track->lock: it stays listed for a while, and costs nothing more. */
 void track__end(struct tracks *tracks, struct track *track, const char *reason);
@@ -102,7 +106,7 @@ int track__too_large(const struct tracks *tracks, const struct track *track,
 /* A sentence about a process (0: about none); returns err. */
 int track__refuse(struct track_error *error, int err, uint32_t pid, const char *why);
 /* With a use more. object: of its memory only this; NULL: all of it. */
-int track__get_target(struct tracks *tracks, const struct track *track, uint32_t pid,
+int track__get_target(struct tracks *tracks, struct track *track, uint32_t pid,
 		      const struct object_key *object, struct shared_target **out,
 		      struct track_error *error);
 void track__put_target(struct tracks *tracks, struct shared_target *shared);
@@ -146,10 +150,12 @@ void sharing__free(struct tracks *tracks, struct track *track);
 void sharing__list(const struct track *track, struct track_info *info);
 
 /* forecast.c; under track->lock. -ENODATA: no epoch has ended yet. */
-int track__forecast(const struct tracks *tracks, const struct track *track,
+int track__forecast(const struct tracks *tracks, struct track *track,
 		    const struct forecast_options *options, struct forecast *forecast);
 
 /* track_info.c; under track->lock */
+/* Of memory: the agent's, and what page tables protecting its targets took. */
+uint64_t track__bytes(const struct track *track);
 void track__info(const struct track *track, struct track_info *info);
 
 #endif

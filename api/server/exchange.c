@@ -17,6 +17,7 @@ struct exchange {
 	char *uri;	  /* NULL: longer than URI_MAX */
 	bool begun;	  /* the handler has seen the headers */
 	struct text body; /* at most REQUEST_BODY_MAX */
+	struct job job;	  /* where the answer takes long */
 };
 
 static struct connection *connection_of(struct MHD_Connection *connection)
@@ -98,6 +99,7 @@ void exchange__end(void *closure, struct MHD_Connection *connection, void **requ
 	if (exchange) {
 		free(exchange->uri);
 		text__free(&exchange->body);
+		answer__free(&exchange->job.answer);
 	}
 	free(exchange);
 	*request_context = NULL;
@@ -308,9 +310,22 @@ static char *split_target(char *uri, char host[256])
 	return path;
 }
 
-static void answer_request(struct exchanges *exchanges, struct MHD_Connection *connection,
-			   const struct connection *peer, const struct exchange *exchange,
-			   const char *method, struct answer *answer)
+static bool defer(struct exchanges *exchanges, struct MHD_Connection *connection,
+		  struct connection *peer, struct job *job, const struct route_call *call)
+{
+	job->connection = connection;
+	job->peer = peer;
+	job->call = *call;
+	return deferred__submit(exchanges->deferred, job);
+}
+
+/*
+ * False: the answer is not there yet, and the handler will be called again. What the call points to
+ * is the connection's and the exchange's, and stays until then.
+ */
+static bool answer_request(struct exchanges *exchanges, struct MHD_Connection *connection,
+			   struct connection *peer, struct exchange *exchange, const char *method,
+			   struct answer *answer)
 {
 	struct route_call call = {
 		.method = method,
@@ -336,8 +351,13 @@ static void answer_request(struct exchanges *exchanges, struct MHD_Connection *c
 			"the Host header must be an address, localhost or this machine's name, "
 			"so that no web page can reach it under a name of its own (DNS "
 			"rebinding); ask by address");
-	else
+	else if (!routes__takes_long(&exchanges->context, &call, &exchange->job.key))
 		routes__answer(&exchanges->context, &call, answer);
+	else if (defer(exchanges, connection, peer, &exchange->job, &call))
+		return false;
+	else
+		refuse_busy(exchanges, answer, "requests to tracks");
+	return true;
 }
 
 enum MHD_Result exchange__handle(void *closure, struct MHD_Connection *connection, const char *url,
@@ -365,7 +385,12 @@ enum MHD_Result exchange__handle(void *closure, struct MHD_Connection *connectio
 		*upload_data_size = 0;
 		return exchange->body.failed ? MHD_NO : MHD_YES;
 	}
-	answer_request(exchanges, connection, peer, exchange, method, &answer);
+	if (exchange->job.state == JOB_DONE) {
+		answer = exchange->job.answer;
+		exchange->job.answer = (struct answer){0};
+	} else if (!answer_request(exchanges, connection, peer, exchange, method, &answer)) {
+		return MHD_YES;
+	}
 	if (answer.stream.wanted && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return send_stream(exchanges, connection, peer, &answer);
 	/* A shared body costs nothing more, however many read it. */

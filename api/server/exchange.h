@@ -7,6 +7,7 @@
 
 #include "api/views/answer.h"
 #include "api/server/connections.h"
+#include "api/server/deferred.h"
 #include "api/server/streams.h"
 
 #define URI_MAX 4096
@@ -20,6 +21,7 @@ struct exchanges {
 	struct api_context context;
 	struct connections *connections;
 	struct streams *streams;
+	struct deferred *deferred;
 	struct api_counters *counters;
 };
 

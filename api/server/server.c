@@ -13,6 +13,7 @@
 
 #include "api/metrics/scrape.h"
 #include "api/server/connections.h"
+#include "api/server/deferred.h"
 #include "api/server/exchange.h"
 #include "api/server/listen_socket.h"
 #include "api/server/streams.h"
@@ -32,6 +33,7 @@ struct api_server {
 	struct api_counters counters;
 	struct connections *connections;
 	struct streams *streams;
+	struct deferred *deferred;
 	struct listen_socket listeners[OPTION_LIST_MAX];
 	struct MHD_Daemon *daemons[OPTION_LIST_MAX];
 	size_t count;
@@ -135,6 +137,18 @@ static int start_connections(struct api_server *server, const struct connections
 	return err;
 }
 
+static int start_deferred(struct api_server *server)
+{
+	const struct deferred_options options = {
+		.connections = server->connections,
+		.context = &server->exchanges.context,
+	};
+	int err = deferred__new(&options, &server->deferred);
+
+	server->exchanges.deferred = server->deferred;
+	return err;
+}
+
 static int open_listeners(struct api_server *server, const struct option_list *addresses,
 			  struct reason *error)
 {
@@ -203,7 +217,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 		.streams = server->streams,
 		.counters = &server->counters,
 	};
-	err = server->exchanges.context.scrape ? 0 : -ENOMEM;
+	err = server->exchanges.context.scrape ? start_deferred(server) : -ENOMEM;
 	if (!err)
 		err = start_daemons(server, limits.max, thread_count(options->threads));
 	if (err)
@@ -222,6 +236,7 @@ void api_server__stop(struct api_server *server)
 	if (!server)
 		return;
 	streams__end(server->streams);
+	deferred__end(server->deferred);
 	for (size_t i = 0; i < server->count; i++) {
 		bool stopped = server->daemons[i];
 
@@ -231,6 +246,7 @@ void api_server__stop(struct api_server *server)
 		listen_socket__close(&server->listeners[i], !stopped);
 	}
 	streams__free(server->streams);
+	deferred__free(server->deferred);
 	connections__free(server->connections);
 	scrape__free(server->exchanges.context.scrape);
 	tls__free(server->tls);

@@ -51,6 +51,8 @@ struct route_call {
 	const char *body;				      /* "" when there is none */
 	size_t body_length;
 	bool is_root; /* over a Unix socket */
+	/* Atomic: becomes true when nobody waits for the answer any more; NULL: never. */
+	const bool *cancelled;
 };
 
 struct request {
@@ -64,6 +66,7 @@ struct request {
 	const char *accept; /* headers; "" when absent */
 	const char *accept_encoding;
 	const char *last_event_id;
+	const bool *cancelled; /* atomic: nobody waits for the answer any more; NULL: never */
 };
 
 /* Where an answer that goes on for ever begins. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/tracks/cpu/page_table.h"
 #include "api/views/page_answer.h"
 
 void track_json__id(struct json *json, const char *key, uint64_t id)
@@ -50,12 +51,26 @@ static void put_target(struct json *json, const struct track_info *info)
 	json__end_object(json);
 }
 
+static void put_progress(struct json *json, const struct track_progress *progress)
+{
+	if (!progress->step) {
+		json__null(json, "progress");
+		return;
+	}
+	json__object(json, "progress");
+	json__string(json, "step", progress->step);
+	json__u64(json, "done", progress->done);
+	json__u64(json, "of", progress->of);
+	json__end_object(json);
+}
+
 void track_json__put(struct json *json, const struct track_info *info)
 {
 	track_json__id(json, "id", info->id);
 	put_target(json, info);
-	json__string(json, "state", info->ended ? "ended" : "active");
+	json__string(json, "state", info->ended ? "ended" : info->starting ? "starting" : "active");
 	json__string(json, "reason", info->ended ? info->reason : NULL);
+	put_progress(json, &info->progress);
 	json__time(json, "started", &info->started);
 	if (info->collected.tv_sec)
 		json__time(json, "collected", &info->collected);

@@ -83,7 +83,8 @@ static const struct {
 	{-EOPNOTSUPP, 409, "not_supported"}, {-EMFILE, 409, "not_supported"},
 	{-ETIMEDOUT, 409, "target_stuck"},   {-ENOSPC, 409, "too_many_tracks"},
 	{-ESTALE, 410, "track_ended"},	     {-ERANGE, 409, "cursor_not_given"},
-	{-ENODATA, 409, "too_few_epochs"},   {-EAGAIN, 503, "not_ready"},
+	{-ENODATA, 409, "too_few_epochs"},   {-ECANCELED, 503, "cancelled"},
+	{-EAGAIN, 503, "not_ready"},
 };
 
 static int refuse(struct answer *answer, int err, const struct track_error *error)
@@ -257,7 +258,7 @@ static int start(const struct request *request, json_t *document, struct answer 
 			      "there is no such device; see /api/v1/devices");
 		return 0;
 	}
-	err = tracks__start(request->context->tracks, &asked, &info, &error);
+	err = tracks__start(request->context->tracks, &asked, request->cancelled, &info, &error);
 	return err ? refuse(answer, err, &error) : track_json__answer(&info, 201, answer);
 }
 
@@ -308,7 +309,8 @@ static int tell_pages(const struct request *request, uint64_t id, unsigned choic
 	if (!pages)
 		return -ENOMEM;
 	err = (collect ? tracks__collect : tracks__owed)(tracks, id, evidence_of[choice],
-							 page_answer__add, pages, &info, &error);
+							 page_answer__add, pages,
+							 request->cancelled, &info, &error);
 	if (err)
 		err = refuse(answer, err, &error);
 	else
@@ -479,6 +481,7 @@ int view__track_forecast(const struct request *request, struct answer *answer)
 		.downtime = (double)query__get(&request->query, "downtime_ms")->number / 1000,
 		.pages = query__get(&request->query, "pages")->number,
 	};
-	err = tracks__forecast(request->context->tracks, id, &options, &forecast, &error);
+	err = tracks__forecast(request->context->tracks, id, &options, request->cancelled,
+			       &forecast, &error);
 	return err ? refuse(answer, err, &error) : answer_forecast(id, &options, &forecast, answer);
 }

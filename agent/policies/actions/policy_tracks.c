@@ -79,7 +79,8 @@ static void start(struct policy_tracks *policy_tracks, struct policy_track *poli
 	struct track_info *info = calloc(1, sizeof(*info));
 	struct track_error error = {""};
 	char reason[64];
-	int err = info ? tracks__start(policy_tracks->tracks, &request, info, &error) : -ENOMEM;
+	int err =
+		info ? tracks__start(policy_tracks->tracks, &request, NULL, info, &error) : -ENOMEM;
 
 	if (err == -EAGAIN || err == -EBUSY || err == -ENOSPC || err == -ENOMEM) {
 		if (!policy_track->told)
@@ -112,8 +113,8 @@ static void add_forecast(const struct policy_tracks *policy_tracks,
 	struct forecast forecast;
 	struct track_error error;
 
-	if (options.bandwidth <= 0 ||
-	    tracks__forecast(policy_tracks->tracks, facts->track, &options, &forecast, &error))
+	if (options.bandwidth <= 0 || tracks__forecast(policy_tracks->tracks, facts->track,
+						       &options, NULL, &forecast, &error))
 		return;
 	/* What is not known holds for no rule. */
 	facts->forecast = forecast.verdict != FORECAST_UNKNOWN;
@@ -138,7 +139,7 @@ static void collect(struct policy_tracks *policy_tracks, struct policy_track *po
 	if (!info)
 		return;
 	err = tracks__collect(policy_tracks->tracks, facts.track, DS_EVIDENCE_EXPOSED, NULL, NULL,
-			      info, &error);
+			      NULL, info, &error);
 	if (err) {
 		/* Its process ended, or somebody stopped it. */
 		tell(policy_tracks, policy_track, "ended", error.message);

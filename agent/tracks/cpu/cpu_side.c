@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/tracks/cpu/ranges.h"
+
 const struct cpu_backend *const cpu_backends[] = {&cpu_wp_async, &cpu_soft_dirty, &cpu_faults,
 						  NULL};
 
@@ -85,9 +87,20 @@ int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, 
 	row = &side->not_covered[side->not_covered_count++];
 	*row = (struct not_covered){.start = region->start,
 				    .pages = (region->end - region->start) / PAGE_BYTES,
+				    .kind = NOT_COVERED_MAPPING,
 				    .reason = reason};
 	snprintf(row->name, sizeof(row->name), "%.63s", region->name);
 	return 0;
+}
+
+/* Closing it lifts all protection. */
+static void drop_userfault(struct cpu_side *side)
+{
+	if (side->uffd >= 0)
+		close(side->uffd);
+	side->uffd = -1;
+	page_map__free(side->known);
+	side->known = NULL;
 }
 
 int cpu_side__start(struct cpu_side *side, const char *name)
@@ -103,8 +116,9 @@ int cpu_side__start(struct cpu_side *side, const char *name)
 			continue;
 		side->backend = *backend;
 		err = (*backend)->start(side, why, sizeof(why));
-		if (!err || err == -ESRCH || err == -ENOMEM)
+		if (!err || err == -ESRCH || err == -ENOMEM || err == -ECANCELED)
 			return err;
+		drop_userfault(side);
 		snprintf(side->reason + length, sizeof(side->reason) - length, "%s%s: %.120s",
 			 length ? "; " : "", (*backend)->name, why);
 	}
@@ -115,9 +129,8 @@ void cpu_side__end(struct cpu_side *side)
 {
 	if (side->backend)
 		side->backend->end(side);
-	if (side->uffd >= 0)
-		close(side->uffd);
-	side->uffd = -1;
+	drop_userfault(side);
+	ranges__free(side);
 	free(side->regions);
 	free(side->not_covered);
 	free(side->objects);

@@ -12,6 +12,19 @@
 #include "agent/tracks/shared/maps.h"
 #include "agent/tracks/cpu/page_table.h"
 #include "agent/tracks/not_covered.h"
+#include "agent/tracks/page_map.h"
+
+/* What is known of a mapping from one epoch to the next. */
+enum range_state {
+	RANGE_NEW,
+	RANGE_HELD, /* its writes are noted */
+	RANGE_LEFT, /* they are not */
+};
+
+struct range {
+	uint64_t start, end, inode, offset;
+	enum range_state state;
+};
 
 struct cpu_side {
 	const struct cpu_backend *backend;
@@ -19,16 +32,35 @@ struct cpu_side {
 	uint32_t tgid;
 	uint64_t start_ticks;	    /* of the process, as in its stat; 0: not known */
 	struct page_table *pagemap; /* borrowed */
+	struct track_work *work;    /* of the call that runs; borrowed, may be NULL */
 	const char *no_faults; /* why no sensor counts its faults, for the start; NULL: one does */
 	int uffd;	       /* -1: none */
 	uint64_t stopped_ns; /* that the target stood still for the start; of an epoch: the last */
 	struct map_region *regions; /* of this epoch, by address */
 	size_t region_count, region_room;
-	bool partial; /* regions: only those of these objects */
+	struct range *ranges, *ranges_before; /* of the regions; of those of the last epoch */
+	size_t range_room, range_before_count, range_before_room;
+	/*
+	 * Pages that had something in them when they were looked at, for backends that cannot tell
+	 * an empty page from a written one. NULL: none of these.
+	 */
+	struct page_map *known;
+	uint64_t zero_pfn;	   /* 0: not known */
+	uint64_t page_table_bytes; /* of the target's, that protecting its memory made */
+	uint64_t shared_bytes;	   /* of address space that was protected unpopulated */
+	unsigned own_userfaults;   /* of the target's own, at the start */
+	bool careful;		   /* somebody else's userfaultfd holds, or may hold, some of it */
+	bool given_way;		   /* all was let go, since the target wants to use userfaultfd */
+	bool partial;		   /* regions: only those of these objects */
 	struct object_key *objects;
 	size_t object_count;
 	struct not_covered *not_covered;
 	size_t not_covered_count, not_covered_room;
+	/*
+	 * Entries of the page table that a backend read, of pages that were new to it. May be NULL.
+	 */
+	int (*seen)(void *context, uint64_t address, const uint64_t *entries, size_t count);
+	void *seen_context;
 	char reason[256]; /* why no better backend was taken; "" for the best */
 };
 

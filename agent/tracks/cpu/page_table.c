@@ -7,13 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#define REGIONS 4096 /* of one PAGEMAP_SCAN */
-#define ENTRIES 8192 /* of one read */
+#define REGIONS 4096		 /* of one PAGEMAP_SCAN */
+#define ENTRIES 8192		 /* of one read */
+#define SLICE_BYTES (1ULL << 30) /* of one call: a thread in it takes no signal */
+#define PENDING_BYTES (256ULL << 20)
+#define GAP_PAGES 16 /* of the page table: cheaper to read than another call */
 
 struct page_table {
 	int fd;
+	struct track_work *work;
+	size_t dirty; /* of the regions: an earlier answer is in them */
 	struct page_region regions[REGIONS];
 };
 
@@ -45,12 +51,41 @@ void page_table__close(struct page_table *pagemap)
 	free(pagemap);
 }
 
+void page_table__attend(struct page_table *pagemap, struct track_work *work)
+{
+	pagemap->work = work;
+}
+
 bool page_table__is_alive(const struct page_table *pagemap)
 {
 	uint64_t entry;
 
 	/* pagemap_read() answers 0 once nobody uses the mm. */
 	return pread(pagemap->fd, &entry, sizeof(entry), 0) == sizeof(entry);
+}
+
+int page_table__zero_pfn(uint64_t *zero_pfn)
+{
+	enum { PAGES = 2 };
+	volatile char *pages =
+		mmap(NULL, PAGES * PAGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t entries[PAGES] = {0};
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (pages != MAP_FAILED && fd >= 0) {
+		madvise((void *)pages, PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
+		for (int i = 0; i < PAGES; i++)
+			(void)pages[i * PAGE_BYTES];
+		if (pread(fd, entries, sizeof(entries),
+			  (off_t)((uintptr_t)pages / PAGE_BYTES * 8)) != sizeof(entries))
+			memset(entries, 0, sizeof(entries));
+	}
+	if (fd >= 0)
+		close(fd);
+	if (pages != MAP_FAILED)
+		munmap((void *)pages, PAGES * PAGE_BYTES);
+	*zero_pfn = entries[0] == entries[1] ? PAGEMAP_PFN(entries[0]) : 0;
+	return PAGEMAP_PFN(entries[0]) ? 0 : -EPERM;
 }
 
 uint64_t page_table__entry(const struct page_table *pagemap, uint64_t address)
@@ -92,6 +127,8 @@ int page_table__read(struct page_table *pagemap, uint64_t start, uint64_t end,
 			break;
 		}
 		err = each(context, start, entries, (size_t)got / 8);
+		if (!err)
+			err = track_work__advance(pagemap->work, (uint64_t)got / 8);
 		start += (uint64_t)got / 8 * PAGE_BYTES;
 	}
 	free(entries);
@@ -113,6 +150,26 @@ static int tell(struct page_table *pagemap, long count, const struct page_table_
 	return 0;
 }
 
+/* One slice; arg->walk_end: how far it came. */
+static int scan_slice(struct page_table *pagemap, struct pm_scan_arg *arg,
+		      const struct page_table_scan *scan)
+{
+	struct track_work *work = pagemap->work;
+	long count;
+	int err, told;
+
+	memset(pagemap->regions, 0, pagemap->dirty * sizeof(*pagemap->regions));
+	arg->walk_end = 0;
+	count = ioctl(pagemap->fd, PAGEMAP_SCAN, arg);
+	err = count < 0 ? -errno : 0;
+	pagemap->dirty = count < 0 ? REGIONS : (size_t)count;
+	/* What was protected must all be told: nothing ends that half-way. */
+	pagemap->work = NULL;
+	told = tell(pagemap, count, scan);
+	pagemap->work = work;
+	return told ? told : err;
+}
+
 int page_table__scan(struct page_table *pagemap, uint64_t start, uint64_t end,
 		     const struct page_table_scan *scan)
 {
@@ -120,7 +177,6 @@ int page_table__scan(struct page_table *pagemap, uint64_t start, uint64_t end,
 		.size = sizeof(arg),
 		.flags = scan->flags,
 		.start = start,
-		.end = end,
 		.vec = (uint64_t)(uintptr_t)pagemap->regions,
 		.vec_len = REGIONS,
 		.category_mask = scan->mask,
@@ -128,26 +184,127 @@ int page_table__scan(struct page_table *pagemap, uint64_t start, uint64_t end,
 		.category_anyof_mask = scan->anyof,
 		.return_mask = scan->mask | scan->anyof,
 	};
-	size_t dirty = REGIONS; /* of the regions, from an earlier answer */
 
 	while (arg.start < end) {
-		long count;
 		int err;
 
-		memset(pagemap->regions, 0, dirty * sizeof(*pagemap->regions));
-		arg.walk_end = 0;
-		count = ioctl(pagemap->fd, PAGEMAP_SCAN, &arg);
-		err = count < 0 ? -errno : 0;
-		dirty = count < 0 ? REGIONS : (size_t)count;
-		if (tell(pagemap, count, scan))
-			return -ENOMEM;
+		arg.end = end - arg.start > SLICE_BYTES ? arg.start + SLICE_BYTES : end;
+		err = scan_slice(pagemap, &arg, scan);
 		if (err == -EINTR)
 			continue;
 		if (err)
 			return err;
 		if (arg.walk_end <= arg.start)
 			break;
+		err = track_work__advance(pagemap->work, (arg.walk_end - arg.start) / PAGE_BYTES);
 		arg.start = arg.walk_end;
+		if (err)
+			return err;
 	}
 	return 0;
+}
+
+bool page_table__is_registered(struct page_table *pagemap, uint64_t address)
+{
+	/* Without PM_SCAN_WP_MATCHING nothing changes. */
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.flags = PM_SCAN_CHECK_WPASYNC,
+		.start = address,
+		.end = address + PAGE_BYTES,
+		.vec = (uint64_t)(uintptr_t)pagemap->regions,
+		.vec_len = 1,
+		.category_mask = PAGE_IS_WRITTEN,
+		.return_mask = PAGE_IS_WRITTEN,
+	};
+	const bool is_registered = ioctl(pagemap->fd, PAGEMAP_SCAN, &arg) >= 0;
+
+	pagemap->dirty = pagemap->dirty ? pagemap->dirty : 1;
+	return is_registered;
+}
+
+int page_table__protect(struct page_table *pagemap, uint64_t start, uint64_t end)
+{
+	/* Without a vector it is the kernel's fast path: pagemap_scan_pmd_entry(). */
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+		/* Where there is no page table, nothing matches, and none is made. */
+		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+	};
+
+	while (start < end) {
+		int err;
+
+		arg.start = start;
+		arg.end = end - start > SLICE_BYTES ? start + SLICE_BYTES : end;
+		if (ioctl(pagemap->fd, PAGEMAP_SCAN, &arg) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		err = track_work__advance(pagemap->work, (arg.end - arg.start) / PAGE_BYTES);
+		if (err)
+			return err;
+		start = arg.end;
+	}
+	return 0;
+}
+
+/* ---- what is there alone ---- */
+
+struct present {
+	struct page_table *pagemap;
+	int (*each)(void *context, uint64_t address, const uint64_t *entries, size_t count);
+	void *context;
+	uint64_t start, end; /* not yet read */
+};
+
+static int read_pending(struct present *present)
+{
+	struct track_work *work = present->pagemap->work;
+	const uint64_t start = present->start, end = present->end;
+	int err;
+
+	present->start = present->end = 0;
+	/* The scan tells how far it is, and is where it ends. */
+	present->pagemap->work = NULL;
+	err = page_table__read(present->pagemap, start, end, present->each, present->context);
+	present->pagemap->work = work;
+	return err;
+}
+
+static int take_present(void *context, uint64_t start, uint64_t end)
+{
+	struct present *present = context;
+	int err;
+
+	if (present->end && start - present->end <= GAP_PAGES * PAGE_BYTES &&
+	    end - present->start <= PENDING_BYTES) {
+		present->end = end;
+		return 0;
+	}
+	err = read_pending(present);
+	present->start = start;
+	present->end = end;
+	return err;
+}
+
+int page_table__read_present(struct page_table *pagemap, uint64_t start, uint64_t end,
+			     int (*each)(void *context, uint64_t address, const uint64_t *entries,
+					 size_t count),
+			     void *context)
+{
+	struct present present = {pagemap, each, context, 0, 0};
+	const struct page_table_scan scan = {
+		.anyof = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.each = take_present,
+		.context = &present,
+	};
+	int err = page_table__scan(pagemap, start, end, &scan);
+
+	if (err == -ENOTTY) /* before 6.7 */
+		return page_table__read(pagemap, start, end, each, context);
+	return err ? err : read_pending(&present);
 }

@@ -4,15 +4,27 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/tracks/shared/maps.h"
 #include "agent/tracks/cpu/page_table.h"
 
+#define BUDGET_SECONDS 0.1 /* of CPU time, for all processes of one answer */
+
 struct looking {
 	struct owners *owners;
+	double until; /* seconds of this thread's CPU time */
 	struct page_table *pagemap;
 	uint32_t pid;
 };
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 static int want_run(void *context, const struct page_run *run)
 {
@@ -46,7 +58,7 @@ static int look_at_entries(void *context, uint64_t address, const uint64_t *entr
 		owners->rows[owners->count++] =
 			(struct owner){pfn, address + i * PAGE_BYTES, looking->pid};
 	}
-	return 0;
+	return seconds_now() < looking->until ? 0 : -ETIME;
 }
 
 static int look_at_region(void *context, const struct map_region *region)
@@ -56,18 +68,21 @@ static int look_at_region(void *context, const struct map_region *region)
 	/* Not in the page table: what the kernel shows there is not the process's. */
 	if (strcmp(region->name, "[vsyscall]") == 0)
 		return 0;
-	return page_table__read(looking->pagemap, region->start, region->end, look_at_entries,
-				looking);
+	if (seconds_now() >= looking->until)
+		return -ETIME;
+	return page_table__read_present(looking->pagemap, region->start, region->end,
+					look_at_entries, looking);
 }
 
 /* A process that is gone, or may not be read, owns nothing that can be told. */
-static int look_at_process(const struct owners_options *options, uint32_t pid,
+static int look_at_process(const struct owners_options *options, uint32_t pid, double until,
 			   struct owners *owners)
 {
-	struct looking looking = {.owners = owners, .pid = pid};
+	struct looking looking = {.owners = owners, .until = until, .pid = pid};
 	int err = page_table__open(options->procfs, pid, &looking.pagemap);
 
 	if (!err) {
+		page_table__attend(looking.pagemap, options->work);
 		err = maps__read(options->procfs, pid, look_at_region, &looking);
 		page_table__close(looking.pagemap);
 	}
@@ -84,6 +99,7 @@ static int by_pfn(const void *a, const void *b)
 int owners__find(const struct owners_options *options, struct page_map *map, struct owners *owners)
 {
 	struct snapshot *snapshot = snapshot_store__latest(options->store);
+	const double until = seconds_now() + BUDGET_SECONDS;
 	struct page_counts counts;
 	int err = 0;
 
@@ -97,7 +113,7 @@ int owners__find(const struct owners_options *options, struct page_map *map, str
 		const struct snapshot_flow *flow = &snapshot->flows[i];
 
 		if (flow->identity && strcmp(flow->device, options->device) == 0)
-			err = look_at_process(options, flow->identity->tgid, owners);
+			err = look_at_process(options, flow->identity->tgid, until, owners);
 	}
 	if (snapshot)
 		snapshot__put(snapshot);

@@ -11,6 +11,7 @@
 
 #include "agent/snapshot/snapshot.h"
 #include "agent/tracks/page_map.h"
+#include "agent/tracks/work.h"
 
 struct owner {
 	uint64_t pfn, address; /* of the page in the process, bytes */
@@ -29,9 +30,12 @@ struct owners_options {
 	struct snapshot_store *store; /* its latest snapshot has the flows */
 	const char *device;	      /* id */
 	uint64_t frames;	      /* of the host */
+	struct track_work *work;      /* of the call; may be NULL */
 };
-/* Whose are those of the map, whose pages are PFNs. -ENOMEM, or 0; freed by owners__free either
- * way. */
+/*
+ * Whose are those of the map, whose pages are PFNs, as far as a tenth of a second of CPU time finds
+ * them: the rest is nobody's. -ENOMEM, or 0; freed by owners__free either way.
+ */
 int owners__find(const struct owners_options *options, struct page_map *map, struct owners *owners);
 void owners__free(struct owners *owners);
 /*

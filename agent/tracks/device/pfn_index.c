@@ -2,12 +2,10 @@
 #include "agent/tracks/device/pfn_index.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <uthash.h>
 
 #include "agent/tracks/cpu/page_table.h"
@@ -32,34 +30,6 @@ struct pfn_index {
 	struct page_map *beyond; /* pages; NULL: none */
 };
 
-/*
- * The frame that all memory never written shares: no device writes it. 0: each page has a frame of
- * its own on this kernel. -EPERM: this process may not see PFNs (CAP_SYS_ADMIN).
- */
-static int find_zero_pfn(uint64_t *zero_pfn)
-{
-	enum { PAGES = 2 };
-	volatile char *pages =
-		mmap(NULL, PAGES * PAGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t entries[PAGES] = {0};
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-	if (pages != MAP_FAILED && fd >= 0) {
-		madvise((void *)pages, PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
-		for (int i = 0; i < PAGES; i++)
-			(void)pages[i * PAGE_BYTES];
-		if (pread(fd, entries, sizeof(entries),
-			  (off_t)((uintptr_t)pages / PAGE_BYTES * 8)) != sizeof(entries))
-			memset(entries, 0, sizeof(entries));
-	}
-	if (fd >= 0)
-		close(fd);
-	if (pages != MAP_FAILED)
-		munmap((void *)pages, PAGES * PAGE_BYTES);
-	*zero_pfn = entries[0] == entries[1] ? PAGEMAP_PFN(entries[0]) : 0;
-	return PAGEMAP_PFN(entries[0]) ? 0 : -EPERM;
-}
-
 int pfn_index__new(uint64_t frames, struct pfn_index **out)
 {
 	struct pfn_index *index = calloc(1, sizeof(*index));
@@ -69,7 +39,7 @@ int pfn_index__new(uint64_t frames, struct pfn_index **out)
 	if (!index)
 		return -ENOMEM;
 	index->frames = frames;
-	err = find_zero_pfn(&index->zero_pfn);
+	err = page_table__zero_pfn(&index->zero_pfn);
 	if (err) {
 		free(index);
 		return err;

@@ -139,6 +139,8 @@ static int follow(struct tracks *tracks, struct track *track, struct mapper *map
 			err = -EOPNOTSUPP;
 		}
 	}
+	if (err == -ECANCELED)
+		return err;
 	if (err && err != -ENOMEM) {
 		if (err != -ESRCH)
 			log_warn("not followed", "track=%" PRIu64 " pid=%" PRIu32 " reason=\"%s\"",
@@ -150,7 +152,7 @@ static int follow(struct tracks *tracks, struct track *track, struct mapper *map
 		return -ENOMEM;
 	err = target__subscribe(mapper->shared->target, mapper->map);
 	if (!err && later)
-		err = target__fill(mapper->shared->target, mapper->map);
+		err = target__fill(mapper->shared->target, mapper->map, &track->work);
 	return err;
 }
 
@@ -218,8 +220,10 @@ int sharing__search(struct tracks *tracks, struct track *track, bool later)
 		    is_member(track, search.pid))
 			continue;
 		err = maps__read(tracks->config->procfs, search.pid, look_at_region, &search);
-		if (err != -ENOMEM)
+		if (err != -ENOMEM && err != -ECANCELED)
 			err = 0; /* gone, or not ours to read */
+		if (!err)
+			err = track_work__check(&track->work);
 	}
 	closedir(directory);
 	return err;
@@ -254,8 +258,9 @@ int sharing__meet_mapper(struct sharing *sharing, struct mapper *mapper)
 	return err;
 }
 
-int sharing__run_mappers(struct tracks *tracks, struct sharing *sharing)
+int sharing__run_mappers(struct tracks *tracks, struct track *track)
 {
+	struct sharing *sharing = track->sharing;
 	struct mapper *next;
 	int err = 0;
 
@@ -266,10 +271,10 @@ int sharing__run_mappers(struct tracks *tracks, struct sharing *sharing)
 				sharing__drop_mapper(tracks, sharing, mapper);
 			continue;
 		}
-		err = target__epoch(mapper->shared->target);
+		err = target__epoch(mapper->shared->target, &track->work);
 		if (!err) {
 			err = sharing__meet_mapper(sharing, mapper);
-		} else if (err != -ENOMEM) {
+		} else if (err != -ENOMEM && err != -ECANCELED) {
 			/* It ended, or cannot be read any more. */
 			err = sharing__take_lost(sharing, mapper->spans, mapper->span_count, NULL,
 						 0);

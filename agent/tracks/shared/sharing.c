@@ -117,7 +117,8 @@ static int list_doubts(struct sharing *sharing, struct member *member)
 			member->uncovered_room = room;
 		}
 		row = &member->uncovered[member->uncovered_count++];
-		*row = (struct not_covered){.kind = NOT_COVERED_MAPPER,
+		*row = (struct not_covered){.kind = reason == unfollowed ? NOT_COVERED_MAPPER
+									 : NOT_COVERED_MAPPING,
 					    .start = span->page * PAGE_BYTES,
 					    .pages = span->pages,
 					    .reason = reason};
@@ -183,7 +184,7 @@ int sharing__epoch(struct tracks *tracks, struct track *track)
 	if (objects__end(sharing->objects) && !err)
 		err = sharing__search(tracks, track, true);
 	if (!err)
-		err = sharing__run_mappers(tracks, sharing);
+		err = sharing__run_mappers(tracks, track);
 	for (member = track->members; member && !err; member = member->next)
 		err = take_member(sharing, member);
 	for (member = track->members; member && !err; member = member->next) {

@@ -47,7 +47,7 @@ int sharing__take_written(struct sharing *sharing, const struct span *spans, siz
 int sharing__search(struct tracks *tracks, struct track *track, bool later);
 /* Their mappings as of their last epoch, and what was written through them. */
 int sharing__meet_mapper(struct sharing *sharing, struct mapper *mapper);
-int sharing__run_mappers(struct tracks *tracks, struct sharing *sharing);
+int sharing__run_mappers(struct tracks *tracks, struct track *track);
 void sharing__drop_mapper(struct tracks *tracks, struct sharing *sharing, struct mapper *mapper);
 
 #endif
