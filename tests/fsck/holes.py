@@ -28,8 +28,6 @@ HOLES = [
     Hole(SOFT, "munmap-mmap *", "an emptied range is a written range"),
     Hole(SOFT, "madvise-dontneed *", "an emptied range is a written range"),
     Hole("*", "store memfd - present", "the whole memfd is doubted, since stores move its time"),
-    *[Hole("*", f"{route} * after *", "a userfaultfd of the target's own is refused")
-      for route in ("uffd-copy", "uffd-zeropage", "uffd-move")],
 ]
 # Mappings outside of the cells' own areas.
 ELSEWHERE = []
