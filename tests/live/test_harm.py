@@ -377,6 +377,23 @@ for number, name in enumerate(STEPS[1:-1], 1):
                number)(helper_alone)
 
 
+@suite.test("an agent in another pid namespace than its procfs: refused")
+def other_namespace():
+    with Target("sleep") as target:
+        done = run("unshare", "--pid", "--fork", PHASES, str(target.pid), str(NOBODY))
+        found = json.loads(done.stdout)
+        true("pid namespace" in found["reason"], f"{found}")
+
+
+@suite.test("an agent that cannot leave its cgroup says so, and takes the target all the same")
+def inside():
+    with Target("sleep") as target:
+        script = f"mount -t tmpfs none /sys/fs/cgroup && exec {PHASES} {target.pid} {NOBODY}"
+        found = json.loads(run("unshare", "--mount", "sh", "-c", script).stdout)
+        equal((found["outside"], found["reason"]), (False, ""), "whether the helper was outside, and the reason")
+        equal(phases(target.pid, NOBODY)["outside"], True, "where it can")
+
+
 # From the setting of its registers until they are put back nothing but a SIGKILL for the helper itself is in the way.
 def helper_killed(how, steps):
     with Target("spin") as target:

@@ -136,6 +136,12 @@ static int stop(struct work *work, uint64_t instruction)
 		return err;
 	}
 	reached(work, INJECT_SEIZED);
+	/* Its directory is of the thread that we chose: as long as that lives, it is this one. */
+	if (thread__has_ended(&work->thread)) {
+		work->again = true;
+		refuse(work, REFUSAL_GONE, 0);
+		return -ESRCH;
+	}
 	err = tracee__stop(tracee, work->until);
 	if (err == -ETIMEDOUT)
 		stop_late(work);
@@ -158,11 +164,6 @@ static int look_again(struct work *work)
 	unsigned filters = 0;
 	int dispatches;
 
-	/* Its directory is of the thread that we chose: whoever has its number now, is it. */
-	if (thread__status(&work->thread, "Seccomp", &filters) == -ESRCH) {
-		refuse(work, REFUSAL_GONE, 0);
-		return -ESRCH;
-	}
 	if (!tracee__is_64_bit(tracee)) {
 		refuse(work, REFUSAL_NARROW, 0);
 		return -EOPNOTSUPP;
@@ -182,7 +183,8 @@ static int look_again(struct work *work)
 		return -EOPNOTSUPP;
 	}
 	/* In any case: another thread may give it a filter yet (SECCOMP_FILTER_FLAG_TSYNC). */
-	if (tracee__suspend_seccomp(tracee) && filters) {
+	if (tracee__suspend_seccomp(tracee) &&
+	    (thread__status(&work->thread, "Seccomp", &filters) || filters)) {
 		refuse(work, REFUSAL_SECCOMP, 0);
 		return -EOPNOTSUPP;
 	}
