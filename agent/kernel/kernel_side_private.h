@@ -3,6 +3,7 @@
 #ifndef DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_PRIVATE_H
 #define DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_PRIVATE_H
 
+#include "agent/base/reason.h"
 #include "agent/kernel/calibrate.h"
 #include "agent/kernel/choice.h"
 #include "agent/kernel/kernel_side.h"
@@ -23,7 +24,7 @@ struct kernel_side {
 	struct kernel_tables tables;
 	volatile struct ds_segment *segments; /* answer of the program ledger_list */
 	struct snapshot_tier tiers[2];
-	char fentry_reason[192];
+	struct reason no_functions; /* why the kernel takes no programs on them */
 	/* Of the programs ledger_list and pinned_memory; -1: it does not run here. */
 	int list_fd, pinned_fd;
 	uint64_t map_memory;

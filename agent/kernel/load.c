@@ -138,7 +138,8 @@ static bool has_more_to_say(int err)
 
 static void refuse(struct kernel_side *kernel, struct program *program, int err)
 {
-	char *log = has_more_to_say(err) ? malloc(LOG_BYTES) : NULL, reason[192];
+	char *log = has_more_to_say(err) ? malloc(LOG_BYTES) : NULL;
+	struct reason reason;
 	struct refusal refusal = {
 		.object = &kernel->object,
 		.btf = bpf_object__btf(kernel->skeleton->obj),
@@ -156,10 +157,10 @@ static void refuse(struct kernel_side *kernel, struct program *program, int err)
 			close(fd);
 		refusal.log = log;
 	}
-	refusal__explain(&refusal, reason, sizeof(reason));
-	program__refuse(program, "%s", reason);
+	refusal__explain(&refusal, &reason);
+	program__refuse(program, "%s", reason.text);
 	log_warn("program not loaded", "program=%s error=%s reason=\"%s\"", program->row->name,
-		 errno_text(err).name, reason);
+		 errno_text(err).name, reason.text);
 	free(log);
 }
 
@@ -233,12 +234,12 @@ int kernel_side__load(struct kernel_side *kernel, struct btf *btf)
 	int err;
 
 	(void)sensors_tier__parse(kernel->config->tier, &tier);
-	err = probe__functions(btf, kernel->fentry_reason, sizeof(kernel->fentry_reason));
+	err = probe__functions(btf, &kernel->no_functions);
 	kernel->tiers[0] =
 		(struct snapshot_tier){.name = "tp_btf", .available = true, .reason = ""};
 	kernel->tiers[1] = (struct snapshot_tier){
-		.name = "fentry", .available = !err, .reason = kernel->fentry_reason};
-	program_set__choose(&kernel->set, btf, tier, err ? kernel->fentry_reason : NULL);
+		.name = "fentry", .available = !err, .reason = kernel->no_functions.text};
+	program_set__choose(&kernel->set, btf, tier, err ? kernel->no_functions.text : NULL);
 	if (startup__cancelled(kernel->startup))
 		return -ECANCELED;
 	err = prepare_object(kernel);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/base/errno_text.h"
+#include "agent/base/reason.h"
 #include "bpf/dirtyscope.h"
 
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
@@ -161,7 +162,7 @@ static int load_note(int map, int btf_id)
 			     sizeof(note) / sizeof(note[0]), &options);
 }
 
-static int probe_on(int btf_id, bool run, char *why, size_t size)
+static int probe_on(int btf_id, bool run, struct reason *why)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, test);
 	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ds_probe", 4, 8, 1, NULL);
@@ -172,16 +173,15 @@ static int probe_on(int btf_id, bool run, char *why, size_t size)
 	int err = link < 0 ? link : 0;
 
 	if (program < 0) {
-		snprintf(why, size, "the kernel refuses trampolines: %s", errno_text(err).text);
+		reason__set(why, "the kernel refuses trampolines: %s", errno_text(err).text);
 	} else if (link < 0) {
-		snprintf(why, size, "the kernel refuses to attach trampolines: %s",
-			 errno_text(err).text);
+		reason__set(why, "the kernel refuses to attach trampolines: %s",
+			    errno_text(err).text);
 	} else if (run && !bpf_prog_test_run_opts(program, &test) &&
 		   !bpf_map_lookup_elem(map, &zero, &noted) && !noted) {
 		err = -EOPNOTSUPP;
-		snprintf(why, size,
-			 "the kernel attaches trampolines and does not call them: is "
-			 "kernel.ftrace_enabled 0?");
+		reason__set(why, "the kernel attaches trampolines and does not call them: is "
+				 "kernel.ftrace_enabled 0?");
 	}
 	if (link >= 0)
 		close(link);
@@ -192,16 +192,16 @@ static int probe_on(int btf_id, bool run, char *why, size_t size)
 	return err;
 }
 
-int probe__functions(const struct btf *kernel, char *why, size_t size)
+int probe__functions(const struct btf *kernel, struct reason *why)
 {
 	int id = btf__find_by_name_kind(kernel, TEST_FUNCTION, BTF_KIND_FUNC);
 	bool run = id > 0;
 
-	*why = 0;
+	*why->text = '\0';
 	if (id < 0)
 		id = btf__find_by_name_kind(kernel, "handle_mm_fault", BTF_KIND_FUNC);
 	if (id > 0)
-		return probe_on(id, run, why, size);
-	snprintf(why, size, "the kernel's BTF has no functions");
+		return probe_on(id, run, why);
+	reason__set(why, "the kernel's BTF has no functions");
 	return -ENOENT;
 }

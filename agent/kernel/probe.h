@@ -4,12 +4,12 @@
 #define DIRTYSCOPE_AGENT_KERNEL_PROBE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "agent/kernel/kernel_error.h"
 
 struct btf;
+struct reason;
 
 /* Why BPF cannot be used here, or that it can. */
 struct host_facts {
@@ -31,8 +31,8 @@ bool host_facts__may(const struct host_facts *facts, int capability);
 
 /*
  * Whether the kernel takes programs on functions, and calls them: one is put on a function that
- * only bpf_prog_test_run calls, and run. 0, or a negative errno with why[size].
+ * only bpf_prog_test_run calls, and run. 0, or a negative errno with *why.
  */
-int probe__functions(const struct btf *kernel, char *why, size_t size);
+int probe__functions(const struct btf *kernel, struct reason *why);
 
 #endif

@@ -294,22 +294,22 @@ static void last_words(const char *log, char *words, size_t size)
 	}
 }
 
-void refusal__explain(const struct refusal *refusal, char *reason, size_t size)
+void refusal__explain(const struct refusal *refusal, struct reason *reason)
 {
 	int at = refusal__unresolved_at(refusal->log);
 	char words[96];
 
 	if (at >= 0 && !refusal__name_relocation(refusal, (uint32_t)at, words, sizeof(words))) {
-		snprintf(reason, size, "this kernel has no %s", words);
+		reason__set(reason, "this kernel has no %s", words);
 		return;
 	}
 	if (refusal->error == -E2BIG) { /* kernel/bpf/verifier.c, BPF_COMPLEXITY_LIMIT_INSNS */
-		snprintf(reason, size,
-			 "the kernel refused to load it: E2BIG (its verifier gave up after a "
-			 "million instructions)");
+		reason__set(reason,
+			    "the kernel refused to load it: E2BIG (its verifier gave up after a "
+			    "million instructions)");
 		return;
 	}
 	last_words(refusal->log, words, sizeof(words));
-	snprintf(reason, size, "the kernel refused to load it: %s%s%s",
-		 errno_text(refusal->error).text, *words ? ": " : "", words);
+	reason__set(reason, "the kernel refused to load it: %s%s%s",
+		    errno_text(refusal->error).text, *words ? ": " : "", words);
 }

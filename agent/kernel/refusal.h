@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/reason.h"
 #include "agent/kernel/object.h"
 
 /* The call that libbpf puts in place of an instruction whose field this kernel's BTF does not have
@@ -22,7 +23,7 @@ struct refusal {
 };
 
 /* "this kernel has no bvec_iter.bi_bvec_done"; never "". */
-void refusal__explain(const struct refusal *refusal, char *reason, size_t size);
+void refusal__explain(const struct refusal *refusal, struct reason *reason);
 
 /* ---- pieces, for the tests ---- */
 

@@ -114,10 +114,10 @@ static void the_verifiers_last_words(void **state)
 						.code = &code,
 						.error = rows[i].error,
 						.log = rows[i].log};
-		char reason[192];
+		struct reason reason;
 
-		refusal__explain(&refusal, reason, sizeof(reason));
-		assert_string_equal(reason, rows[i].reason);
+		refusal__explain(&refusal, &reason);
+		assert_string_equal(reason.text, rows[i].reason);
 	}
 }
 

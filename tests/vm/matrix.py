@@ -17,6 +17,8 @@ KERNELS = [
            [r"linux-binary-(7\.3(?:\.[0-9]+)?(?:\+deb[0-9]+(?:\.[0-9]+)?)?)-amd64",
             "linux-base-VERSION-amd64", "linux-modules-VERSION-amd64"]),
 ]
+# Before the helper bpf_loop: it is told what it lacks, and runs nothing.
+TOO_OLD = Kernel("5.10", ["bullseye", "bullseye-security"], [r"linux-image-(5\.10\.[0-9]+-[0-9]+)-amd64"])
 
 # igb, and its trace, came with QEMU 8. It is unpacked, not installed; libraries are the machine's.
 QEMU_SUITES = ["bookworm-backports"]
