@@ -15,14 +15,14 @@ PINNED = "memory is pinned by who does not count it in VmPin"
 HOLES = [
     *[Hole(SCAN, f"uring-own-rings {kind} *", PINNED)
       for kind in ("private", "thp", "shared-anonymous", "shmem-thp", "file-private")],
-    *[Hole("*", f"af_xdp-copy * {place}", PINNED) for place in ("present", "paged-out-*", "dropped-*")],
+    *[Hole(SCAN, f"af_xdp-copy * {place}", PINNED) for place in ("present", "paged-out-*", "dropped-*")],
+    *[Hole(SOFT, f"af_xdp-copy {kind} *", PINNED) for kind in ("thp", "memfd")],  # a pinned private page is always dirty
     *[Hole(SCAN, f"{route} hugetlb-shared - dropped-after", "a page that has left the page table since it was written")
       for route in ("store", "read-cached", "read-direct", "process_vm_writev")],
     *[Hole(SCAN, f"{route} hugetlb-shared - present", "hugetlb has no time of its last change, and who wrote is gone")
       for route in ("fork-child-store", "other-process-unmaps", "other-process-ends")],
     *[Hole(SCAN, f"{route} hugetlb-shared after *", "hugetlb has no time of its last change, and who maps it is looked for "
            "now and then", always=False) for route in ("other-process", "fork-child-stays")],
-    Hole(SCAN, "vfio-edu *", "what a device holds mapped is not in the conservative answer"),
     Hole(SCAN, "madvise-dontneed hugetlb *", "an emptied range is a written range"),
     Hole(SCAN, "mremap-away file-private *", "pages of a file that come to lie elsewhere"),
     Hole(SOFT, "munmap-mmap *", "an emptied range is a written range"),
