@@ -82,7 +82,7 @@ def add_tests(suite, cell):
 
     @suite.test("the kernel side loads, before network cards are up")
     def _():
-        equal(call("recorder_start", seconds=150), "ready", "the recorder")
+        equal(call("recorder_start"), "ready", "the recorder")
 
     @suite.test("exposed pages before any I/O")
     def _():
@@ -132,7 +132,7 @@ def add_tests(suite, cell):
                 cell.never_unmaps.add(device.row.name)
                 return "its driver never unmaps: the agent must say that exposure is unknown"
             try:
-                eventually("the same as before", lambda: exposure(recall.dump(cell.machine), device) == want, 5, 0.5)
+                eventually("the same as before", lambda: exposure(recall.dump(cell.machine), device) == want, pause=0.5)
             except AssertionError as error:
                 raise AssertionError(f"{exposure(recall.dump(cell.machine), device)}, {want} before") from error
             grown = recall.dump(cell.machine).coherent(device.names) - cell.at_rest.coherent(device.names)
@@ -171,7 +171,7 @@ def add_again(suite, cell):
         equal(call("recorder_stop"), 0, "the recorder's status")
         for device in cell.nics:
             call("interface_up", device.interface, device.address)
-        equal(call("recorder_start", seconds=150), "ready", "the recorder")
+        equal(call("recorder_start"), "ready", "the recorder")
 
     for device in cell.nics:
         for size in matrix.PACKET_SIZES:
@@ -189,7 +189,7 @@ def add_compilers(suite, cell):
         def _(compiler=compiler):
             true(compiler in objects, "there is no object: make compilers")
             _, output, seconds = cell.machine.call("verify", os.path.join(harness.BUILD, "tests/bpf/verify"),
-                                                   objects[compiler], seconds=510)
+                                                   objects[compiler])
             return f"{instructions.check(cell.kernel.series, compiler, output)}, in {seconds:.0f} s"
 
 
@@ -199,7 +199,7 @@ def add_tiers(suite, cell):
 
     @suite.test("the kernel side loads with tracepoints alone")
     def _():
-        equal(call("recorder_start", "--sensors.tier", "base", seconds=150), "ready", "the recorder")
+        equal(call("recorder_start", "--sensors.tier", "base"), "ready", "the recorder")
 
     for device in cell.disks:
         @suite.test(f"{device.row.name}: tracepoints alone say the same of reads")

@@ -20,6 +20,7 @@ import guest_tracks
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHARE = "/dev/share"
 PORT = "/dev/ttyS1"
+WAIT = 60 * float(os.environ["TEST_PATIENCE"])
 FUNCTIONS = {}
 
 
@@ -39,7 +40,7 @@ class State:
 
 
 @function
-def run(*words, seconds=100):
+def run(*words, seconds=2 * WAIT):
     """[exit status, output] of a command."""
     done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=seconds, check=False)
@@ -50,7 +51,7 @@ def run(*words, seconds=100):
 def verify(tool, path):
     """What tests/bpf/verify says of an object, and for how many seconds it ran: long, where a CPU is emulated."""
     begin = time.monotonic()
-    status, text = run(tool, path, seconds=500)
+    status, text = run(tool, path, seconds=500 + WAIT)
     return [status, text, time.monotonic() - begin]
 
 
@@ -124,7 +125,7 @@ def recorder_stop():
     if not State.recorder:
         return None
     State.recorder.stdin.close()
-    status = State.recorder.wait(20)
+    status = State.recorder.wait(WAIT)
     State.recorder = None
     return status
 
@@ -178,7 +179,7 @@ def interface_up(name, address):
         status, text = run(*words)
         if status:
             raise OSError(text)
-    end = time.monotonic() + 20
+    end = time.monotonic() + WAIT
     while time.monotonic() < end:
         with open(f"/sys/class/net/{name}/operstate", encoding="ascii") as file:
             if file.read().strip() == "up":
@@ -242,8 +243,8 @@ def metrics():
 @function
 def live(suite, tests=""):
     """A live suite, or those of its tests whose names hold that, on this kernel."""
-    return run("env", f"TEST={tests}", "TEST_PATIENCE=4", "TEST_ROUNDS=5", "/usr/bin/python3",
-               os.path.join(HERE, "..", "live", f"test_{suite}.py"), "/dev/work", seconds=500)
+    return run("env", f"TEST={tests}", "TEST_ROUNDS=5", "/usr/bin/python3",
+               os.path.join(HERE, "..", "live", f"test_{suite}.py"), "/dev/work", seconds=500 + WAIT)
 
 
 @function
@@ -301,7 +302,7 @@ def tell(name, line):
 def let_go(name):
     holder = State.holders.pop(name)
     holder.stdin.close()
-    return holder.wait(20)
+    return holder.wait(WAIT)
 
 
 guest_tracks.register(function, State, harness)

@@ -20,7 +20,10 @@ import matrix
 HERE = os.path.dirname(os.path.abspath(__file__))
 MEMORY = 1024  # MiB; below 2 GiB guest-physical addresses are offsets into the memory's file
 DISK_SECTORS = 131072
-BOOTS, BOOT_SECONDS = 3, 60
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
+BOOTS, BOOT_SECONDS = 3, 60 * PATIENCE
+ANSWER_SECONDS = 600 * PATIENCE  # a guest that is gone is noticed at once; this is for one that hangs
+EMULATION = 3  # a guest is patient so many times as long
 MAGIC = b"dirtyscope sector"
 TRACE = ["address_space_map", "dma_blk_io", "pci_nvme_read", "virtqueue_pop", "virtio_blk_handle_read",
          "e1000e_rx_desc_buff_write", "igb_rx_desc_buff_write", "vtd_dmar_translate"]
@@ -124,7 +127,8 @@ class Machine:
                for name in ("live/workload", "live/broken", "live/hostile", "live/inject_phases", "vm/recorder", "vm/edu", "vm/uring",
                             "fsck/fsck")}})
         with open(os.path.join(self.share, "environment"), "w", encoding="utf-8") as file:
-            file.write(f"GUEST={shlex.quote(os.path.join(HERE, 'guest.py'))}\nBUILD=/dev/work\n")
+            file.write(f"GUEST={shlex.quote(os.path.join(HERE, 'guest.py'))}\nBUILD=/dev/work\n"
+                       f"export TEST_PATIENCE={EMULATION * PATIENCE}\n")
         for number in range(len(matrix.NICS)):
             # Not bound to what QEMU sends to: what the guest sends of itself goes nowhere.
             self.senders[number] = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -173,7 +177,7 @@ class Machine:
         if self.child and self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
             try:
-                self.child.wait(10)
+                self.child.wait(60)
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
@@ -182,7 +186,7 @@ class Machine:
                 os.unlink(self.path(name))
 
     def connect(self, name):
-        end = time.monotonic() + 20
+        end = time.monotonic() + BOOT_SECONDS
         while True:
             try:
                 # Through the directory's descriptor the name is short, wherever the tree lies.
@@ -220,11 +224,11 @@ class Machine:
         line, _, self.received = self.received.partition(b"\n")
         return line.decode("ascii", "replace").strip()
 
-    def call(self, name, *arguments, seconds=60):
+    def call(self, name, *arguments):
         """Calls a function of guest.py; its result, or an AssertionError with what it raised."""
         self.calls += 1
         self.channel.sendall((json.dumps([self.calls, name, arguments]) + "\n").encode("ascii"))
-        while self.line(seconds) != f"done {self.calls}":
+        while self.line(ANSWER_SECONDS) != f"done {self.calls}":
             pass
         with open(os.path.join(self.share, f"reply-{self.calls}"), encoding="utf-8") as file:
             reply = json.load(file)

@@ -66,11 +66,11 @@ class Guest:
     def io_max(self, name):
         return self.call("io_max", name)
 
-    def becomes(self, name, text, seconds=10):
+    def becomes(self, name, text):
         """io.max, whole: this of the disk, or nothing."""
         text = f"{self.number} {text}\n" if text else ""
         try:
-            eventually("io.max", lambda: self.io_max(name) == text, seconds, 0.1)
+            eventually("io.max", lambda: self.io_max(name) == text, pause=0.1)
         except AssertionError:
             equal(self.io_max(name), text, f"io.max of {name}")
 
@@ -86,7 +86,7 @@ def limit_both(guest):
     wanted = [f"{guest.number} {LIMITED.format(wbps)}\n" for wbps in (9000000, "max")]
     for name in (FIRST, SECOND):
         guest.reads(name, True)
-    eventually("both are limited", lambda: [guest.io_max(name) for name in (FIRST, SECOND)] == wanted, 40, 0.1)
+    eventually("both are limited", lambda: [guest.io_max(name) for name in (FIRST, SECOND)] == wanted, pause=0.1)
 
 
 def add_limits(suite, guest):
@@ -97,8 +97,7 @@ def add_limits(suite, guest):
         guest.begin()
         guest.reader(FIRST)
         # Tracepoints are enough to see these, and load faster.
-        call("ruled_start", limit_rule(), "--sensors.tier", "base", "--policies.allow", "limit", "--policies.allow", "reclaim",
-             seconds=160)
+        call("ruled_start", limit_rule(), "--sensors.tier", "base", "--policies.allow", "limit", "--policies.allow", "reclaim")
 
     @suite.test("policies: a limit of pages holds, by the kernel's count, and goes when the reader calms down")
     def _():
@@ -110,10 +109,13 @@ def add_limits(suite, guest):
         for rate, where in zip(rates, ("the disk's stat", "io.stat")):
             true(0.5 * PAGES <= rate <= 1.1 * PAGES, f"{where}: {rate:.0f} pages per second, limited to {PAGES}")
         guest.becomes(FIRST, "")
-        with guest.reading(FIRST):
-            free = call("read_rate", guest.disk, FIRST, 0.4)[0]  # before it fires again
-            guest.becomes(FIRST, LIMITED.format("max"))
-        guest.becomes(FIRST, "")
+        for _ in range(5):  # where a CPU is emulated, and others want it, a reader is slow at times
+            with guest.reading(FIRST):
+                free = call("read_rate", guest.disk, FIRST, 0.4)[0]  # before it fires again
+                guest.becomes(FIRST, LIMITED.format("max"))
+            guest.becomes(FIRST, "")
+            if free > 1.5 * PAGES:
+                break
         true(free > 1.5 * PAGES, f"{free:.0f} pages per second without a limit: the test shows nothing")
         guest.cell.results["limit"] = {"limit": PAGES, "disk": round(rates[0]), "cgroup": round(rates[1])}
         return f"pages per second, limited to {PAGES}: {rates[0]:.0f} by the stat, {rates[1]:.0f} by io.stat; free: {free:.0f}"
@@ -147,7 +149,7 @@ def add_limits(suite, guest):
         equal([guest.io_max(FIRST), guest.io_max(SECOND)],
               [f"{guest.number} {LIMITED.format(wbps)}\n" for wbps in (9000000, "max")], "io.max of both")
         guest.set(SECOND, other)
-        call("ruled_again", seconds=160)
+        call("ruled_again")
         guest.becomes(FIRST, BEFORE)
         guest.becomes(SECOND, other)
         said = dict(call("ruled_events", "action"))
@@ -199,7 +201,7 @@ def add_reclaim(suite, guest):
     @suite.test("policies: reclaim swaps out what was not written, and nothing else; all content is whole")
     def _():
         with Keeper(guest, "most: 64M") as keeper:
-            eventually("90 % of the cold pages are in swap", lambda: keeper.swapped()[0] >= 0.9 * COLD, 20, 0.3)
+            eventually("90 % of the cold pages are in swap", lambda: keeper.swapped()[0] >= 0.9 * COLD, pause=0.3)
             cold, hot, whole = keeper.swapped()
             true(hot <= 4, f"{hot} of {HOT} hot pages are in swap")
             guest.cell.results["reclaim"] = {"cold": [cold, COLD], "hot": [hot, HOT]}
@@ -208,7 +210,7 @@ def add_reclaim(suite, guest):
     @suite.test("policies: reclaim takes no more than `most` in an epoch")
     def _():
         with Keeper(guest, "most: 1M") as keeper:
-            eventually("the first is in swap", lambda: keeper.swapped()[2], 20, 0.1)
+            eventually("the first is in swap", lambda: keeper.swapped()[2], pause=0.1)
             found = call("swapped_by_epoch", keeper.pid, 3)
             over = [one for one in found if one[0] > MIB * (one[1] - EPOCHS + 1)]
             true(not over, f"more than {MIB} pages an epoch, of [pages, epoch] {found}")
@@ -218,7 +220,7 @@ def add_reclaim(suite, guest):
     @suite.test("policies: reclaim by `how: cold` moves nothing out")
     def _():
         with Keeper(guest, "how: cold") as keeper:
-            eventually("it advises", keeper.advised, 20, 0.3)
+            eventually("it advises", keeper.advised, pause=0.3)
             equal(keeper.swapped(), [0, 0, 0], "pages in swap")
 
     @suite.test("policies: swap is taken away")

@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 
+import harness
 import trace
 
 PACKETS = 200
@@ -183,7 +184,7 @@ def receive(machine, device, size, agent):
         machine.send(device.number, data)
         if number % 16 == 15:
             time.sleep(0.02)  # the ring has 256 places; it need not hold all
-    end = time.monotonic() + 20
+    end = time.monotonic() + harness.WAIT
     while machine.call("packets", device.interface) - before < PACKETS and time.monotonic() < end:
         time.sleep(0.1)
     got = machine.call("packets", device.interface) - before

@@ -92,7 +92,7 @@ def add(suite, cell):
 
     @suite.test("tracks: an agent")
     def _():
-        cell.machine.call("tracks_agent", seconds=160)
+        cell.machine.call("tracks_agent")
 
     for kind in KINDS:
         @suite.test(f"tracks: READ_FIXED, registered before the track: {kind}")
@@ -188,7 +188,7 @@ def add(suite, cell):
         def _(kind=kind):
             with Target(cell, kind, True) as target:
                 differ, without, copied = target.call("precopy", "uring", target.info["id"], target.address, PAGES,
-                                                      next(bases), ROUNDS, seconds=120)
+                                                      next(bases), ROUNDS)
                 true(all(one[2] for one in copied), f"the disk changed nothing in a round: {copied}")
                 equal(len(differ), 0, f"pages that differ in the copy by the track ({copied}, {differ[:6]})")
                 true(without, f"the copy by the CPUs' part is identical, too: the test shows nothing ({copied})")

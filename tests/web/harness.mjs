@@ -23,8 +23,11 @@ export function truth(got, what) {
 		throw new Error(what);
 }
 
+// Seconds after which nothing that is waited for will come any more. A wait ends when it is there, so this costs nothing.
+export const WAIT = 60 * Number(process.env.TEST_PATIENCE ?? 1);
+
 // The first true value of condition(); fails when there is none in time.
-export async function eventually(what, condition, seconds = 15) {
+export async function eventually(what, condition, seconds = WAIT) {
 	const end = Date.now() + 1000 * seconds;
 
 	for (;;) {
@@ -76,11 +79,11 @@ export class Agent {
 			if (this.child.exitCode !== null)
 				throw new Error(`the agent ended with ${this.child.exitCode}: ${log}`);
 			return /msg="?listening"? address="?([^"\s]+)/.exec(log)?.[1];
-		}, 30);
+		});
 
 		this.port = Number(url.replace(/\/$/, "").split(":").at(-1));
 		this.url = `http://127.0.0.1:${this.port}`;
-		await eventually("the agent is ready", async () => (await fetch(`${this.url}/-/ready`)).status === 200, 30);
+		await eventually("the agent is ready", async () => (await fetch(`${this.url}/-/ready`)).status === 200);
 		return this;
 	}
 

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
-import {Agent, AXE, BUILD, Suite, browse, end, equal, eventually, findBrowser, load, scratch, sleep, truth, write} from "./harness.mjs";
+import {Agent, AXE, BUILD, Suite, WAIT, browse, end, equal, eventually, findBrowser, load, scratch, sleep, truth, write} from "./harness.mjs";
 import {generated, somePolicies} from "./fakes.mjs";
 
 const INTERVAL = 0.5;
@@ -32,14 +32,15 @@ const suite = new Suite();
 // ---- what the tests share ----
 
 // The driver's own waiting evaluates text in the page, which its policy forbids.
-function until(page, condition, argument, {timeout = 15000} = {}) {
-	return eventually(String(condition), () => page.evaluate(condition, argument), timeout / 1000);
+function until(page, condition, argument) {
+	return eventually(String(condition), () => page.evaluate(condition, argument));
 }
 
 async function open(view, {width = 1440, height = 900, scheme = "light", url = agent.url, before} = {}) {
 	const context = await browser.newContext({viewport: {width, height}, colorScheme: scheme});
 	const page = await context.newPage();
 
+	page.setDefaultTimeout(1000 * WAIT);
 	page.problems = [];
 	page.on("pageerror", (error) => page.problems.push(error.stack));
 	page.on("console", (message) => message.type() === "error" && page.problems.push(message.text()));
@@ -49,7 +50,7 @@ async function open(view, {width = 1440, height = 900, scheme = "light", url = a
 	});
 	await before?.(page);
 	await page.goto(`${url}/#${view}`);
-	await until(page, () => ["live", "poll"].includes(document.getElementById("state").dataset.state), null, {timeout: 20000});
+	await until(page, () => ["live", "poll"].includes(document.getElementById("state").dataset.state));
 	return page;
 }
 
@@ -64,7 +65,7 @@ async function go(page, view) {
 	} catch {
 		const [shown, text, state] = await page.evaluate(() => [document.querySelector("main").dataset.view, document.querySelector("main").textContent, document.getElementById("state").textContent]);
 
-		throw new Error(`${view} is not shown within 15 s, but ${shown} (${state}): ${text.slice(0, 200)}; ${page.problems.join("; ")}`);
+		throw new Error(`${view} is not shown in time, but ${shown} (${state}): ${text.slice(0, 200)}; ${page.problems.join("; ")}`);
 	}
 }
 
@@ -248,7 +249,7 @@ suite.test("live: new numbers and events arrive by the stream; pause holds them"
 	await go(page, "/events");
 	const track = await ask("POST", "/api/v1/tracks", {target: {pid: writer.pid}});
 
-	await page.waitForSelector(`main tbody td:has-text("track")`, {timeout: 5000});
+	await page.waitForSelector(`main tbody td:has-text("track")`);
 	await ask("DELETE", `/api/v1/tracks/${track.id}`);
 	await done(page);
 });
@@ -258,7 +259,7 @@ suite.test("a hostile name is text, wherever it is shown", async () => {
 
 	for (const view of ["/processes", "/flows", "/", `/processes/${writer.pid}`]) {
 		await go(page, view);
-		await until(page, (text) => document.querySelector("main").textContent.includes(text), HOSTILE, {timeout: 15000});
+		await until(page, (text) => document.querySelector("main").textContent.includes(text), HOSTILE);
 		equal(await page.$$eval("img", (all) => all.length), 0, `images in ${view}`);
 	}
 	truth((await page.textContent("main")).includes(ARGUMENT), "its command line is shown as it is");
@@ -272,14 +273,15 @@ suite.test("a process's page: its writers, its devices, and its track as a map",
 	const page = await open(`/processes/${writer.pid}`);
 
 	await go(page, `/processes/${writer.pid}`);
-	for (let epoch = 0; epoch < 2; epoch++) {
-		await sleep(1);
+	await ask("POST", `/api/v1/tracks/${track.id}/collect`, {});
+	const owed = await eventually("pages of both sides are owed", async () => {
 		await ask("POST", `/api/v1/tracks/${track.id}/collect`, {});
-	}
-	const owed = await agent.json(`/api/v1/tracks/${track.id}/pages`);
+		const {pages} = await agent.json(`/api/v1/tracks/${track.id}/pages`);
 
-	await until(page, (text) => document.querySelector("main").textContent.includes(text), `Owed now: ${owed.pages.union.toLocaleString("en-US")}.`, {timeout: 10000});
-	truth(owed.pages.dma > 100 && owed.pages.cpu > 100, `owed: ${JSON.stringify(owed.pages)}`);
+		return pages.dma > 100 && pages.cpu > 100 && {pages};
+	});
+
+	await until(page, (text) => document.querySelector("main").textContent.includes(text), `Owed now: ${owed.pages.union.toLocaleString("en-US")}.`);
 	const inked = await page.$$eval(".strip canvas", (all) => all.map((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0)));
 
 	truth(inked.length > 0 && inked.every(Boolean), `${inked.length} strips are drawn`);
@@ -510,12 +512,12 @@ suite.test("the agent stops, and starts again at the same port: the page says so
 	const before = await agent.json("/api/v1/summary");
 
 	await agent.stop();
-	await page.waitForSelector(".alert:has-text('does not answer')", {timeout: 15000});
+	await page.waitForSelector(".alert:has-text('does not answer')");
 	truth((await page.textContent("#banner")).includes("dirtyscope agent"), "it says what to do");
 	await page.evaluate(AXE);
 	equal(await page.evaluate(async () => (await window.axe.run(document)).violations.filter((one) => ["serious", "critical"].includes(one.impact)).map((one) => one.id)), [], "axe");
 	await agent.start();
-	await until(page, () => document.getElementById("state").dataset.state === "live" && !document.querySelector(".alert"), null, {timeout: 20000});
+	await until(page, () => document.getElementById("state").dataset.state === "live" && !document.querySelector(".alert"));
 	const after = await agent.json("/api/v1/summary");
 
 	truth(after.uptime < before.uptime, "another agent answers");
