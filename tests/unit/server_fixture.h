@@ -21,6 +21,12 @@
 #define LIMIT_CONNECTIONS 24
 #define LIMIT_PER_ADDRESS 16
 #define DEADLINE 2.0
+/* Seconds in which a server does what it does at once; the plain build runs under valgrind. */
+#ifdef __SANITIZE_ADDRESS__
+#define AT_ONCE 1.0
+#else
+#define AT_ONCE 20.0
+#endif
 #define PROCESSES 3000 /* a body that no socket buffer takes whole */
 
 struct fixture {

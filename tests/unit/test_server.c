@@ -249,7 +249,7 @@ static void addresses(void **state)
 
 	refuse_start(fixture, api_server__address(fixture->server, 0), -EADDRINUSE, "taken");
 	refuse_start(fixture, fixture->address, -EADDRINUSE, "--web.listen-address");
-	refuse_start(fixture, "192.0.2.1:7243", -EADDRNOTAVAIL, "192.0.2.1");
+	refuse_start(fixture, "203.0.113.1:7243", -EADDRNOTAVAIL, "203.0.113.1");
 	refuse_start(fixture, "unix:", -EINVAL, "path");
 	refuse_start(fixture, "unix:/nonexistent/x", -ENOENT, "/nonexistent/x");
 	refuse_start(fixture, "unix:/dev/null", -EEXIST, "is no socket");

@@ -77,7 +77,7 @@ static void waiting(void **state)
 	pthread_t thread;
 
 	assert_null(snapshot_store__wait(store, 0, 0.05));
-	assert_in_range((uint64_t)((now() - start) * 1000), 50, 1000);
+	assert_in_range((uint64_t)((now() - start) * 1000), 50, (uint64_t)(AT_ONCE * 1000));
 	pthread_create(&thread, NULL, publish_later, store);
 	snapshot = snapshot_store__wait(store, 0, 1e18);
 	pthread_join(thread, NULL);
@@ -92,7 +92,7 @@ static void waiting(void **state)
 	assert_null(snapshot_store__wait(store, 5, 60));
 	pthread_join(thread, NULL);
 	assert_null(snapshot_store__wait(store, 0, 60));
-	assert_true(now() - start < 10);
+	assert_true(now() - start < 30);
 	snapshot_store__free(store);
 }
 
@@ -110,10 +110,10 @@ static int open_stream(const struct fixture *fixture, const char *headers, bool 
 	return fd;
 }
 
-/* What comes until `last` is in it, or 5 s are over. */
+/* What comes until `last` is in it, or a minute is over. */
 static char *until(int fd, const char *last)
 {
-	double end = now() + 5;
+	double end = now() + 60;
 	size_t length = 0;
 	bool closed = false;
 	char *all = calloc(1, 2 << 20);
@@ -228,7 +228,7 @@ static void unread_stream(void **state)
 	       cut) {
 		next_snapshot(fixture);
 		free(until(reader, "event: snapshot"));
-		assert_true(now() - start < 10);
+		assert_true(now() - start < 60);
 		usleep(50000);
 	}
 	assert_true(now() - start > DEADLINE - 0.1);
@@ -271,7 +271,7 @@ static void too_many(void **state)
 		expect(fixture, GET("/api/v1/summary"), "200", "sequence");
 		for (int i = 0; i < STREAMS_MAX; i++)
 			close(fds[i]);
-		for (int i = 0; i < 100 && open_descriptors() > before; i++) {
+		for (int i = 0; i < 1000 && open_descriptors() > before; i++) {
 			next_snapshot(fixture);
 			usleep(50000);
 		}
@@ -288,7 +288,8 @@ static void beat(void **state)
 	start = now();
 	usleep(9000000);
 	free(until(fd, ": beat\n\n"));
-	assert_in_range((uint64_t)((now() - start) * 1000), 9900, 12000);
+	assert_in_range((uint64_t)((now() - start) * 1000), 9900,
+			(uint64_t)(11000 + AT_ONCE * 1000));
 	close(fd);
 }
 
@@ -310,7 +311,7 @@ static void stop_at_once(void **state)
 		next_snapshot(fixture);
 	start = now();
 	tear_down((void **)&fixture);
-	assert_true(now() - start < 1);
+	assert_true(now() - start < AT_ONCE);
 	for (int i = 0; i < STREAMS_MAX; i++) {
 		size_t length;
 		bool closed;
