@@ -234,11 +234,11 @@ class Machine:
         line, _, self.received = self.received.partition(b"\n")
         return line.decode("ascii", "replace").strip()
 
-    def call(self, name, *arguments):
-        """Calls a function of guest.py; its result, or an AssertionError with what it raised."""
+    def call(self, name, *arguments, seconds=0):
+        """Calls a function of guest.py; its result, or an AssertionError with what it raised. seconds: for one that takes long."""
         self.calls += 1
         self.channel.sendall((json.dumps([self.calls, name, arguments]) + "\n").encode("ascii"))
-        while self.line(ANSWER_SECONDS) != f"done {self.calls}":
+        while self.line(max(ANSWER_SECONDS, seconds * PATIENCE)) != f"done {self.calls}":
             pass
         with open(os.path.join(self.share, f"reply-{self.calls}"), encoding="utf-8") as file:
             reply = json.load(file)
