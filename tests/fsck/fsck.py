@@ -197,11 +197,11 @@ def check(cell, verdict):
 
 
 def judge(agent, host, cell, results):
-    hole = holes.find(results.backend, str(cell))
+    hole = holes.find(results.backend, str(cell), host.missing)
     try:
         verdict, results.backend, moved = run_whole(agent, host, cell)
         results.add(cell, verdict, moved)
-        hole = holes.find(results.backend, str(cell))
+        hole = holes.find(results.backend, str(cell), host.missing)
         check(cell, verdict)
     except Wrong as wrong:
         if not hole:

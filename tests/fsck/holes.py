@@ -2,21 +2,28 @@
 """Cells that are known to fail: changed pages are neither told nor in not_covered, pages are told or left
 out for nothing, or the target is refused what it may do.
 
-A row is a backend, a pattern of cells, and why. Every cell that it matches must fail: one that passes
+A row is a backend, a pattern of cells, and why; `release` is a pattern of kernels' releases,
+`without` what the kernel lacks that would close it (Host.missing). Every cell that it matches must fail: one that passes
 is reported as a failure, so that the list can only shrink. Only what hangs on when the agent looks (`always`
 is false) may pass.
 """
 import fnmatch
+import os
 from collections import namedtuple
 
-Hole = namedtuple("Hole", "backend cells why always", defaults=[True])
+Hole = namedtuple("Hole", "backend cells why always release without", defaults=[True, "*", None])
 SCAN, SOFT = "pagemap-scan", "soft-dirty"
 PINNED = "memory is pinned by who does not count it in VmPin"
 HOLES = [
     *[Hole(SCAN, f"uring-own-rings {kind} *", PINNED)
       for kind in ("private", "thp", "shared-anonymous", "shmem-thp", "file-private")],
-    *[Hole(SCAN, f"af_xdp-copy * {place}", PINNED) for place in ("present", "paged-out-*", "dropped-*")],
-    *[Hole(SOFT, f"af_xdp-copy {kind} *", PINNED) for kind in ("thp", "memfd")],  # a pinned private page is always dirty
+    *[Hole(SCAN, f"af_xdp-copy * {place}", PINNED, without="xsk_diag") for place in ("present", "paged-out-*", "dropped-*")],
+    *[Hole(SOFT, f"af_xdp-copy {kind} *", PINNED, without="xsk_diag") for kind in ("thp", "memfd")],  # a pinned private page is always dirty
+    *[Hole(SCAN, cells, "io_uring counts nothing in VmPin there, and the agent looks no further", release="7.3*")
+      for cells in ("fixed-tmpfs * present", "fixed-cached *", "fixed-direct memfd * paged-out-*",
+                    "fixed-direct memfd * dropped-*")],
+    *[Hole(SCAN, cells, "io_uring counts nothing in VmPin there, and the process has no descriptor of the ring", release="7.3*")
+      for cells in ("fixed-hidden-ring *", "fixed-child-ring *")],
     *[Hole(SCAN, f"{route} hugetlb-shared - dropped-after", "a page that has left the page table since it was written")
       for route in ("store", "read-cached", "read-direct", "process_vm_writev")],
     *[Hole(SCAN, f"{route} hugetlb-shared - present", "hugetlb has no time of its last change, and who wrote is gone")
@@ -33,10 +40,13 @@ HOLES = [
 ELSEWHERE = []
 
 
-def find(backend, cell):
+def find(backend, cell, missing):
     """The cell's row, or None."""
-    return next((hole for hole in HOLES if fnmatch.fnmatchcase(backend or "", hole.backend)
-                 and fnmatch.fnmatchcase(cell, hole.cells)), None)
+    for hole in HOLES:
+        if (fnmatch.fnmatchcase(backend or "", hole.backend) and fnmatch.fnmatchcase(cell, hole.cells)
+                and fnmatch.fnmatchcase(os.uname().release, hole.release) and (not hole.without or hole.without in missing)):
+            return hole
+    return None
 
 
 def elsewhere(name):

@@ -3,6 +3,8 @@
 import ctypes
 import glob
 import os
+import socket
+import struct
 import subprocess
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -22,6 +24,14 @@ def run(*words):
                           check=False).returncode == 0
 
 
+def has_xsk_diag():
+    """Whether sock_diag(7) tells of AF_XDP sockets: <linux/xdp_diag.h>, struct xdp_diag_req."""
+    netlink_sock_diag, by_family, dump, af_xdp, error = 4, 20, 0x301, 44, 2
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink_sock_diag) as asking:
+        asking.send(struct.pack("=IHHII BBHIIII", 36, by_family, dump, 1, 0, af_xdp, 0, 0, 0, 0, 0, 0))
+        return struct.unpack_from("=IH", asking.recv(8192))[1] != error
+
+
 class Host:
     def __init__(self, directory):
         self.directory, self.huge = directory, None
@@ -29,6 +39,7 @@ class Host:
         self.edu = os.environ.get("FSCK_EDU", "")
         self.undo = []
         self.lacks = {}  # why there is no cell of a route
+        self.missing = set()  # of what lets the agent see
 
     def __enter__(self):
         try:
@@ -61,6 +72,8 @@ class Host:
                                    ("udmabuf", os.path.exists("/dev/udmabuf"), "/dev/udmabuf")):
             if not there:
                 self.lacks[route] = what
+        if not has_xsk_diag():
+            self.missing.add("xsk_diag")
 
     @staticmethod
     def write(path, value):
