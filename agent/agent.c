@@ -217,6 +217,7 @@ static int start_sampling(struct agent *agent, struct kernel_error *error)
 			  {publish_policies, agent->policies}},
 		.part_count = 3,
 	};
+	struct track_sweeps sweeps = {.ask = sampler__ask, .await = sampler__await};
 	int err;
 
 	log_info("starting", "version=%s revision=%s pid=%d", dirtyscope_version(),
@@ -230,9 +231,10 @@ static int start_sampling(struct agent *agent, struct kernel_error *error)
 			return err;
 	}
 	err = sampler__start(&sampler, &agent->sampler, error);
+	sweeps.context = agent->sampler;
 	if (!err)
 		err = tracks__serve(agent->tracks, kernel_side__tables(agent->kernel)->memory_pages,
-				    sampler__hand_over, agent->sampler);
+				    &sweeps);
 	return err ? err : policies__start(agent->policies);
 }
 

@@ -139,15 +139,24 @@ static void hand_over(struct sampler *sampler)
 	pthread_mutex_unlock(&sampler->lock);
 }
 
-int sampler__hand_over(void *context)
+uint64_t sampler__ask(void *context)
 {
 	struct sampler *sampler = context;
 	uint64_t mine;
-	int err;
 
 	pthread_mutex_lock(&sampler->lock);
 	mine = ++sampler->asked;
 	eventfd_write(sampler->ask, 1);
+	pthread_mutex_unlock(&sampler->lock);
+	return mine;
+}
+
+int sampler__await(void *context, uint64_t mine)
+{
+	struct sampler *sampler = context;
+	int err;
+
+	pthread_mutex_lock(&sampler->lock);
 	while (sampler->handed < mine && !sampler->over)
 		pthread_cond_wait(&sampler->answered, &sampler->lock);
 	err = sampler->handed < mine ? -ESHUTDOWN : sampler->handed_err;

@@ -26,7 +26,7 @@ struct sampler_options {
 	struct snapshot_store *store;
 	struct history *history;
 	struct events *events;
-	/* Hears which pages devices wrote, by sampler__hand_over too; NULL: nobody does. */
+	/* Hears which pages devices wrote, by sampler__ask too; NULL: nobody does. */
 	const struct page_listener *listener;
 	struct sampler_part parts[SAMPLER_PARTS_MAX]; /* asked in this order */
 	size_t part_count;
@@ -37,10 +37,13 @@ struct sampler;
 int sampler__start(const struct sampler_options *options, struct sampler **out,
 		   struct kernel_error *error);
 /*
- * Has the tracks hear of all that devices wrote up to this call, and waits for it: the one thing
- * that anybody waits for the sampler for. Any thread. 0, -ESHUTDOWN, or another negative errno.
+ * Has the tracks hear of all that devices wrote up to this call. Any thread. What it returns is for
+ * sampler__await, which waits until they have: the one thing that anybody waits for the sampler
+ * for.
  */
-int sampler__hand_over(void *sampler);
+uint64_t sampler__ask(void *sampler);
+/* 0, -ESHUTDOWN, or another negative errno. */
+int sampler__await(void *sampler, uint64_t asked);
 /* Returns when the thread has ended. */
 void sampler__stop(struct sampler *sampler);
 

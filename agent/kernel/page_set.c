@@ -3,9 +3,12 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define LINE_WORDS 8 /* of a cache line */
 
 struct page_set {
 	uint64_t *words;
@@ -68,20 +71,36 @@ int page_set__fd(const struct page_set *set)
 	return set->fd;
 }
 
+static bool is_zero(const uint64_t line[LINE_WORDS])
+{
+	uint64_t any = 0;
+
+	for (int i = 0; i < LINE_WORDS; i++)
+		any |= __atomic_load_n(&line[i], __ATOMIC_RELAXED);
+	return !any;
+}
+
 uint64_t page_words__sweep(uint64_t *words, size_t count, page_set__visit visit, void *context)
 {
 	uint64_t found = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	while (i < count) {
 		uint64_t bits;
 
+		/* Most of memory was not written: a line of the cache is passed over at once. */
+		while (i % LINE_WORDS == 0 && i + LINE_WORDS <= count && is_zero(words + i))
+			i += LINE_WORDS;
+		if (i == count)
+			break;
 		/* A plain look first: nearly all words are zero, and an exchange takes the line. */
-		if (!__atomic_load_n(&words[i], __ATOMIC_RELAXED))
-			continue;
-		bits = __atomic_exchange_n(&words[i], 0, __ATOMIC_ACQ_REL);
+		bits = __atomic_load_n(&words[i], __ATOMIC_RELAXED)
+			       ? __atomic_exchange_n(&words[i], 0, __ATOMIC_ACQ_REL)
+			       : 0;
 		found += __builtin_popcountll(bits);
 		if (visit && bits)
 			visit(context, i * 64, bits);
+		i++;
 	}
 	return found;
 }

@@ -25,6 +25,7 @@ struct owed_pages {
 	struct debt debts[TRACK_OWED_EPOCHS];
 	size_t debt_count;
 	struct ages *ages; /* uthash */
+	struct ages *last; /* most pages lie where the one before did; NULL: none */
 	uint32_t epoch;
 	uint64_t
 		written[TRACK_EPOCHS]; /* pages whose last epoch that is, by epoch % TRACK_EPOCHS */
@@ -86,7 +87,9 @@ static int note_age(void *context, const struct page_run *run)
 		const uint64_t number = page / AGES, at = page % AGES;
 
 		pages = AGES - at < end - page ? AGES - at : end - page;
-		HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
+		ages = owed->last;
+		if (!ages || ages->number != number)
+			HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
 		if (!ages) {
 			ages = calloc(1, sizeof(*ages));
 			if (!ages)
@@ -95,6 +98,7 @@ static int note_age(void *context, const struct page_run *run)
 			HASH_ADD(hh, owed->ages, number, sizeof(number), ages);
 			owed->age_bytes += sizeof(*ages);
 		}
+		owed->last = ages;
 		recount(owed, ages->last + at, pages);
 		for (uint64_t i = 0; i < pages; i++)
 			ages->last[at + i] = owed->epoch;

@@ -21,15 +21,18 @@ static int take_cpu(void *context, uint64_t start, uint64_t end)
 }
 
 /*
- * The order matters. First what the CPUs wrote, which protects again: from here on whoever gets
- * hold of a page for a device to write it faults, and comes with the next epoch. Then what devices
- * wrote until now, met with the frames that the target's pages have now.
+ * What the CPUs wrote is protected again: from then on whoever gets hold of a page for a device to
+ * write it faults, and comes with the next epoch. What devices wrote is swept by another thread
+ * meanwhile, and then met with the frames that the pages have now; what they write after the sweep
+ * comes with the next one.
  */
 static int run_epoch(struct target *target)
 {
+	const struct track_sweeps *sweeps = &target->options.sweeps;
+	const uint64_t asked = target->index ? sweeps->ask(sweeps->context) : 0;
 	int err = target->cpu.backend->epoch(&target->cpu, take_cpu, target);
 
-	err = target__run_devices(target, err);
+	err = target__run_devices(target, asked, err);
 	return err ? err : pin_side__epoch(&target->pins, target->epoch);
 }
 

@@ -22,9 +22,7 @@ struct target_options {
 	const struct object_key *object; /* of its memory only this; NULL: all of it */
 	struct write_feed *feed;
 	uint64_t frames; /* of the host */
-	/* Has all sweeps of devices reach the feed, up to now. 0, or a negative errno. */
-	int (*hand_over)(void *context);
-	void *context;
+	struct track_sweeps sweeps;
 	struct track_work *work; /* of the call; NULL: nobody looks at it, or ends it */
 };
 

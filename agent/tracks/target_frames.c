@@ -113,7 +113,7 @@ int target__start_devices(struct target *target)
 	if (!err)
 		err = write_log__new(options->feed, options->frames, &target->log);
 	if (!err)
-		err = options->hand_over(options->context);
+		err = track_sweeps__now(&options->sweeps);
 	if (!err) {
 		target->cpu.seen = index_entries;
 		target->cpu.seen_context = target;
@@ -227,7 +227,7 @@ static int match(void *context, unsigned device, enum ds_evidence evidence, uint
 	return err;
 }
 
-int target__run_devices(struct target *target, int err)
+int target__run_devices(struct target *target, uint64_t asked, int err)
 {
 	if (!target->index)
 		return err;
@@ -241,6 +241,6 @@ int target__run_devices(struct target *target, int err)
 	if (page_map__pages(target->stale) <= FEW_PAGES)
 		err = read_stale(target);
 	if (!err)
-		err = target->options.hand_over(target->options.context);
+		err = target->options.sweeps.await(target->options.sweeps.context, asked);
 	return err ? err : write_log__drain(target->log, match, target);
 }

@@ -39,9 +39,9 @@ int target__start_devices(struct target *target);
 /* After it: which pages it has, and which frames they have. */
 int target__read_all(struct target *target);
 /*
- * After the CPU side of an epoch, whose result is err: adds to the epoch what devices wrote.
- * Returns err, or an error of its own.
+ * After the CPU side of an epoch, whose result is err: adds to the epoch what devices wrote, as the
+ * sweep found it that was asked for at its begin. Returns err, or an error of its own.
  */
-int target__run_devices(struct target *target, int err);
+int target__run_devices(struct target *target, uint64_t asked, int err);
 
 #endif

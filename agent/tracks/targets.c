@@ -72,8 +72,7 @@ static int make_target(struct tracks *tracks, struct track *track, uint32_t pid,
 		.object = object,
 		.feed = tracks->feed,
 		.frames = tracks->frames,
-		.hand_over = tracks->hand_over,
-		.context = tracks->context,
+		.sweeps = tracks->sweeps,
 		.work = &track->work,
 	};
 	char why[256];

@@ -213,8 +213,7 @@ const struct page_listener *tracks__listener(struct tracks *tracks)
 	return write_feed__listener(tracks->feed);
 }
 
-int tracks__serve(struct tracks *tracks, uint64_t frames, int (*hand_over)(void *context),
-		  void *context)
+int tracks__serve(struct tracks *tracks, uint64_t frames, const struct track_sweeps *sweeps)
 {
 	int err;
 
@@ -229,8 +228,8 @@ int tracks__serve(struct tracks *tracks, uint64_t frames, int (*hand_over)(void 
 	}
 	pthread_mutex_lock(&tracks->lock);
 	tracks->frames = frames;
-	tracks->context = context;
-	tracks->hand_over = hand_over;
+	tracks->sweeps = *sweeps;
+	tracks->serving = true;
 	pthread_mutex_unlock(&tracks->lock);
 	return 0;
 }
@@ -252,7 +251,7 @@ void tracks__suspend(struct tracks *tracks)
 		tracks->keeper_stop = -1;
 	}
 	pthread_mutex_lock(&tracks->lock);
-	tracks->hand_over = NULL;
+	tracks->serving = false;
 	pthread_mutex_unlock(&tracks->lock);
 	while (tracks->list) {
 		struct track *track = tracks->list;
@@ -299,7 +298,7 @@ static int enlist(struct tracks *tracks, struct track *track, struct track_error
 	pthread_mutex_lock(&tracks->lock);
 	for (const struct track *one = tracks->list; one; one = one->next)
 		count += !one->ended;
-	if (!tracks->hand_over) {
+	if (!tracks->serving) {
 		err = track_error__set(error, -EAGAIN,
 				       "the agent is not sampling yet; try again in a second");
 	} else if (count >= tracks->config->max_tracks) {

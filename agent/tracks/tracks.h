@@ -36,14 +36,13 @@ void tracks__free(struct tracks *tracks);
 /* What devices write, for devices__listen. */
 const struct page_listener *tracks__listener(struct tracks *tracks);
 /*
- * From here on tracks can be started. frames: of the host; hand_over: has all sweeps of devices
- * reach the listener, up to the moment of the call. Until tracks__free, or tracks__suspend.
+ * From here on tracks can be started. frames: of the host; sweeps: copied, what they are asked
+ * through lives until tracks__free, or tracks__suspend.
  */
-int tracks__serve(struct tracks *tracks, uint64_t frames, int (*hand_over)(void *context),
-		  void *context);
+int tracks__serve(struct tracks *tracks, uint64_t frames, const struct track_sweeps *sweeps);
 /* Ends what calls of other threads do, soon: they return -ECANCELED, those to come as well. */
 void tracks__interrupt(struct tracks *tracks);
-/* hand_over will no longer work: ends all tracks, and takes no more. */
+/* The sweeps will no longer work: ends all tracks, and takes no more. */
 void tracks__suspend(struct tracks *tracks);
 /* Copies into a snapshot that is being built. -ENOMEM, or 0. */
 int tracks__publish(struct tracks *tracks, struct snapshot *snapshot);

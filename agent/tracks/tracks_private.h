@@ -80,8 +80,8 @@ struct tracks {
 	struct track *list;	      /* by id, the newest first */
 	struct shared_target *targets;
 	uint64_t next_id, frames;
-	int (*hand_over)(void *context); /* NULL: not ready, or over */
-	void *context;
+	struct track_sweeps sweeps;
+	bool serving;	  /* false: not ready, or over */
 	pthread_t keeper; /* ends tracks that nobody collects */
 	int keeper_stop;  /* eventfd; -1: there is no keeper */
 };

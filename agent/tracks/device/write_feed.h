@@ -11,6 +11,20 @@
 #include "agent/kernel/page_listener.h"
 #include "agent/tracks/page_map.h"
 
+/* How the tracks hear what devices wrote. */
+struct track_sweeps {
+	/* Asks for a sweep of all that devices wrote up to this call. Any thread. */
+	uint64_t (*ask)(void *context);
+	/* Until it has reached the listener. 0, or a negative errno. */
+	int (*await)(void *context, uint64_t asked);
+	void *context;
+};
+
+static inline int track_sweeps__now(const struct track_sweeps *sweeps)
+{
+	return sweeps->await(sweeps->context, sweeps->ask(sweeps->context));
+}
+
 struct write_feed;
 struct write_log;
 
