@@ -3,11 +3,12 @@
  * A process that holds threads of a target and outlives the agent: who takes a thread's registers
  * has to be there to put them back.
  *
- * - It is nobody's child whom somebody has to wait for, in a session of its own, with every signal
- *   blocked, and starts in the root of cgroup version 2 (clone3(2), CLONE_INTO_CGROUP, Linux 5.7),
- *   so that neither a signal for the agent's group nor cgroup.kill of its cgroup ends it half-way,
- *   and neither a frozen nor a throttled cgroup of the agent's holds up the target. The version 1
- *   hierarchies by which a group is frozen or killed (freezer, name=systemd) it leaves likewise.
+ * - It is no child of the agent's: pid 1 of its pid namespace reaps it. It is in a session of its
+ *   own, with every signal blocked, and starts in the root of cgroup version 2 (clone3(2),
+ * CLONE_INTO_CGROUP, Linux 5.7), so that neither a signal for the agent's group nor cgroup.kill of
+ * its cgroup ends it half-way, and neither a frozen nor a throttled cgroup of the agent's holds up
+ * the target. The version 1 hierarchies by which a group is frozen or killed (freezer,
+ * name=systemd) it leaves likewise.
  * - It keeps no descriptor but those it is given: no listening socket, no lock.
  * - It runs as SCHED_FIFO where it may: the target stands still until it runs.
  * - SIGKILL for this very process, or the OOM killer (oom_score_adj is -1000 where it may be), is
