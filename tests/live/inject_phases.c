@@ -2,15 +2,16 @@
 /*
  * Takes a userfaultfd out of another process, and kills who does it at a given step.
  *
- *   inject_phases PID PHASE [agent|helper|terminate|stop|CGROUP]
+ *   inject_phases PID PHASE [agent|helper|terminate|stop|freeze:CGROUP|CGROUP]
  *   inject_phases PID times NUMBER [TIMEOUT_MS]
  *   inject_phases PID freeze MILLISECONDS     its threads stand still; says so, and when they do
  * not
  *
  * PHASE: of enum inject_phase; INJECT_PHASES: nobody is killed. A child stands for the agent; the
  * helper that it starts kills it at that step: by SIGKILL, or by cgroup.kill of the CGROUP that the
- * child is in. Or it kills itself by SIGKILL, or sends itself SIGTERM or SIGSTOP. Once all of them
- * are gone, a JSON line says what became of it.
+ * child is in. Or it kills itself by SIGKILL, or sends itself SIGTERM or SIGSTOP; or freezes a
+ * CGROUP, in which the process may be. Once all of them are gone, a JSON line says what became of
+ * it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -69,6 +70,8 @@ static void reached(void *context, enum inject_phase phase)
 		kill(getpid(), SIGSTOP);
 	else if (!strcmp(plan->how, "agent"))
 		kill(plan->agent, SIGKILL);
+	else if (!strncmp(plan->how, "freeze:", 7))
+		write_text(plan->how + 7, "cgroup.freeze", "1");
 	else
 		write_text(plan->how, "cgroup.kill", "1");
 }
@@ -196,10 +199,9 @@ int main(int argc, char **argv)
 	uint32_t pid;
 
 	if (argc < 3) {
-		(void)fprintf(
-			stderr,
-			"usage: inject_phases PID PHASE [agent|helper|terminate|stop|CGROUP]\n"
-			"       inject_phases PID times NUMBER [TIMEOUT_MS]\n");
+		(void)fprintf(stderr, "usage: inject_phases PID PHASE "
+				      "[agent|helper|terminate|stop|freeze:CGROUP|CGROUP]\n"
+				      "       inject_phases PID times NUMBER [TIMEOUT_MS]\n");
 		return 2;
 	}
 	pid = (uint32_t)strtoul(argv[1], NULL, 10);

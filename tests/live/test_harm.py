@@ -27,6 +27,11 @@ def status_of(pid, field):
         return next(line.split(":")[1].split()[0] for line in status if line.startswith(field + ":"))
 
 
+def text_of(path):
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
 class Target:
     """The hostile program; at the end of its `with` it tells whether it was harmed."""
 
@@ -267,6 +272,32 @@ def frozen():
     return sorted(results)
 
 
+# It freezes once the helper is at that step: the thread cannot run to its call, or from it.
+def frozen_at(kind, phase):
+    with Cgroup("step") as group, Target(kind) as target:
+        group.add(target.pid)
+        child = subprocess.Popen([PHASES, str(target.pid), str(phase), f"freeze:{group.path}"], stdout=subprocess.PIPE, text=True)
+        family = f"/proc/{child.pid}/task/{child.pid}/children"
+        one = eventually("somebody stands for the agent", lambda: text_of(family).split())[0]
+        eventually("it is frozen", lambda: "frozen 1" in text_of(f"{group.path}/cgroup.events"))
+        eventually("who stands for the agent has its answer", lambda: one not in text_of(family).split())
+        # Its registers are its own at once, unless it still has to close what was made.
+        if phase in (STEPS.index("the descriptor is made"), STEPS.index("it is taken over")):
+            true(status_of(target.pid, "TracerPid") != "0", "it is let go with a descriptor of ours")
+        else:
+            eventually("nobody traces it, while it is frozen", lambda: status_of(target.pid, "TracerPid") == "0")
+        group.write("cgroup.freeze", 0)
+        found = json.loads(child.communicate()[0])
+        eventually("nobody traces it", lambda: status_of(target.pid, "TracerPid") == "0")
+        equal(target.descriptors(), target.files, "its descriptors")
+        return str(found)
+
+
+for number, name in enumerate(STEPS[1:-1], 1):
+    for of in ("spin", "epoll"):
+        suite.test(f"{of}: its cgroup freezes in a start, once {name}", of, number)(frozen_at)
+
+
 @suite.test("a cgroup that freezes and thaws at random while its processes are taken")
 def freezing():
     with Cgroup("freezing") as group, Target("spin") as target, Target("sleep") as other:
@@ -345,11 +376,6 @@ def cgroup_killed(kind, phase):
             # The helper goes on to the end, and then nothing is left of it.
             eventually("nobody traces it", lambda: status_of(target.pid, "TracerPid") == "0")
             equal(target.descriptors(), target.files, "its descriptors")
-
-
-def text_of(path):
-    with open(path, encoding="ascii", errors="replace") as file:
-        return file.read()
 
 
 def helper_alone(phase):
