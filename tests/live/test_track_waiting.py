@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Nobody waits for a track: what the agent answers while tracks are started and collected; progress; who hangs up."""
+import http.server
 import json
 import os
+import pty
 import signal
 import socket
 import statistics
@@ -10,7 +12,7 @@ import sys
 import threading
 import time
 
-from harness import Agent, Suite, equal, eventually, require_root, scratch, true
+from harness import BINARY, Agent, Suite, equal, eventually, require_root, scratch, true
 from tracking import PAGE, Track, Writer, chosen, pages_of, same
 
 TRACKS = 16
@@ -276,6 +278,60 @@ def mappings():
                    if many.address <= int(one["start"], 16) < many.address + 2 * count * PAGE}
             true(set(range(0, count, 1000)) <= got, "what was written is told")
         return f"{2 * count} mappings: started in {started * 1000:.0f} ms, collected in {collected * 1000:.0f} ms"
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    """An agent that is in the midst of a collect until it is told that the collect has ended."""
+    ended = threading.Event()
+
+    def answer(self, body):
+        text = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def do_GET(self):
+        self.answer({"progress": {"step": "reading what was written", "done": 3, "of": 12}})
+
+    def do_POST(self):
+        self.ended.wait(60)
+        self.answer(json.loads(agent_answer))
+
+    def log_message(self, *_):
+        pass
+
+
+@suite.test("a collect that takes over a second shows how far it is, on a terminal, and takes the line away")
+def line():
+    global agent_answer
+    with Writer("private", 64) as writer, Track(agent, {"pid": writer.pid}) as track:
+        agent_answer = agent.request("POST", f"/api/v1/tracks/{track.id}/collect", "").text()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        main_end, other_end = pty.openpty()
+        child = subprocess.Popen([BINARY, "track", "collect", "1", "--url", f"http://127.0.0.1:{server.server_port}"], stderr=other_end,
+                                 stdout=subprocess.PIPE, env={**os.environ, "TERM": "xterm"})
+        os.close(other_end)
+        seen = b""
+        while b"reading what was written" not in seen:
+            seen += os.read(main_end, 4096)
+        Slow.ended.set()
+        try:
+            while True:
+                more = os.read(main_end, 4096)
+                if not more:
+                    break
+                seen += more
+        except OSError:  # the other end is closed
+            pass
+        child.communicate(timeout=60)
+        os.close(main_end)
+        server.shutdown()
+    equal(child.returncode, 0, "status")
+    true(b"[######.................." in seen, f"a quarter of it is done ({seen!r})")
+    true(seen.endswith(b"\r\x1b[K"), f"the line is taken away ({seen!r})")
 
 
 def main():

@@ -12,6 +12,7 @@
 
 #include "dashboards/terminal/tables/listing.h"
 #include "dashboards/terminal/tables/output.h"
+#include "dashboards/terminal/tables/track_progress.h"
 #include "dashboards/terminal/tables/track_text.h"
 #include "dashboards/terminal/tables/units.h"
 
@@ -23,6 +24,8 @@ struct options {
 	double delay, downtime;
 	uint64_t memory;
 };
+
+#define PATIENCE_SECONDS 3600 /* a collect takes as long as its target is large or slow */
 
 #define FIELD(name) offsetof(struct options, name)
 
@@ -102,6 +105,7 @@ static const struct {
 
 struct call {
 	const struct options *options;
+	const struct client_options *agent;
 	struct client *client;
 	const char *id, *cursor; /* operands; NULL */
 };
@@ -132,6 +136,7 @@ static int print(const struct call *call, json_t *answer,
 static int ask(const struct call *call, const char *method, const char *tail, const char *body,
 	       json_t **answer)
 {
+	struct progress_line *line;
 	struct client_error error;
 	struct text path = {0};
 	int err;
@@ -140,9 +145,12 @@ static int ask(const struct call *call, const char *method, const char *tail, co
 		     tail);
 	if (path.failed)
 		return output__fail(STATUS_FAILED, "out of memory");
+	/* What may take long is posted. */
+	line = strcmp(method, "POST") == 0 ? progress_line__start(call->agent, call->id) : NULL;
 	err = strcmp(method, "GET") == 0
 		      ? client__get(call->client, path.data, answer, &error)
 		      : client__send(call->client, method, path.data, body, answer, &error);
+	progress_line__stop(line);
 	text__free(&path);
 	return err ? output__fail(STATUS_FAILED, "%s", error.message) : STATUS_DONE;
 }
@@ -385,6 +393,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	struct options options = {.delay = 1, .downtime = 0.3};
 	struct option_row rows[OPTION_COUNT + 1];
 	struct call call = {.options = &options};
+	struct client_options agent;
 	const char *operands[2] = {0};
 	struct reason error;
 	size_t at = 0;
@@ -406,7 +415,10 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	call.cursor = operands[1];
 	if (call.id && (!*call.id || strspn(call.id, "0123456789") != strlen(call.id)))
 		return output__fail(STATUS_USAGE, "'%s' is no number of a track", call.id);
-	status = listing__connect(options.url, options.token_file, options.ca_file, &call.client);
+	agent = listing__client_options(options.url, options.token_file, options.ca_file);
+	agent.total_timeout = PATIENCE_SECONDS;
+	call.agent = &agent;
+	status = listing__open(&agent, &call.client);
 	if (status == STATUS_DONE)
 		status = verb->run(&call);
 	client__free(call.client);
