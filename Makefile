@@ -1,6 +1,7 @@
 # dirtyscope: make run, make test; see README.md.
 #
-# V=1 shows every command. Output goes to build/ only.
+# V=1 shows every command, WERROR=1 makes warnings errors. Output goes to build/ only.
+# CC, CFLAGS, CPPFLAGS and LDFLAGS of the environment are taken.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
@@ -10,7 +11,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 prefix  ?= /usr/local
 DESTDIR ?=
-CC      := gcc
+# Not ?=: make has a CC of its own, "cc".
+ifneq ($(filter default undefined,$(origin CC)),)
+  CC := gcc
+endif
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 ARGS    ?=
@@ -25,16 +29,22 @@ endif
 
 B        := build
 VERSION  := 0.1.0
-REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+# A tree of make dist has no history, and may lie in somebody else's.
+REVISION := $(shell cat .revision 2>/dev/null || git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
-WARN     := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+FATAL    := $(if $(filter 1,$(WERROR)),-Werror)
+WARN     := -Wall -Wextra $(FATAL) -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
             -Wno-unused-parameter -Wvla
 CFLAGS   ?= -O2 -g
-CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE -DDS_VERSION='"$(VERSION)"'
+LDFLAGS  ?=
+override CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE -DDS_VERSION='"$(VERSION)"' $(CPPFLAGS)
 STD      := -std=gnu11
 LIBS     := -lbpf -lelf -lz -lmicrohttpd -lgnutls -ljansson -lyaml -lcurl -lmnl -lncursesw -ltinfo -lpthread -lm
 BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I. \
-             -I/usr/include/$(shell $(CC) -print-multiarch) -Wall -Wextra -Werror -Wno-unused-parameter
+             -I/usr/include/$(shell $(CC) -print-multiarch) -Wall -Wextra $(FATAL) -Wno-unused-parameter
+
+# What make dist has put there; make PREBUILT= makes it again.
+PREBUILT    := $(wildcard prebuilt)
 
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_OBJECTS := $(BPF_SOURCES:%.c=$(B)/%.o)
@@ -75,13 +85,13 @@ VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring $(
 TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile \
                  $(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/live/broken $(VM_PROGRAMS)
 
-.PHONY: FORCE compilers all run test test-vm test-distros tests-local packages bench install uninstall clean lint format deps deps-test help
+.PHONY: FORCE compilers all run dist test test-vm test-distros tests-local packages bench install uninstall clean lint format deps deps-test help
 
 all: $(B)/dirtyscope
 
 help:
 	@sed -n 's/^##\? *//p' $(firstword $(MAKEFILE_LIST)) | head -4
-	@echo 'Targets: all run test test-vm lint bench install clean deps; V=1 shows commands'
+	@echo 'Targets: all run test test-vm lint bench install dist clean deps; V=1 shows commands'
 
 # ---- set-up: Debian packages, installed only when missing ----
 
@@ -126,6 +136,11 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -c $< -o $@
 
+ifdef PREBUILT
+$(B)/dirtyscope.bpf.o $(SKELETON): $(B)/%: prebuilt/%
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $< $@
+else
 $(B)/dirtyscope.bpf.o: $(BPF_OBJECTS)
 	$(say) LINK $@
 	$(Q)$(BPFTOOL) gen object $@ $^
@@ -133,6 +148,7 @@ $(B)/dirtyscope.bpf.o: $(BPF_OBJECTS)
 $(SKELETON): $(B)/dirtyscope.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name dirtyscope > $@
+endif
 
 # The same by another compiler: every one that tests/bpf/compilers names must do.
 $(B)/clang-%/dirtyscope.bpf.o: FORCE
@@ -172,16 +188,25 @@ $(B)/%.json.o: %.json
 
 NPM_CI := npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error
 
-$(WEB)/node_modules/uplot/package.json: dashboards/web/package-lock.json dashboards/web/package.json
+# By content, so that a checkout, whose files are all new, does not fetch again what is there.
+$(WEB)/package-lock.json: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)for file in package.json package-lock.json; do \
+	  cmp -s dashboards/web/$$file $(WEB)/$$file || cp dashboards/web/$$file $(WEB)/$$file || exit 1; done
+
+$(WEB)/node_modules/uplot/package.json: $(WEB)/package-lock.json
 	$(say) NPM $(@D)
-	$(Q)mkdir -p $(WEB)
-	$(Q)cp $^ $(WEB)/
 	$(Q)cd $(WEB) && $(NPM_CI) >/dev/null
 	$(Q)touch $@
 
 $(WEB)/assets/%: dashboards/web/%
 	$(Q)mkdir -p $(@D)
 	$(Q)cp $< $@
+ifdef PREBUILT
+$(WEB)/assets/uplot.js $(WEB)/assets/uplot.css: $(WEB)/assets/%: prebuilt/%
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $< $@
+else
 # With its license, as that asks for.
 $(WEB)/assets/uplot.js: $(WEB)/node_modules/uplot/package.json
 	$(Q)mkdir -p $(@D)
@@ -189,6 +214,7 @@ $(WEB)/assets/uplot.js: $(WEB)/node_modules/uplot/package.json
 $(WEB)/assets/uplot.css: $(WEB)/node_modules/uplot/package.json
 	$(Q)mkdir -p $(@D)
 	$(Q)cp $(<D)/dist/uPlot.min.css $@
+endif
 $(WEB)/assets/%.gz: $(WEB)/assets/%
 	$(Q)gzip -9 -n -c $< > $@
 
@@ -203,7 +229,24 @@ $(call uses,web_hash.h): $(B)/web_hash.h
 
 $(B)/dirtyscope: $(OBJECTS) $(ASSET_OBJECTS)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# ---- a tree to build without npm, clang, bpftool and a network: what those made is in prebuilt/ ----
+
+DIST    := dirtyscope-$(VERSION)
+STAGED  := $(B)/dist/$(DIST)
+
+dist: $(SKELETON) $(B)/dirtyscope.bpf.o $(WEB)/assets/uplot.js $(WEB)/assets/uplot.css
+	$(say) DIST $(B)/$(DIST).tar.xz
+	$(Q)rm -rf $(B)/dist
+	$(Q)mkdir -p $(STAGED)/prebuilt
+	$(Q)git ls-files -z | xargs -0 cp --parents -t $(STAGED)
+	$(Q)cp $^ $(STAGED)/prebuilt
+	$(Q)echo $(REVISION) > $(STAGED)/.revision
+	$(Q)tar -C $(B)/dist --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw \
+	  --mtime=@$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} -cf - $(DIST) | \
+	  xz -9 > $(B)/$(DIST).tar.xz
+	$(Q)rm -rf $(B)/dist
 
 # ---- tests ----
 
@@ -279,7 +322,7 @@ tests-build: compilers $(B)/tests/unit/layouts.o $(WEB)/tests/node_modules/playw
 tests-local: $(B)/tests/unit/layouts.o $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/pages
 
 test: deps-test
-	$(Q)$(MAKE) -j$$(nproc) tests-build
+	$(Q)$(MAKE) -j$$(nproc) WERROR=1 tests-build
 	$(Q)tests/run $(B)
 
 # All that each kernel can do in each mode of the IOMMU, of which make test does a part.
