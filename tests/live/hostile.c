@@ -342,6 +342,7 @@ static int find_libc(struct dl_phdr_info *info, size_t size, void *context)
 /* Every system call that does not come from libc is its own to handle. */
 static void run_dispatch(long number)
 {
+	static _Alignas(4096) char memory[256 * 4096];
 	static char selector = SELECTOR_BLOCK;
 	const struct sigaction action = {.sa_handler = count};
 	uintptr_t libc[2] = {0};
@@ -353,6 +354,9 @@ static void run_dispatch(long number)
 		harmed("PR_SET_SYSCALL_USER_DISPATCH", -1);
 	while (!told_to_end()) {
 		check_registers(20000);
+		/* It writes a lot, for policies. */
+		madvise(memory, sizeof(memory), MADV_DONTNEED);
+		memset(memory, 1, sizeof(memory));
 		if (handled)
 			harmed("calls that it did not make", (long)handled);
 	}

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from harness import BUILD, Agent, Skip, Suite, equal, eventually, require_root, run, scratch, true
+from rules import Ruled
 from tracking import Refused, Track
 
 HOSTILE = os.path.join(BUILD, "tests/live/hostile")
@@ -35,9 +36,9 @@ def text_of(path):
 class Target:
     """The hostile program; at the end of its `with` it tells whether it was harmed."""
 
-    def __init__(self, kind, *arguments, cpus=None):
+    def __init__(self, kind, *arguments, cpus=None, user=None):
         self.child = subprocess.Popen([HOSTILE, kind, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      text=True, preexec_fn=cpus and (lambda: os.sched_setaffinity(0, cpus)))
+                                      text=True, user=user, preexec_fn=cpus and (lambda: os.sched_setaffinity(0, cpus)))
         self.kind, self.pid = kind, self.child.pid
         equal(self.child.stdout.readline(), f"ready {self.pid}\n", f"{kind}'s first line")
         self.files = self.descriptors()
@@ -193,6 +194,26 @@ def of_kind(kind):
 
 for name in (*SERVED, *EITHER, *REFUSED):
     suite.test(f"a target of the kind {name} goes on as if nothing had been", name)(of_kind)
+
+
+@suite.test("Syscall User Dispatch from uid 65534 against the shipped busy-writer policy: not harmed, and the agent answers")
+def dispatch_and_policy():
+    with open(os.path.join(os.path.dirname(__file__), "../../agent/policies/shipped/10-processes.yaml"), encoding="utf-8") as file:
+        policy = file.read().replace("threshold: 50000, clear: 10000, for: 10s", "threshold: 2000, clear: 200, for: 1s")
+    with Target("dispatch", user=65534) as target, Ruled(policy.replace("every: 10s", "every: 500ms")) as ruled:
+        def tracked():
+            return [one for one in ruled.agent.json("/api/v1/tracks")["tracks"] if one["target"] == {"pid": target.pid}]
+        eventually("the policy fires", lambda: any(
+            one["state"] == "firing" and one["target"].startswith(f"{target.pid} ")
+            for one in ruled.policies()["busy-writer"]["instances"]), 30)
+        longest, end = 0, time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            equal(ruled.agent.get("/-/healthy").status, 200, "/-/healthy")
+            longest = max(longest, time.monotonic() - begin)
+            time.sleep(0.02)
+        true(longest < 1, f"an answer took {longest:.2f} s")
+        return f"the slowest answer took {longest * 1000:.0f} ms; tracks: {[one['state'] for one in tracked()]}"
 
 
 @suite.test("a target whose first thread has ended is taken by another one, and goes on")
