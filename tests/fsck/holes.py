@@ -30,6 +30,8 @@ HOLES = [
       for route in ("fork-child-store", "other-process-unmaps", "other-process-ends")],
     *[Hole(SCAN, f"{route} hugetlb-shared after *", "hugetlb has no time of its last change, and who maps it is looked for "
            "now and then", always=False) for route in ("other-process", "fork-child-stays")],
+    *[Hole("*", f"vfio-edu * {place}", "a device writes a page that the page table has no more")
+      for place in ("paged-out-*", "dropped-*")],
     Hole(SCAN, "madvise-dontneed hugetlb *", "an emptied range is a written range"),
     Hole(SCAN, "mremap-away file-private *", "pages of a file that come to lie elsewhere"),
     Hole(SOFT, "munmap-mmap *", "an emptied range is a written range"),
