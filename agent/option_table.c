@@ -150,6 +150,8 @@ const struct option_row agent_options[] = {
 	{"max-tracks", 0, OPTION_U32, FIELD(max_tracks), 0, 1024, "N", "tracks at once (16)", NULL},
 	{"track-memory", 0, OPTION_SIZE, FIELD(track_memory), MEBIBYTE, TEBIBYTE, "BYTES",
 	 "memory that one track may take (1G)", NULL},
+	{"allow-second", 0, OPTION_FLAG, FIELD(allow_second), 0, 0, NULL,
+	 "track although another agent of this host does; each gets what the other has left", NULL},
 	{"track-idle", 0, OPTION_SECONDS, FIELD(track_idle), 0.5, 86400, "SECONDS",
 	 "a track that is not collected for so long ends (300)", NULL},
 	{"sensors.tier", 0, OPTION_STRING, FIELD(tier), 0, 0, "TIER",

@@ -30,6 +30,7 @@ struct agent_config {
 	double deadline; /* --web.deadline: total seconds per connection's request, default 15 */
 	uint32_t max_tracks;	/* --max-tracks, default 16 */
 	uint64_t track_memory;	/* --track-memory: of one track, bytes, default 1G */
+	bool allow_second;	/* --allow-second: track beside another agent of this host */
 	double track_idle;	/* --track-idle: seconds without a collect, default 300 */
 	const char *token_file; /* --web.token-file; NULL: none */
 	/* --web.tls-cert-file, --web.tls-key-file: PEM; both or, without TLS, both NULL */

@@ -14,6 +14,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
 #include "agent/tracks/forecast.h"
+#include "agent/tracks/host_lock.h"
 #include "agent/tracks/tracks_private.h"
 
 #define KEEP_SECONDS 600 /* that an ended track stays listed */
@@ -197,7 +198,7 @@ struct tracks *tracks__new(const struct agent_config *config, struct events *eve
 	tracks->events = events;
 	tracks->store = store;
 	tracks->next_id = 1;
-	tracks->keeper_stop = -1;
+	tracks->keeper_stop = tracks->host_lock = -1;
 	pthread_mutex_init(&tracks->lock, NULL);
 	pthread_mutex_init(&tracks->targets_lock, NULL);
 	tracks->feed = write_feed__new();
@@ -267,6 +268,8 @@ void tracks__free(struct tracks *tracks)
 		return;
 	tracks__suspend(tracks);
 	write_feed__free(tracks->feed);
+	if (tracks->host_lock >= 0)
+		close(tracks->host_lock);
 	pthread_mutex_destroy(&tracks->targets_lock);
 	pthread_mutex_destroy(&tracks->lock);
 	free(tracks);
@@ -289,6 +292,22 @@ static int name_target(const struct track_request *request, struct track *track,
 	return 0;
 }
 
+/* Under the lock: with the first track, and for good. */
+static int lock_host(struct tracks *tracks, struct track_error *error)
+{
+	int err = 0;
+
+	if (!tracks->host_locked && !tracks->config->allow_second)
+		err = host_lock__take(&tracks->host_lock);
+	if (err)
+		return track_error__set(error, err,
+					"another agent tracks on this host (it holds %s); with "
+					"--allow-second each gets what the other has left",
+					HOST_LOCK_PATH);
+	tracks->host_locked = true;
+	return 0;
+}
+
 /* Takes a place on the list, so that two starts at once cannot both have the last one. */
 static int enlist(struct tracks *tracks, struct track *track, struct track_error *error)
 {
@@ -307,6 +326,9 @@ static int enlist(struct tracks *tracks, struct track *track, struct track_error
 				       " tracks already; stop one, or see --max-tracks",
 				       count);
 	} else {
+		err = lock_host(tracks, error);
+	}
+	if (!err) {
 		track->id = tracks->next_id++;
 		track->references = 2; /* the list's and the caller's */
 		track->info =

@@ -74,7 +74,9 @@ struct tracks {
 	struct events *events;
 	struct snapshot_store *store;
 	struct write_feed *feed;
-	pthread_mutex_t lock;	      /* the list, and whether there is service */
+	pthread_mutex_t lock; /* the list, and whether there is service */
+	int host_lock;	      /* -1: not taken; under lock, as is the next */
+	bool host_locked;
 	pthread_mutex_t targets_lock; /* the list of targets; a leaf */
 	bool stopping;		      /* atomic: tracks__interrupt */
 	struct track *list;	      /* by id, the newest first */

@@ -135,11 +135,12 @@ class Answer:
 class Agent:
     """A running agent, ready to answer; stopped at the end of its `with`."""
 
-    def __init__(self, *options, listen="127.0.0.1:0", interval=INTERVAL, prefix=()):
+    def __init__(self, *options, listen="127.0.0.1:0", interval=INTERVAL, prefix=(), alone=False):
+        """alone: as users run it, so that it tracks only where no other such agent does."""
         self.directory = scratch()
         self.log_path = os.path.join(self.directory, "log")
         self.listen = listen
-        self.command = [*prefix, BINARY, "agent", "--web.listen-address", listen,
+        self.command = [*prefix, BINARY, "agent", *([] if alone else ["--allow-second"]), "--web.listen-address", listen,
                         "--interval", str(interval), *options]
         self.interval = interval
         self.child = None

@@ -262,6 +262,23 @@ def token():
 
 # ---- ends ----
 
+@suite.test("one agent of a host tracks; another is refused, unless it is told to, and takes no mark of the first")
+def second_agent():
+    with Agent(listen=f"unix:{directory}/first", alone=True) as first, Writer("private", 64) as writer:
+        with Track(first, {"pid": writer.pid}) as track:
+            with Agent(listen=f"unix:{directory}/second", alone=True) as second:
+                why = refused(409, "busy", Track, second, {"pid": writer.pid})
+                true("--allow-second" in why, why)
+            with Agent(listen=f"unix:{directory}/third") as third, Track(third, {"pid": writer.pid}) as other:
+                writer.do("store", 1, 2)
+                same(pages_of(other.collect(), writer), set(), "what the other one's track tells")
+                true(other.member()["not_covered"], "it says what it does not follow")
+                same(pages_of(track.collect(), writer), {1, 2}, "the first one's")
+        first.stop(signal.SIGKILL)
+        with Agent(listen=f"unix:{directory}/fourth", alone=True) as fourth, Track(fourth, {"pid": writer.pid}):
+            pass  # the lock ends with its process
+
+
 @suite.test("an idle track ends itself and says so")
 def idle():
     with Writer("private", 8) as writer:
