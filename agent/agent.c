@@ -202,7 +202,7 @@ static int publish_policies(void *policies, struct snapshot *snapshot)
 	return policies__publish(policies, snapshot);
 }
 
-/* From here on it is counted. */
+/* Attaches the BPF programs: events are counted from here on. */
 static int start_sampling(struct agent *agent, struct kernel_error *error)
 {
 	const struct sampler_options sampler = {

@@ -286,7 +286,7 @@ bool routes__takes_long(const struct api_context *context, const struct route_ca
 	if (url__decode(path, false, &why))
 		return false;
 	route = find_route(call->method, path, &ignored);
-	/* A refusal is made at once. */
+	/* A request that would be refused is answered at once, without a thread of its own. */
 	takes_long = route && route->needs == NEEDS_TRACK && !context->is_replay &&
 		     (strcmp(route->method, "GET") == 0 || may_change(context, call, &ignored));
 	answer__free(&ignored);

@@ -97,7 +97,7 @@ static const char *container_in(const char *component, size_t length)
 		return NULL;
 	if (id > component && id[-1] != '-' && id[-1] != ':')
 		return NULL;
-	/* The monitor of a container is not in it. */
+	/* The cgroup of a container's monitor is not the container's. */
 	if (memmem(component, length, monitor, sizeof(monitor) - 1))
 		return NULL;
 	return id;

@@ -46,7 +46,7 @@ static int sysfs_take_name(int directory, const char *name, void *context)
 	uint64_t hidden;
 	int err;
 
-	/* Thousands of veths are quickly passed over. */
+	/* A virtual interface has no hardware below it; a host may have thousands of them. */
 	if (!strcmp(list->class, CLASS_NET) &&
 	    files__read_link(directory, name, target, sizeof(target)) > 0 &&
 	    strstr(target, "/virtual/"))

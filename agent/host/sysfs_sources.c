@@ -15,7 +15,7 @@
 #define PCI_CLASS_BRIDGE 0x06 /* the upper byte of three; include/linux/pci_ids.h */
 #define PCI_VENDOR_VIRTIO 0x1af4
 
-/* Such a one forwards the DMA of others. */
+/* A PCI bridge does no DMA of its own: it forwards that of the devices behind it. */
 static bool is_bridge(const char *path)
 {
 	char link[PATH_MAX], line[32];

@@ -242,7 +242,7 @@ static int search__below(struct search *search, char path[PATH_MAX], int depth,
 
 	if (depth >= FOLLOW_DEPTH)
 		return -ELOOP;
-	/* A partition stands on what its disk stands on. */
+	/* The device below a partition is the one below its disk. */
 	if (!sysfs__join(below, path, "partition") && !access(below, F_OK))
 		*strrchr(path, '/') = '\0';
 	if (search->follow == SYSFS_FOLLOW_SLAVES && !sysfs__join(below, path, "slaves")) {

@@ -219,7 +219,7 @@ static bool never_mapped(const struct coverage_facts *facts)
 	       !stats->maps[DS_DMA_TO_DEVICE] && !stats->virtio_buffers && !is_vfio(facts);
 }
 
-/* The first that holds. */
+/* The first row whose condition holds gives the reason. */
 static const struct {
 	coverage__condition holds;
 	const char *reason;

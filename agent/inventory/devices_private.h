@@ -48,7 +48,7 @@ struct source {
 	bool forgotten; /* the ledger no longer has it, because its driver does not unmap */
 };
 
-/* Where to look again. */
+/* What a uevent says is to be read again from sysfs. */
 #define LOOK_DEVICES 1
 #define LOOK_DISKS 2
 #define LOOK_NAMES 4

@@ -23,7 +23,7 @@ static int describe_source(const struct devices *devices, const struct ds_source
 	if (info->key.kind == DS_SOURCE_DISK)
 		return sysfs__describe_disk(devices->config->sysfs, name, known);
 	err = sysfs__find_source(devices->config->sysfs, bus, name, &found);
-	/* Another one sits there by now. */
+	/* Another device has taken this name since BPF saw it. */
 	if (!err && found.number != info->key.id)
 		return -ESTALE;
 	return sysfs__describe(devices->config->sysfs, bus, name, known);

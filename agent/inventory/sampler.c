@@ -194,7 +194,8 @@ static void *sampler_run(void *argument)
 	for (;;) {
 		double now;
 
-		/* A storm of news must not keep this thread busy. */
+		/* A storm of uevents must not keep this thread busy, so it waits a moment before it
+		 * takes more of them. */
 		if (sleep_until(sampler, breath < wake ? breath : wake, -1) ||
 		    (breath < wake && sleep_until(sampler, wake, news)))
 			break;
@@ -206,7 +207,8 @@ static void *sampler_run(void *argument)
 				log_error(
 					"interval not sampled; what it counted comes with the next",
 					"error=%s", errno_text(-err).name);
-			/* A storm of processes leaves holes in the heap. */
+			/* Many processes that came and went leave holes in the heap, which malloc
+			 * gives back only when asked. */
 			if (now >= trim) {
 				malloc_trim(0);
 				trim = now + TRIM_SECONDS;

@@ -271,7 +271,8 @@ void engine__evaluate(struct policies *policies, struct snapshot *snapshot, doub
 	policies->snapshot = snapshot__get(snapshot);
 	if (err || make_room(policies)) {
 		log_error("policies not looked at in an interval", "error=ENOMEM");
-		/* What changed in this one is not told again. */
+		/* The next update does not name the slots that changed in this one, so all are
+		 * looked at then. */
 		for (size_t i = 0; i < policies->count; i++)
 			policies->list[i].selected_capacity = 0;
 		return;

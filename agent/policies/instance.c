@@ -139,7 +139,8 @@ static void act(struct policies *policies, const struct policy *policy, struct i
 			type->begin(&call);
 		else if (moment == MOMENT_AGAIN && type->again)
 			type->again(&call);
-		/* That the agent ends does not mean that all is well: nobody is told so. */
+		/* The end of the agent resolves nothing, so only actions that have to be undone are
+		 * ended. */
 		else if (moment == MOMENT_END && type->end && (!stopping || type->undoes))
 			type->end(&call);
 	}

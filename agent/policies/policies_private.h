@@ -32,7 +32,7 @@ struct instance {
 	UT_hash_handle hh;
 };
 
-/* A rule at work. */
+/* A rule that is in force, with its targets and their states. */
 struct policy {
 	const struct rule *rule;
 	struct target_table *targets;

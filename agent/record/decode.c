@@ -323,7 +323,7 @@ static void take_struct(struct decoder *decoder, const struct record_struct *typ
 	for (size_t i = 0; i < type->count; i++) {
 		take_field(decoder, &type->fields[i], object);
 		if (decoder->err) {
-			/* The innermost one. */
+			/* The first one to fail is the innermost field; it stays. */
 			if (!decoder->where)
 				decoder->where = type->fields[i].name;
 			return;

@@ -123,7 +123,8 @@ static int put_field(struct text *out, struct identity_table *identities, const 
 		break;
 	case FIELD_TIME:
 		memcpy(&time, member, sizeof(time));
-		/* A clock that far off is as good as none. */
+		/* A time outside of the years 1970 to 9999 is that of a wrong clock; it is recorded
+		 * as unknown. */
 		if (time.tv_sec < 0 || time.tv_sec >= YEAR_10000)
 			time = (struct timespec){0};
 		put_varint(out, (uint64_t)time.tv_sec);

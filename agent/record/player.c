@@ -109,7 +109,7 @@ static void publish(struct player *player, struct snapshot *snapshot, const stru
 	snapshot_store__publish(options->store, snapshot);
 }
 
-/* What a new round adds to all of it. */
+/* Computes what the next round adds to each recorded time, and rewinds. */
 static int begin_again(struct player *player)
 {
 	const int64_t length = nanoseconds_between(&player->first, &player->last);
@@ -181,7 +181,7 @@ static void *player_run(void *argument)
 		if (err)
 			break;
 		now = now_seconds();
-		/* After a stall nothing is made up for. */
+		/* Where the player was held up, it does not hurry through what it missed. */
 		due = due + pause > now ? due + pause : now;
 		if (!sleep_until(player, due)) {
 			snapshot__put(snapshot);

@@ -310,7 +310,7 @@ static int open_file(struct reader *reader, struct reason *message)
 	struct stat file;
 	int err;
 
-	/* A pipe would hold us up. */
+	/* Without O_NONBLOCK, opening a pipe would wait for its writer. */
 	reader->fd = open(reader->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (reader->fd < 0 || fstat(reader->fd, &file)) {
 		err = -errno;

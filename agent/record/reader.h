@@ -38,7 +38,7 @@ const struct reader_facts *reader__facts(const struct reader *reader);
  */
 int reader__next(struct reader *reader, struct snapshot **snapshot, const struct event **events,
 		 size_t *event_count, struct reason *message);
-/* The next one is the first again. */
+/* reader__next reads the first snapshot again after this. */
 int reader__rewind(struct reader *reader);
 
 #endif

@@ -46,7 +46,7 @@ static int write_all(int fd, const char *data, size_t length, uint64_t offset)
 	return 0;
 }
 
-/* Behind the room for its head. */
+/* Deflates the frame behind the room that is kept for its head. */
 static int pack(struct writer *writer)
 {
 	struct text *packed = &writer->packed;
@@ -181,7 +181,7 @@ static int begin(struct writer *writer, const struct record_start *start)
 	writer->bytes = sizeof(opening);
 	if (!err)
 		err = put(writer, FRAME_START, &record_start, start);
-	/* A reader begins here again. */
+	/* A reader goes back to here to begin again, so what follows refers to nothing before. */
 	return err ? err : deflateReset(&writer->stream) == Z_OK ? 0 : -EINVAL;
 }
 

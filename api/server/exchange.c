@@ -238,7 +238,7 @@ static enum MHD_Result scan_header(void *closure, enum MHD_ValueKind kind, const
 	return MHD_YES;
 }
 
-/* What reads differently for different readers is nobody's honest request. */
+/* Two readers may take such a request for two different ones, so it is refused. */
 static bool refuse_ambiguous(struct MHD_Connection *connection, const struct exchange *exchange,
 			     const char *version, struct answer *answer)
 {

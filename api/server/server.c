@@ -166,6 +166,25 @@ static int open_listeners(struct api_server *server, const struct option_list *a
 	return 0;
 }
 
+/* Its scrape is NULL when memory is short. */
+static void fill_exchanges(struct api_server *server, const struct api_options *options)
+{
+	server->exchanges = (struct exchanges){
+		.context = {.store = options->store,
+			    .history = options->history,
+			    .events = options->events,
+			    .tracks = options->tracks,
+			    .policies = options->policies,
+			    .startup = options->startup,
+			    .is_replay = options->is_replay,
+			    .token = server->token,
+			    .scrape = scrape__new(&server->counters)},
+		.connections = server->connections,
+		.streams = server->streams,
+		.counters = &server->counters,
+	};
+}
+
 int api_server__start(const struct api_options *options, struct api_server **out,
 		      struct reason *error)
 {
@@ -189,7 +208,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	if (options->token && !server->token)
 		goto cleanup;
 	limits.max = raise_descriptor_limit(limits.max);
-	/* Half is left for those who ask and go. */
+	/* Streams stay open; half of the connections is left for requests that end. */
 	limits.max_streams =
 		(limits.max + 1) / 2 < MAX_STREAMS ? (limits.max + 1) / 2 : MAX_STREAMS;
 	err = options->tls_cert_file ? tls__load(options->tls_cert_file, options->tls_key_file,
@@ -203,20 +222,7 @@ int api_server__start(const struct api_options *options, struct api_server **out
 	err = start_connections(server, &limits, options);
 	if (err)
 		goto cleanup;
-	server->exchanges = (struct exchanges){
-		.context = {.store = options->store,
-			    .history = options->history,
-			    .events = options->events,
-			    .tracks = options->tracks,
-			    .policies = options->policies,
-			    .startup = options->startup,
-			    .is_replay = options->is_replay,
-			    .token = server->token,
-			    .scrape = scrape__new(&server->counters)},
-		.connections = server->connections,
-		.streams = server->streams,
-		.counters = &server->counters,
-	};
+	fill_exchanges(server, options);
 	err = server->exchanges.context.scrape ? start_deferred(server) : -ENOMEM;
 	if (!err)
 		err = start_daemons(server, limits.max, thread_count(options->threads));

@@ -42,7 +42,8 @@ static char *read_pem(const char *option, const char *path, int *err, struct rea
 	}
 	if (fd >= 0)
 		close(fd);
-	/* A NUL would end what the library sees. */
+	/* The library reads up to the first NUL byte, so a file that holds one would be read in
+	 * part. */
 	if (!*err && (length == FILE_MAX || strlen(data) != length)) {
 		*err = -EINVAL;
 		reason__set(error, "%s: %s is no PEM file", option, path);

@@ -26,7 +26,7 @@ struct exec_process {
 	size_t length;
 };
 
-/* What came of it. */
+/* How a program ended. */
 struct exec_process_end {
 	const char *result; /* static */
 	struct reason reason;

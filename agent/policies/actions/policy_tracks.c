@@ -116,7 +116,7 @@ static void add_forecast(const struct policy_tracks *policy_tracks,
 	if (options.bandwidth <= 0 || tracks__forecast(policy_tracks->tracks, facts->track,
 						       &options, NULL, &forecast, &error))
 		return;
-	/* What is not known holds for no rule. */
+	/* A forecast that is not known must fulfil no condition. */
 	facts->forecast = forecast.verdict != FORECAST_UNKNOWN;
 	facts->converges = forecast.verdict == FORECAST_CONVERGES;
 	facts->seconds = forecast.seconds;
@@ -371,7 +371,7 @@ bool policy_tracks__facts(struct policy_tracks *policy_tracks, enum target_kind 
 
 	pthread_mutex_lock(&policy_tracks->lock);
 	for (const struct policy_track *one = policy_tracks->list; one; one = one->next)
-		/* One with a forecast says more than one without. */
+		/* Of several tracks on the target, one with a forecast is preferred. */
 		if (one->request.kind == kind && one->facts.track &&
 		    target_key__equals(&one->request.key, key) && (!found || one->facts.forecast))
 			found = one;

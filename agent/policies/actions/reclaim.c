@@ -27,7 +27,7 @@ struct reclaim {
 	int said;      /* errno of the last failure, so that it is told once */
 };
 
-/* One run. */
+/* The state of one pass over a process. */
 struct sweep {
 	struct reclaim *reclaim;
 	uint64_t track;

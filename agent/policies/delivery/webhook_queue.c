@@ -73,7 +73,7 @@ static struct message *first_message(struct webhook_queue *webhooks, struct chan
 	return message;
 }
 
-/* The end of a channel's first message. */
+/* Takes the first message off its channel and reports its result. */
 static void finish(struct webhook_queue *webhooks, struct channel *channel, const char *result,
 		   const char *reason)
 {

@@ -270,7 +270,7 @@ void field__print(const struct field *field, const struct target_view *view, str
 	if (field__is_number(field)) {
 		double value = field__number(field, view);
 
-		/* A sentence has no use for 15 digits. */
+		/* A summary is read by people, so a fraction is shortened. */
 		if (isnan(value))
 			text__putc(out, '?');
 		else if (fabs(value) >= 1e15 || value == round(value))

@@ -108,7 +108,7 @@ static int loop(struct view *view, int signals)
 		take_keys(view);
 		if (fds[2].revents)
 			take_answers(view);
-		/* The terminal is gone, even if nobody tells. */
+		/* The terminal is gone, though no signal came. */
 		if (fds[1].revents & (POLLHUP | POLLERR | POLLNVAL))
 			number = SIGHUP;
 	}
@@ -131,7 +131,7 @@ static int open_signals(sigset_t *before)
 	return fd < 0 ? -errno : fd;
 }
 
-/* As if it had never been held up: whoever started us sees why we ended. */
+/* Ends the process by the signal that was blocked, so that its parent sees why it ended. */
 static void end_by(int number, const sigset_t *before)
 {
 	signal(number, SIG_DFL);

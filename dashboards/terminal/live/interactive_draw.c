@@ -79,7 +79,7 @@ static size_t place_columns(const struct pane *pane, unsigned columns,
 
 	for (size_t i = 0; i < pane->listing.column_count; i++) {
 		const struct column *column = pane->listing.columns[i];
-		/* One more for the mark of what is sorted by. */
+		/* A sortable column needs one more cell, for the mark of the order. */
 		unsigned title = (unsigned)strlen(column->title) + column->sortable;
 		unsigned most = column->width ? column->width : UINT16_MAX;
 

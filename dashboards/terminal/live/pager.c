@@ -15,7 +15,7 @@ size_t pager__fold(const char *line, unsigned width)
 		return length;
 	for (blank = fits; blank > 0 && line[blank] != ' '; blank--)
 		;
-	/* Not at the blanks that indent it. */
+	/* The line is not broken at the blanks that indent it. */
 	if (strspn(line, " ") < blank)
 		return blank;
 	if (fits)

@@ -145,7 +145,7 @@ static int ask(const struct call *call, const char *method, const char *tail, co
 		     tail);
 	if (path.failed)
 		return output__fail(STATUS_FAILED, "out of memory");
-	/* What may take long is posted. */
+	/* Only requests by POST may take long. */
 	line = strcmp(method, "POST") == 0 ? progress_line__start(call->agent, call->id) : NULL;
 	err = strcmp(method, "GET") == 0
 		      ? client__get(call->client, path.data, answer, &error)
