@@ -196,9 +196,11 @@ static void lagging(void **state)
 
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 		free(until(fd, "event: snapshot"));
+		/* Faster than the deadline, where there is little CPU, too. */
 		for (int i = 0; i < 200; i++) {
 			next_snapshot(fixture);
-			usleep(4000);
+			if (i % 10 == 9)
+				usleep(4000);
 		}
 		snprintf(last, sizeof(last), "\"sequence\":%" PRIu64 ",\"summary", sequence);
 		all = until(fd, last);

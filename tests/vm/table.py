@@ -42,8 +42,9 @@ def span(numbers):
 
 def lines(results):
     """One line per kernel and device; a column per mode."""
-    yield "| kernel | device | written | " + " | ".join(mode.name for mode in matrix.MODES) + " |"
-    yield "|---|---|---|" + "---|" * len(matrix.MODES)
+    modes = [mode.name for mode in matrix.MODES if any(result["rows"] for result in results if result["mode"] == mode.name)]
+    yield "| kernel | device | written | " + " | ".join(modes) + " |"
+    yield "|---|---|---|" + "---|" * len(modes)
     for kernel in matrix.KERNELS:
         cells = {}
         for result in results:
@@ -53,7 +54,7 @@ def lines(results):
         for key in sorted(cells, key=lambda key: key[:2]):
             rows = cells[key]
             yield (f"| {kernel.series} | {key[2]} | {span([row['truth'] for row in rows.values()])} | " + " | ".join(
-                figures(rows[mode.name]) if mode.name in rows else "-" for mode in matrix.MODES) + " |")
+                figures(rows[mode]) if mode in rows else "-" for mode in modes) + " |")
 
 
 def write_readme(results):
