@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Compiled with BTF and never run: what the structs of a record look like, for test_record_tables.c. */
+/* Compiled with BTF and never run: what the structs of a record look like, for
+ * test_record_tables.c. */
 #include "agent/record/record_fields.h"
 #include "agent/tracks/tracks.h"
 
