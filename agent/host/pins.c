@@ -240,7 +240,7 @@ static int read_vm_pin(int process, uint64_t *bytes)
 	return 0;
 }
 
-int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *sources,
+int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *sources, bool always,
 		    struct pins *pins)
 {
 	char path[4096];
@@ -254,7 +254,7 @@ int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *source
 	err = read_vm_pin(process, &pins->vm_pin);
 	if (!err)
 		pins->by[PIN_RDMA] = sources ? pin_sources__rdma(sources, pid) : 0;
-	if (!err && (pins->vm_pin || (sources && sources->xdp_count)))
+	if (!err && (always || pins->vm_pin || (sources && sources->xdp_count)))
 		err = look_at_fds(process, sources, pid, pins);
 	if (!err)
 		add_up(process, pins);
@@ -262,15 +262,31 @@ int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *source
 	return err == -ENOENT ? -ESRCH : err;
 }
 
-int pins__read(const char *procfs, uint32_t pid, struct pins *pins)
+int pins__own_vm_pin(uint64_t *bytes)
+{
+	int self = files__open_directory(AT_FDCWD, "/proc/self"), err;
+
+	if (self < 0)
+		return self;
+	err = read_vm_pin(self, bytes);
+	close(self);
+	return err;
+}
+
+int pins__read_counted(const char *procfs, uint32_t pid, bool ring_is_counted, struct pins *pins)
 {
 	struct pin_sources sources;
 	int err;
 
 	pin_sources__read(&sources);
-	err = pins__read_with(procfs, pid, &sources, pins);
+	err = pins__read_with(procfs, pid, &sources, !ring_is_counted, pins);
 	pin_sources__clear(&sources);
 	return err;
+}
+
+int pins__read(const char *procfs, uint32_t pid, struct pins *pins)
+{
+	return pins__read_counted(procfs, pid, false, pins);
 }
 
 void pins__clear(struct pins *pins)

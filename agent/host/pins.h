@@ -45,6 +45,16 @@ struct pins {
  */
 #define PINS_FDS_MAX 65536
 int pins__read(const char *procfs, uint32_t pid, struct pins *pins);
+/*
+ * The same where it is known whether rings count in VmPin (pins__ring_is_counted): a process
+ * without VmPin then has none, and its descriptors need not be looked at.
+ */
+int pins__read_counted(const char *procfs, uint32_t pid, bool ring_is_counted, struct pins *pins);
+/*
+ * Whether this kernel counts the buffers of io_uring in VmPin, by a ring of this process: Linux 7.3
+ * does not. False where io_uring is not to be had, and so there is no telling.
+ */
+bool pins__ring_is_counted(void);
 void pins__clear(struct pins *pins);
 /* VmPin that nothing explains, in bytes. */
 uint64_t pins__unexplained(const struct pins *pins);

@@ -28,9 +28,15 @@ uint64_t pin_sources__rdma(const struct pin_sources *sources, uint32_t pid);
  * sockets may share an area. */
 uint64_t pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t inode);
 
-/* As pins__read, with sources that were read before; NULL: none. */
-int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *sources,
+/*
+ * As pins__read, with sources that were read before; NULL: none. Its descriptors are looked at only
+ * where VmPin or the sources give a reason to, unless `always`: Linux 7.3 does not count the
+ * buffers of io_uring in VmPin.
+ */
+int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *sources, bool always,
 		    struct pins *pins);
+/* VmPin of this process. 0, or a negative errno. */
+int pins__own_vm_pin(uint64_t *bytes);
 /* Adds a range, of whole pages, to the ranges and to its kind. -ENOMEM, or 0. */
 int pins__add(struct pins *pins, enum pin_kind kind, uint64_t start, uint64_t bytes);
 

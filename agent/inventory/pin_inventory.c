@@ -32,7 +32,7 @@ static bool look_at(struct pin_inventory *inventory, const struct ds_pinned *pro
 		    struct pin_sources *sources, struct snapshot_pins *row)
 {
 	struct pins pins;
-	int err = pins__read_with(inventory->procfs, process->tgid, sources, &pins);
+	int err = pins__read_with(inventory->procfs, process->tgid, sources, false, &pins);
 
 	*row = (struct snapshot_pins){.pid = process->tgid,
 				      .start_boottime_ns = process->start_boottime,
@@ -43,7 +43,8 @@ static bool look_at(struct pin_inventory *inventory, const struct ds_pinned *pro
 		snprintf(row->reason, sizeof(row->reason), "its descriptors cannot be read: %s",
 			 strerror(-err));
 	} else if (!err) {
-		row->pinned_bytes = pins.vm_pin + pins.by[PIN_XDP];
+		row->pinned_bytes =
+			(pins.vm_pin > pins.placed ? pins.vm_pin : pins.placed) + pins.by[PIN_XDP];
 		row->unexplained_bytes = pins__unexplained(&pins);
 		memcpy(row->by, pins.by, sizeof(row->by));
 		memcpy(row->reason, pins.reason, sizeof(row->reason));

@@ -174,7 +174,10 @@ void page_answer__gap(struct json *json, const struct track_gap *gap, const uint
 	if (pid)
 		json__u64(json, "pid", *pid);
 	json__string(json, "kind", not_covered_kind_names[gap->kind]);
-	json__string(json, "start", start);
+	if (gap->start)
+		json__string(json, "start", start);
+	else
+		json__null(json, "start");
 	json__u64(json, "pages", gap->pages);
 	json__u64(json, "bytes", gap->pages * DS_PAGE_SIZE);
 	json__string(json, "name", gap->name);

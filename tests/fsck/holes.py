@@ -19,9 +19,6 @@ HOLES = [
       for kind in ("private", "thp", "shared-anonymous", "shmem-thp", "file-private")],
     *[Hole(SCAN, f"af_xdp-copy * {place}", PINNED, without="xsk_diag") for place in ("present", "paged-out-*", "dropped-*")],
     *[Hole(SOFT, f"af_xdp-copy {kind} *", PINNED, without="xsk_diag") for kind in ("thp", "memfd")],  # a pinned private page is always dirty
-    *[Hole(SCAN, cells, "io_uring counts nothing in VmPin there, and the agent looks no further", release="7.3*")
-      for cells in ("fixed-tmpfs * present", "fixed-cached *", "fixed-direct memfd * paged-out-*",
-                    "fixed-direct memfd * dropped-*")],
     *[Hole(SCAN, cells, "io_uring counts nothing in VmPin there, and the process has no descriptor of the ring", release="7.3*")
       for cells in ("fixed-hidden-ring *", "fixed-child-ring *")],
     *[Hole(SCAN, f"{route} hugetlb-shared - dropped-after", "a page that has left the page table since it was written")

@@ -107,6 +107,11 @@ class Host:
             return
         self.undo.append(lambda: run("ip", "link", "delete", "fsck0"))
         for name in ("fsck0", "fsck1"):
+            # Packets that the kernel sends of its own would take the frames that a test fills.
+            quiet = f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
+            if os.path.exists(quiet):
+                with open(quiet, "w", encoding="ascii") as file:
+                    file.write("1")
             run("ip", "link", "set", name, "up")
         run("ip", "address", "add", "192.0.2.1/24", "dev", "fsck0")
         if run("rdma", "link", "add", "fsck_rxe", "type", "rxe", "netdev", "fsck0"):

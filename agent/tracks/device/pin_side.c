@@ -24,7 +24,7 @@ static uint64_t unplaced(const struct pins *pins, const char **reason)
 
 static int look(const struct pin_side *side, struct pins *pins)
 {
-	int err = pins__read(side->procfs, side->tgid, pins);
+	int err = pins__read_counted(side->procfs, side->tgid, side->ring_is_counted, pins);
 
 	/* Without a right to its descriptors the sum is known, and none of the places. */
 	return err == -ESRCH || err == -ENOMEM ? err : 0;
@@ -48,7 +48,10 @@ static int add_ranges(const struct pin_side *side, const struct pins *pins, stru
 int pin_side__start(struct pin_side *side, const char *procfs, uint32_t tgid,
 		    struct write_feed *feed)
 {
-	*side = (struct pin_side){.procfs = procfs, .tgid = tgid, .feed = feed};
+	*side = (struct pin_side){.procfs = procfs,
+				  .tgid = tgid,
+				  .feed = feed,
+				  .ring_is_counted = pins__ring_is_counted()};
 	return look(side, &side->pins);
 }
 

@@ -19,6 +19,7 @@
 struct pin_side {
 	const char *procfs;
 	uint32_t tgid;
+	bool ring_is_counted;	 /* in VmPin, on this kernel */
 	struct write_feed *feed; /* for the numbers of those who pin */
 	struct pins pins;	 /* as of the last epoch's end */
 	struct not_covered rest; /* of the last epoch; no pages: nothing is left */

@@ -41,12 +41,15 @@ void track_text__track(json_t *track, struct text *out)
 		text__putc(out, '\n');
 		if (why)
 			text__printf(out, "    not better, because %s\n", why);
-		json_array_foreach(json_object_get(member, "not_covered"), j, gap) text__printf(
-			out, "    not covered: %s, %" PRIu64 " pages%s%s: %s\n",
-			json_string_value(json_object_get(gap, "start")), number(gap, "pages"),
-			*json_string_value(json_object_get(gap, "name")) ? " of " : "",
-			json_string_value(json_object_get(gap, "name")),
-			json_string_value(json_object_get(gap, "reason")));
+		json_array_foreach(json_object_get(member, "not_covered"), j, gap)
+			text__printf(out, "    not covered: %s, %" PRIu64 " pages%s%s: %s\n",
+				     json_is_string(json_object_get(gap, "start"))
+					     ? json_string_value(json_object_get(gap, "start"))
+					     : "place not known",
+				     number(gap, "pages"),
+				     *json_string_value(json_object_get(gap, "name")) ? " of " : "",
+				     json_string_value(json_object_get(gap, "name")),
+				     json_string_value(json_object_get(gap, "reason")));
 	}
 }
 
