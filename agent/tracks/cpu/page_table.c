@@ -67,15 +67,13 @@ bool page_table__is_alive(const struct page_table *pagemap)
 int page_table__zero_pfn(uint64_t *zero_pfn)
 {
 	enum { PAGES = 2 };
-	volatile char *pages =
-		mmap(NULL, PAGES * PAGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *pages = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t entries[PAGES] = {0};
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
 	if (pages != MAP_FAILED && fd >= 0) {
-		madvise((void *)pages, PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
-		for (int i = 0; i < PAGES; i++)
-			(void)pages[i * PAGE_BYTES];
+		madvise(pages, PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
+		madvise(pages, PAGES * PAGE_BYTES, MADV_POPULATE_READ);
 		if (pread(fd, entries, sizeof(entries),
 			  (off_t)((uintptr_t)pages / PAGE_BYTES * 8)) != sizeof(entries))
 			memset(entries, 0, sizeof(entries));
@@ -83,7 +81,7 @@ int page_table__zero_pfn(uint64_t *zero_pfn)
 	if (fd >= 0)
 		close(fd);
 	if (pages != MAP_FAILED)
-		munmap((void *)pages, PAGES * PAGE_BYTES);
+		munmap(pages, PAGES * PAGE_BYTES);
 	*zero_pfn = entries[0] == entries[1] ? PAGEMAP_PFN(entries[0]) : 0;
 	return PAGEMAP_PFN(entries[0]) ? 0 : -EPERM;
 }
