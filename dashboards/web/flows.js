@@ -105,8 +105,10 @@ export function flows() {
 		if (!width)
 			return;
 		told.hidden = links.length > 0;
-		if (links.length)
+		if (links.length) {
+			replace(told); // what is hidden is still read by who reads the page's text
 			return replace(drawing, picture(links, width, unit));
+		}
 		replace(drawing);
 		replace(told, list.length ? "No device writes for a process at this moment. “Totals” shows what was written since the agent began." :
 			["No device has written for a process yet. Try: ", h("code", null, "dd if=FILE of=/dev/null bs=1M iflag=direct")]);
