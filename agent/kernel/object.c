@@ -18,16 +18,6 @@ struct object_bytes object_bytes__built_in(void)
 	return bytes;
 }
 
-void program_code__free(struct program_code *code)
-{
-	if (!code)
-		return;
-	free(code->insns);
-	free((void *)code->options.func_info);
-	free((void *)code->options.line_info);
-	free(code);
-}
-
 static int copy(const void **pointer, size_t count, size_t size)
 {
 	void *own;

@@ -10,7 +10,7 @@
 #include <bpf/bpf.h>
 #include <stddef.h>
 
-#include "agent/kernel/choice.h"
+#include "agent/kernel/program_set.h"
 
 struct dirtyscope; /* the skeleton */
 struct startup;
@@ -25,18 +25,6 @@ struct object_bytes {
 };
 /* The one that is built in. */
 struct object_bytes object_bytes__built_in(void);
-
-/*
- * A program's instructions with everything put in that depends on the kernel: the places of
- * fields, maps, functions. A field that this kernel's BTF does not have has become an instruction
- * that no kernel takes; agent/kernel/refusal.h tells which it is.
- */
-struct program_code {
-	struct bpf_insn *insns;
-	size_t count;
-	struct bpf_prog_load_opts options; /* its func_info and line_info belong to the code */
-};
-void program_code__free(struct program_code *code);
 
 /* Opens an object; dirtyscope__destroy() ends it. 0, or a negative errno when it is none. */
 int object__open(const struct object_bytes *bytes, struct dirtyscope **skeleton);

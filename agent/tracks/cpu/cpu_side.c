@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/tracks/cpu/ranges.h"
-
 const struct cpu_backend *const cpu_backends[] = {&cpu_wp_async, &cpu_soft_dirty, &cpu_faults,
 						  NULL};
 
@@ -125,12 +123,20 @@ int cpu_side__start(struct cpu_side *side, const char *name)
 	return err;
 }
 
+static void free_ranges(struct cpu_side *side)
+{
+	free(side->ranges);
+	free(side->ranges_before);
+	side->ranges = side->ranges_before = NULL;
+	side->range_room = side->range_before_room = side->range_before_count = 0;
+}
+
 void cpu_side__end(struct cpu_side *side)
 {
 	if (side->backend)
 		side->backend->end(side);
 	drop_userfault(side);
-	ranges__free(side);
+	free_ranges(side);
 	free(side->regions);
 	free(side->not_covered);
 	free(side->objects);

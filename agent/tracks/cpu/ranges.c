@@ -84,11 +84,3 @@ uint64_t ranges__pages(const struct cpu_side *side)
 		bytes += side->regions[i].end - side->regions[i].start;
 	return bytes / PAGE_BYTES;
 }
-
-void ranges__free(struct cpu_side *side)
-{
-	free(side->ranges);
-	free(side->ranges_before);
-	side->ranges = side->ranges_before = NULL;
-	side->range_room = side->range_before_room = side->range_before_count = 0;
-}

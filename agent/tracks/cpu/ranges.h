@@ -20,6 +20,5 @@ int ranges__read(struct cpu_side *side);
 size_t ranges__group(const struct cpu_side *side, size_t first);
 /* Of the address space, in all ranges. */
 uint64_t ranges__pages(const struct cpu_side *side);
-void ranges__free(struct cpu_side *side);
 
 #endif
