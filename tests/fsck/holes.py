@@ -33,6 +33,7 @@ HOLES = [
     Hole(SCAN, "mremap-away file-private *", "pages of a file that come to lie elsewhere"),
     Hole(SOFT, "munmap-mmap *", "an emptied range is a written range"),
     Hole(SOFT, "madvise-dontneed *", "an emptied range is a written range"),
+    Hole(SOFT, "store thp - present", "a huge page has one bit for all of it", always=False),
     Hole("*", "store memfd - present", "the whole memfd is doubted, since stores move its time"),
 ]
 # Mappings outside of the cells' own areas.

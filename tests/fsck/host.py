@@ -102,17 +102,21 @@ class Host:
                 os.fsync(file.fileno())
 
     def _network(self):
-        """A pair of interfaces for AF_XDP, and an RDMA device over one that has an address."""
-        if not run("ip", "link", "add", "fsck0", "type", "veth", "peer", "name", "fsck1"):
-            return
-        self.undo.append(lambda: run("ip", "link", "delete", "fsck0"))
-        for name in ("fsck0", "fsck1"):
-            # Packets that the kernel sends of its own would take the frames that a test fills.
-            quiet = f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
-            if os.path.exists(quiet):
-                with open(quiet, "w", encoding="ascii") as file:
+        """A pair of interfaces for AF_XDP, and another one, with an address, that has an RDMA device."""
+        # Packets that the kernel sends of its own would take the frames that a test fills.
+        if self._pair("fsck0", "fsck1", quiet=True) and self._pair("fsck2", "fsck3"):
+            run("ip", "address", "add", "192.0.2.1/24", "dev", "fsck2")
+            if run("rdma", "link", "add", "fsck_rxe", "type", "rxe", "netdev", "fsck2"):
+                self.undo.append(lambda: run("rdma", "link", "delete", "fsck_rxe"))
+
+    def _pair(self, *names, quiet=False):
+        if not run("ip", "link", "add", names[0], "type", "veth", "peer", "name", names[1]):
+            return False
+        self.undo.append(lambda: run("ip", "link", "delete", names[0]))
+        for name in names:
+            setting = f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
+            if quiet and os.path.exists(setting):
+                with open(setting, "w", encoding="ascii") as file:
                     file.write("1")
             run("ip", "link", "set", name, "up")
-        run("ip", "address", "add", "192.0.2.1/24", "dev", "fsck0")
-        if run("rdma", "link", "add", "fsck_rxe", "type", "rxe", "netdev", "fsck0"):
-            self.undo.append(lambda: run("rdma", "link", "delete", "fsck_rxe"))
+        return True
