@@ -1,18 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
 #include <linux/io_uring.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "agent/base/files.h"
 #include "agent/host/pins_private.h"
+
+#define CAP_IPC_LOCK_BIT (1ULL << 14) /* include/uapi/linux/capability.h */
+
+/* Whose locked memory is not limited may have rings that are not counted, where others' are. */
+static bool has_ipc_lock(void)
+{
+	unsigned long long effective = 0;
+	char text[8192];
+	const char *line;
+
+	if (files__read(AT_FDCWD, "/proc/self/status", text, sizeof(text)) <= 0)
+		return false;
+	line = strstr(text, "\nCapEff:");
+	return line && sscanf(line + 1, "CapEff: %llx", &effective) == 1 &&
+	       effective & CAP_IPC_LOCK_BIT;
+}
 
 bool pins__ring_is_counted(void)
 {
 	struct io_uring_params params = {0};
 	struct iovec vector = {.iov_len = DS_PAGE_SIZE};
 	uint64_t before = 0, after = 0;
-	int ring = (int)syscall(__NR_io_uring_setup, 1, &params);
+	int ring = has_ipc_lock() ? (int)syscall(__NR_io_uring_setup, 1, &params) : -1;
 
 	vector.iov_base = mmap(NULL, DS_PAGE_SIZE, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

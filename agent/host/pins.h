@@ -51,8 +51,9 @@ int pins__read(const char *procfs, uint32_t pid, struct pins *pins);
  */
 int pins__read_counted(const char *procfs, uint32_t pid, bool ring_is_counted, struct pins *pins);
 /*
- * Whether this kernel counts the buffers of io_uring in VmPin, by a ring of this process: Linux 7.3
- * does not. False where io_uring is not to be had, and so there is no telling.
+ * Whether this kernel counts the buffers of every ring in VmPin, by one of this process: Linux 7.2
+ * and 7.3 do not count those of root. False where there is no telling: io_uring is not to be had,
+ * or this process has no CAP_IPC_LOCK, so that its own ring may be counted where others are not.
  */
 bool pins__ring_is_counted(void);
 void pins__clear(struct pins *pins);

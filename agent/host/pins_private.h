@@ -30,8 +30,8 @@ uint64_t pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t in
 
 /*
  * As pins__read, with sources that were read before; NULL: none. Its descriptors are looked at only
- * where VmPin or the sources give a reason to, unless `always`: Linux 7.3 does not count the
- * buffers of io_uring in VmPin.
+ * where VmPin or the sources give a reason to, unless `always`: Linux 7.2 and newer do not count
+ * the buffers of io_uring in VmPin.
  */
 int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *sources, bool always,
 		    struct pins *pins);
