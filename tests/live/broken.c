@@ -12,6 +12,7 @@
  * errno that has no name in C. broken calibrate finds the kernel's bases by pagemap and by page
  * table, and says whether they are the same.
  */
+#include <bpf/btf.h>
 #include <errno.h>
 #include <gelf.h>
 #include <jansson.h>
