@@ -147,13 +147,13 @@ int target__epoch(struct target *target, struct track_work *work)
 
 /* ---- life ---- */
 
-int target__new(const struct target_options *options, struct target **out, char *why, size_t size)
+int target__new(const struct target_options *options, struct target **out, struct reason *why)
 {
 	struct target *target = calloc(1, sizeof(*target));
 	int err = -ENOMEM;
 
 	*out = NULL;
-	*why = '\0';
+	why->text[0] = '\0';
 	if (!target)
 		return -ENOMEM;
 	target->options = *options;
@@ -173,21 +173,21 @@ int target__new(const struct target_options *options, struct target **out, char 
 		goto cleanup;
 	err = page_table__open(options->procfs, options->tgid, &target->pagemap);
 	if (err) {
-		snprintf(why, size, "its page table cannot be read: %s%s", strerror(-err),
-			 err == -EACCES || err == -EPERM
-				 ? "; that needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
-				 : "");
+		reason__set(why, "its page table cannot be read: %s%s", strerror(-err),
+			    err == -EACCES || err == -EPERM
+				    ? "; that needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+				    : "");
 		goto cleanup;
 	}
 	page_table__attend(target->pagemap, options->work);
 	err = target__start_devices(target);
 	if (err) {
-		snprintf(why, size, "its page frames cannot be followed: %s", strerror(-err));
+		reason__set(why, "its page frames cannot be followed: %s", strerror(-err));
 		goto cleanup;
 	}
 	err = pin_side__start(&target->pins, options->procfs, options->tgid, options->feed);
 	if (err) {
-		snprintf(why, size, "its pinned memory cannot be looked at: %s", strerror(-err));
+		reason__set(why, "its pinned memory cannot be looked at: %s", strerror(-err));
 		goto cleanup;
 	}
 	target->cpu.pagemap = target->pagemap;
@@ -199,8 +199,7 @@ int target__new(const struct target_options *options, struct target **out, char 
 	target->cpu.no_faults = target->options.no_faults = NULL;
 	target->options.work = NULL;
 	if (err)
-		snprintf(why, size, "%s",
-			 *target->cpu.reason ? target->cpu.reason : strerror(-err));
+		reason__set(why, "%s", *target->cpu.reason ? target->cpu.reason : strerror(-err));
 	target->start_stopped_ns = target->cpu.stopped_ns;
 	target->cpu.stopped_ns = 0;
 	if (!err)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/reason.h"
 #include "agent/tracks/cpu/cpu_side.h"
 #include "agent/tracks/device/write_feed.h"
 
@@ -27,9 +28,11 @@ struct target_options {
 };
 
 struct target;
-/* 0, or a negative errno with a sentence in why: -ESRCH, -EPERM, -EOPNOTSUPP, -ENOMEM, -ECANCELED.
+/*
+ * 0, or a negative errno: -ESRCH, -EPERM, -EOPNOTSUPP, -ENOMEM, -ECANCELED. Why it failed is ""
+ * where the number says it all.
  */
-int target__new(const struct target_options *options, struct target **out, char *why, size_t size);
+int target__new(const struct target_options *options, struct target **out, struct reason *why);
 /* Write-protection and descriptors are gone when it returns. */
 void target__free(struct target *target);
 

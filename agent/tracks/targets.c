@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The processes that tracks follow, one target for each, however many tracks ask for it. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
@@ -12,11 +11,8 @@
 
 int track__refuse(struct track_error *error, int err, uint32_t pid, const char *why)
 {
-	if (pid)
-		snprintf(error->message, sizeof(error->message), "process %u: %s", pid, why);
-	else
-		snprintf(error->message, sizeof(error->message), "%s", why);
-	return err;
+	return pid ? track_error__set(error, err, "process %u: %s", pid, why)
+		   : track_error__set(error, err, "%s", why);
 }
 
 static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *start_ticks,
@@ -42,7 +38,7 @@ static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *st
 }
 
 /* Whether a fault sensor runs; else why not. Before there are numbers that is not known: it may. */
-static bool faults_are_counted(const struct tracks *tracks, char *why, size_t size)
+static bool faults_are_counted(const struct tracks *tracks, struct reason *why)
 {
 	struct snapshot *snapshot = snapshot_store__latest(tracks->store);
 	const struct snapshot_sensor *sensor;
@@ -51,7 +47,7 @@ static bool faults_are_counted(const struct tracks *tracks, char *why, size_t si
 	if (snapshot) {
 		sensor = &snapshot->sensors[DS_SENSOR_FAULT];
 		counted = sensor->state != SENSOR_UNAVAILABLE;
-		snprintf(why, size, "%.*s", (int)size - 1, sensor->reason);
+		reason__set(why, "%s", sensor->reason);
 		snapshot__put(snapshot);
 	}
 	return counted;
@@ -61,24 +57,22 @@ static int make_target(struct tracks *tracks, struct track *track, uint32_t pid,
 		       uint64_t start_ticks, const struct object_key *object,
 		       struct target **target, struct track_error *error)
 {
-	char no_faults[128];
+	struct reason no_faults, why;
 	const struct target_options options = {
 		.procfs = tracks->config->procfs,
 		.tgid = pid,
 		.start_ticks = start_ticks,
 		.backend = *track->backend ? track->backend : NULL,
-		.no_faults =
-			faults_are_counted(tracks, no_faults, sizeof(no_faults)) ? NULL : no_faults,
+		.no_faults = faults_are_counted(tracks, &no_faults) ? NULL : no_faults.text,
 		.object = object,
 		.feed = tracks->feed,
 		.frames = tracks->frames,
 		.sweeps = tracks->sweeps,
 		.work = &track->work,
 	};
-	char why[256];
-	int err = target__new(&options, target, why, sizeof(why));
+	int err = target__new(&options, target, &why);
 
-	return err ? track__refuse(error, err, pid, *why ? why : strerror(-err)) : 0;
+	return err ? track__refuse(error, err, pid, *why.text ? why.text : strerror(-err)) : 0;
 }
 
 /* Two descriptors on the same memory cannot be had (-EBUSY): whoever wants more of it widens it. */

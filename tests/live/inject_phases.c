@@ -111,7 +111,7 @@ static int at_phase(uint32_t pid, enum inject_phase phase, const char *how)
 	printf("{\"killed\": %s, \"helpers\": %d, \"ended\": %s, \"err\": %d, \"reason\": \"%s\", "
 	       "\"outside\": %s, \"status\": %d}\n",
 	       WIFSIGNALED(agent_status) ? "true" : "false", others,
-	       outcome->ended ? "true" : "false", outcome->err, outcome->result.reason,
+	       outcome->ended ? "true" : "false", outcome->err, outcome->result.reason.text,
 	       outcome->result.outside ? "true" : "false",
 	       WIFEXITED(agent_status) ? WEXITSTATUS(agent_status) : -1);
 	return 0;
@@ -143,7 +143,7 @@ static int many_times(uint32_t pid, size_t number, unsigned timeout_ms)
 	const struct inject_options options = {
 		.procfs = "/proc", .tgid = pid, .timeout_ms = timeout_ms};
 	uint64_t *stopped = calloc(number + 1, sizeof(*stopped));
-	char reason[sizeof(((struct inject_result *)0)->reason)] = "";
+	struct reason reason = {""};
 	size_t done = 0, refused = 0, inside = 0;
 	uint64_t longest = 0;
 
@@ -158,7 +158,7 @@ static int many_times(uint32_t pid, size_t number, unsigned timeout_ms)
 		longest = took > longest ? took : longest;
 		if (err) {
 			refused++;
-			(void)snprintf(reason, sizeof(reason), "%s", result.reason);
+			reason = result.reason;
 			if (err == -ESRCH)
 				break;
 			continue;
@@ -171,7 +171,7 @@ static int many_times(uint32_t pid, size_t number, unsigned timeout_ms)
 	printf("{\"done\": %zu, \"refused\": %zu, \"reason\": \"%s\", \"inside\": %zu, "
 	       "\"longest_ms\": %.1f, \"stopped_us\": {\"median\": %.1f, \"p99\": %.1f, \"max\": "
 	       "%.1f}}\n",
-	       done, refused, reason, inside, (double)longest / 1e6,
+	       done, refused, reason.text, inside, (double)longest / 1e6,
 	       microseconds(stopped, done / 2), microseconds(stopped, done * 99 / 100),
 	       microseconds(stopped, done ? done - 1 : 0));
 	free(stopped);

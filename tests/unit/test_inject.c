@@ -25,12 +25,12 @@
 static void test_each_refusal_has_its_words(void **state)
 {
 	for (int i = REFUSAL_NONE + 1; i < REFUSALS; i++) {
-		char text[200] = "", more[200];
+		struct reason text, more;
 
-		refusal__text((enum refusal)i, 0, text, sizeof(text));
-		refusal__text((enum refusal)i, EBADF, more, sizeof(more));
-		assert_true(strlen(text) > 10);
-		assert_in_range(strlen(more), strlen(text), SHOWN);
+		refusal__text((enum refusal)i, 0, &text);
+		refusal__text((enum refusal)i, EBADF, &more);
+		assert_true(strlen(text.text) > 10);
+		assert_in_range(strlen(more.text), strlen(text.text), SHOWN);
 		assert_true(refusal__errno((enum refusal)i, 0) < 0);
 		assert_true(refusal__errno((enum refusal)i, EBADF) < 0);
 	}
@@ -39,16 +39,16 @@ static void test_each_refusal_has_its_words(void **state)
 
 static void test_a_detail_is_named(void **state)
 {
-	char text[200];
+	struct reason reason;
 
-	refusal__text(REFUSAL_TRACED, 4711, text, sizeof(text));
-	assert_non_null(strstr(text, " 4711"));
-	refusal__text(REFUSAL_SIGNAL, 19, text, sizeof(text));
-	assert_non_null(strstr(text, "(SIGSTOP)"));
-	refusal__text(REFUSAL_SIGNAL, 40, text, sizeof(text));
-	assert_non_null(strstr(text, "(40)"));
-	refusal__text(REFUSAL_CALL, EMFILE, text, sizeof(text));
-	assert_non_null(strstr(text, strerror(EMFILE)));
+	refusal__text(REFUSAL_TRACED, 4711, &reason);
+	assert_non_null(strstr(reason.text, " 4711"));
+	refusal__text(REFUSAL_SIGNAL, 19, &reason);
+	assert_non_null(strstr(reason.text, "(SIGSTOP)"));
+	refusal__text(REFUSAL_SIGNAL, 40, &reason);
+	assert_non_null(strstr(reason.text, "(40)"));
+	refusal__text(REFUSAL_CALL, EMFILE, &reason);
+	assert_non_null(strstr(reason.text, strerror(EMFILE)));
 	assert_int_equal(refusal__errno(REFUSAL_CALL, EMFILE), -EMFILE);
 }
 
@@ -165,7 +165,7 @@ static void test_nobody_there(void **state)
 	assert_int_equal(inject__milliseconds_left(inject), 0);
 	assert_int_equal(inject__finish(inject, &result), -ESRCH);
 	assert_int_equal(result.fd, -1);
-	assert_string_equal(result.reason, "the process is gone");
+	assert_string_equal(result.reason.text, "the process is gone");
 	assert_int_equal(inject__begin(&options, &inject), 0);
 	inject__abandon(inject);
 	inject__abandon(NULL);
@@ -182,7 +182,7 @@ static void test_another_procfs(void **state)
 	assert_int_equal(inject__userfaultfd(&options, &result), -EOPNOTSUPP);
 	tree__puts(&tree, "self/status", "Name:\tx\nNSpid:\t812\t1\nNSpgid:\t812\t1\n");
 	assert_int_equal(inject__userfaultfd(&options, &result), -EOPNOTSUPP);
-	assert_non_null(strstr(result.reason, "pid namespace"));
+	assert_non_null(strstr(result.reason.text, "pid namespace"));
 	tree__puts(&tree, "self/status", "Name:\tx\nNSpid:\t812\nNSpgid:\t812\t1\n");
 	assert_int_equal(inject__userfaultfd(&options, &result), -ESRCH);
 	tree__remove(&tree, "");

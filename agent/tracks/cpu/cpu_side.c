@@ -107,18 +107,18 @@ int cpu_side__start(struct cpu_side *side, const char *name)
 
 	side->uffd = -1;
 	for (const struct cpu_backend *const *backend = cpu_backends; *backend; backend++) {
-		char why[200] = "";
+		struct reason why = {""};
 		size_t length = strlen(side->reason);
 
 		if (name && strcmp(name, (*backend)->name) != 0)
 			continue;
 		side->backend = *backend;
-		err = (*backend)->start(side, why, sizeof(why));
+		err = (*backend)->start(side, &why);
 		if (!err || err == -ESRCH || err == -ENOMEM || err == -ECANCELED)
 			return err;
 		drop_userfault(side);
 		snprintf(side->reason + length, sizeof(side->reason) - length, "%s%s: %.120s",
-			 length ? "; " : "", (*backend)->name, why);
+			 length ? "; " : "", (*backend)->name, why.text);
 	}
 	return err;
 }
@@ -150,10 +150,10 @@ void cpu_side__end(struct cpu_side *side)
 
 /* ---- the last resort: the sensors count its faults, and nothing tells which pages ---- */
 
-static int start_faults(struct cpu_side *side, char *why, size_t size)
+static int start_faults(struct cpu_side *side, struct reason *why)
 {
 	if (side->no_faults) {
-		snprintf(why, size, "no sensor counts faults here: %s", side->no_faults);
+		reason__set(why, "no sensor counts faults here: %s", side->no_faults);
 		return -EOPNOTSUPP;
 	}
 	return cpu_side__read_regions(side);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/reason.h"
 #include "agent/tracks/shared/maps.h"
 #include "agent/tracks/cpu/page_table.h"
 #include "agent/tracks/not_covered.h"
@@ -69,8 +70,8 @@ typedef int (*cpu_side__each)(void *context, uint64_t start, uint64_t end);
 struct cpu_backend {
 	const char *name;
 	bool lower_bound; /* it counts what it can, and finds no pages */
-	/* 0, or a negative errno with a sentence in why. From here on writes are noted. */
-	int (*start)(struct cpu_side *side, char *why, size_t size);
+	/* 0, or a negative errno with why. From here on writes are noted. */
+	int (*start)(struct cpu_side *side, struct reason *why);
 	/* Calls each for what was written since the last call, and begins anew, without a gap. */
 	int (*epoch)(struct cpu_side *side, cpu_side__each each, void *context);
 	void (*end)(struct cpu_side *side);

@@ -106,19 +106,19 @@ static int epoch(struct cpu_side *side, cpu_side__each each, void *context)
 	return err ? err : held;
 }
 
-static int start(struct cpu_side *side, char *why, size_t size)
+static int start(struct cpu_side *side, struct reason *why)
 {
 	int err;
 
 	if (!kernel_has_them()) {
-		snprintf(why, size, "this kernel has no soft-dirty bits");
+		reason__set(why, "this kernel has no soft-dirty bits");
 		return -EOPNOTSUPP;
 	}
 	err = cpu_side__read_regions(side);
 	if (!err)
 		err = clear_bits(side->procfs, side->tgid);
 	if (err)
-		snprintf(why, size, "its soft-dirty bits cannot be cleared: %s", strerror(-err));
+		reason__set(why, "its soft-dirty bits cannot be cleared: %s", strerror(-err));
 	return err;
 }
 

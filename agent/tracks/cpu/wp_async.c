@@ -129,7 +129,7 @@ static int protect_all(struct cpu_side *side)
 	return err;
 }
 
-static int take_descriptor(struct cpu_side *side, char *why, size_t size)
+static int take_descriptor(struct cpu_side *side, struct reason *why)
 {
 	const struct inject_options options = {
 		.procfs = side->procfs, .tgid = side->tgid, .start_ticks = side->start_ticks};
@@ -137,14 +137,14 @@ static int take_descriptor(struct cpu_side *side, char *why, size_t size)
 	int err;
 
 	if (!userfault__can_protect()) {
-		snprintf(why, size, "this kernel has no asynchronous write-protection (6.7)");
+		reason__set(why, "this kernel has no asynchronous write-protection (6.7)");
 		return -EOPNOTSUPP;
 	}
 	side->own_userfaults = userfault__count(side->procfs, side->tgid);
 	side->careful = side->own_userfaults;
 	err = inject__userfaultfd(&options, &result);
 	if (err) {
-		snprintf(why, size, "%s", result.reason);
+		reason__set(why, "%s", result.reason.text);
 		return err;
 	}
 	side->uffd = result.fd;
@@ -153,16 +153,16 @@ static int take_descriptor(struct cpu_side *side, char *why, size_t size)
 		log_warn("who stops a target may be killed with the agent's cgroup", "pid=%" PRIu32,
 			 side->tgid);
 	if (userfault__enable(side->uffd)) {
-		snprintf(why, size, "its userfaultfd cannot protect: %s", strerror(errno));
+		reason__set(why, "its userfaultfd cannot protect: %s", strerror(errno));
 		return -EOPNOTSUPP;
 	}
 	return 0;
 }
 
-static int start(struct cpu_side *side, char *why, size_t size)
+static int start(struct cpu_side *side, struct reason *why)
 {
 	const uint64_t before = userfault__page_tables(side->procfs, side->tgid);
-	int err = take_descriptor(side, why, size);
+	int err = take_descriptor(side, why);
 
 	if (err)
 		return err;
@@ -175,7 +175,7 @@ static int start(struct cpu_side *side, char *why, size_t size)
 	if (err && !page_table__is_alive(side->pagemap))
 		err = -ESRCH;
 	if (err)
-		snprintf(why, size, "its memory cannot be protected: %s", strerror(-err));
+		reason__set(why, "its memory cannot be protected: %s", strerror(-err));
 	side->page_table_bytes = userfault__page_tables(side->procfs, side->tgid);
 	side->page_table_bytes -= before < side->page_table_bytes ? before : side->page_table_bytes;
 	return err;

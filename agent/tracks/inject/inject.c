@@ -395,7 +395,7 @@ int inject__finish(struct inject *inject, struct inject_result *result)
 		report = (struct report){.refusal = REFUSAL_TAKE, .detail = EMFILE};
 	result->stopped_ns = report.stopped_ns;
 	result->outside = report.outside;
-	refusal__text(report.refusal, report.detail, result->reason, sizeof(result->reason));
+	refusal__text(report.refusal, report.detail, &result->reason);
 	inject__abandon(inject);
 	err = refusal__errno(report.refusal, report.detail);
 	return err == -EAGAIN ? -EBUSY : err;
@@ -417,7 +417,7 @@ int inject__userfaultfd(const struct inject_options *options, struct inject_resu
 
 	if (err) {
 		*result = (struct inject_result){.fd = -1};
-		snprintf(result->reason, sizeof(result->reason), "%s", strerror(-err));
+		reason__set(&result->reason, "%s", strerror(-err));
 		return err;
 	}
 	while ((err = inject__finish(inject, result)) == -EAGAIN) {

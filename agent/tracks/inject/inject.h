@@ -27,6 +27,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/reason.h"
+
 /* Where the helper is; for tests, which kill at each of them. */
 enum inject_phase {
 	INJECT_BEGUN,	 /* nothing was done yet */
@@ -53,7 +55,7 @@ struct inject_result {
 	int fd;		     /* a userfaultfd of the target's memory, close-on-exec; the caller's */
 	uint64_t stopped_ns; /* that the thread stood still */
 	bool outside;	     /* the helper was out of reach of the agent's cgroup: helper.h */
-	char reason[200];    /* of a failure: what stands in the way */
+	struct reason reason; /* of a failure: what stands in the way */
 };
 
 struct inject;

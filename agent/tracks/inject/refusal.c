@@ -62,7 +62,7 @@ int refusal__errno(enum refusal refusal, int detail)
 	return rows[refusal].detail == DETAIL_ERRNO && detail ? -detail : rows[refusal].err;
 }
 
-void refusal__text(enum refusal refusal, int detail, char *text, size_t size)
+void refusal__text(enum refusal refusal, int detail, struct reason *reason)
 {
 	const struct row *row = &rows[refusal];
 	char number[16];
@@ -70,17 +70,17 @@ void refusal__text(enum refusal refusal, int detail, char *text, size_t size)
 	snprintf(number, sizeof(number), "%d", detail);
 	switch (detail ? row->detail : DETAIL_NONE) {
 	case DETAIL_NUMBER:
-		snprintf(text, size, "%s %s", row->text, number);
+		reason__set(reason, "%s %s", row->text, number);
 		break;
 	case DETAIL_ERRNO:
-		snprintf(text, size, "%s: %s", row->text, strerror(detail));
+		reason__set(reason, "%s: %s", row->text, strerror(detail));
 		break;
 	case DETAIL_SIGNAL:
-		snprintf(text, size, "%s (%s%s)", row->text, sigabbrev_np(detail) ? "SIG" : "",
-			 sigabbrev_np(detail) ?: number);
+		reason__set(reason, "%s (%s%s)", row->text, sigabbrev_np(detail) ? "SIG" : "",
+			    sigabbrev_np(detail) ?: number);
 		break;
 	case DETAIL_NONE:
-		snprintf(text, size, "%s", row->text);
+		reason__set(reason, "%s", row->text);
 		break;
 	}
 }

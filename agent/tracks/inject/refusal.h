@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_AGENT_TRACKS_INJECT_REFUSAL_H
 #define DIRTYSCOPE_AGENT_TRACKS_INJECT_REFUSAL_H
 
-#include <stddef.h>
+#include "agent/base/reason.h"
 
 enum refusal {
 	REFUSAL_NONE,
@@ -34,7 +34,6 @@ enum refusal {
 
 /* A negative errno. */
 int refusal__errno(enum refusal refusal, int detail);
-/* One sentence, without its end. */
-void refusal__text(enum refusal refusal, int detail, char *text, size_t size);
+void refusal__text(enum refusal refusal, int detail, struct reason *reason);
 
 #endif
