@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/tracks/page_map.h"
+#include "agent/tracks/base/page_map.h"
 
 #define TRACK_EPOCHS 60	    /* that the working set looks back */
 #define TRACK_OWED_EPOCHS 8 /* kept apart; older ones are acknowledged only together */

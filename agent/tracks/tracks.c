@@ -20,7 +20,6 @@
 #define KEEP_SECONDS 600 /* that an ended track stays listed */
 #define KEEPER_MS 500	 /* between two looks at idle tracks */
 
-const char *const not_covered_kind_names[NOT_COVERED_KINDS] = {"mapping", "pin", "mapper"};
 const char *const track_kind_names[TRACK_KINDS] = {"pid", "cgroup", "device"};
 
 double tracks__now(void)

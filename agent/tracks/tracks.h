@@ -20,10 +20,10 @@
 #include "agent/base/config.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
-#include "agent/tracks/not_covered.h"
-#include "agent/tracks/owed_pages.h"
+#include "agent/tracks/base/not_covered.h"
+#include "agent/tracks/base/work.h"
 #include "agent/tracks/device/write_feed.h"
-#include "agent/tracks/work.h"
+#include "agent/tracks/owed_pages.h"
 
 struct tracks;
 

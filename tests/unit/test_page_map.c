@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "agent/tracks/page_map.h"
+#include "agent/tracks/base/page_map.h"
 #include "agent/tracks/owed_pages.h"
 
 #define SPAN 3000 /* pages of the model; six chunks, the last one cut */

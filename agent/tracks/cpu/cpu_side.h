@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 #include "agent/base/reason.h"
-#include "agent/tracks/shared/maps.h"
+#include "agent/tracks/base/not_covered.h"
+#include "agent/tracks/base/page_map.h"
 #include "agent/tracks/cpu/page_table.h"
-#include "agent/tracks/not_covered.h"
-#include "agent/tracks/page_map.h"
+#include "agent/tracks/shared/maps.h"
 
 /* What is known of a mapping from one epoch to the next. */
 enum range_state {

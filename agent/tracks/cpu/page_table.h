@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "agent/host/pagemap_scan.h"
-#include "agent/tracks/work.h"
+#include "agent/tracks/base/work.h"
 
 #define PAGE_BYTES 4096ULL
 

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "agent/snapshot/snapshot.h"
-#include "agent/tracks/page_map.h"
-#include "agent/tracks/work.h"
+#include "agent/tracks/base/page_map.h"
+#include "agent/tracks/base/work.h"
 
 struct owner {
 	uint64_t pfn, address; /* of the page in the process, bytes */

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <uthash.h>
 
+#include "agent/tracks/base/page_map.h"
 #include "agent/tracks/cpu/page_table.h"
-#include "agent/tracks/page_map.h"
 
 #define ALIASED (1ULL << 63)
 #define CELLS_PER_PAGE (PAGE_BYTES / sizeof(uint64_t))

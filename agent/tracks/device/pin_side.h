@@ -13,8 +13,8 @@
 #define DIRTYSCOPE_AGENT_TRACKS_DEVICE_PIN_SIDE_H
 
 #include "agent/host/pins.h"
+#include "agent/tracks/base/not_covered.h"
 #include "agent/tracks/device/write_feed.h"
-#include "agent/tracks/not_covered.h"
 
 struct pin_side {
 	const char *procfs;

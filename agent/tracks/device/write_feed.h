@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "agent/kernel/page_listener.h"
-#include "agent/tracks/page_map.h"
+#include "agent/tracks/base/page_map.h"
 
 /* How the tracks hear what devices wrote. */
 struct track_sweeps {

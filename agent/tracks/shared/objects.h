@@ -18,8 +18,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "agent/tracks/base/page_map.h"
 #include "agent/tracks/shared/maps.h"
-#include "agent/tracks/page_map.h"
 
 struct objects;
 

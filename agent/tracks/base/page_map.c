@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/tracks/page_map_private.h"
+#include "agent/tracks/base/page_map_private.h"
 
 #include <errno.h>
 #include <stdlib.h>

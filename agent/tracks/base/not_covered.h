@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory of a target that may have been written without a track's knowing it, and why. */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_NOT_COVERED_H
-#define DIRTYSCOPE_AGENT_TRACKS_NOT_COVERED_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_BASE_NOT_COVERED_H
+#define DIRTYSCOPE_AGENT_TRACKS_BASE_NOT_COVERED_H
 
 #include <stdint.h>
 

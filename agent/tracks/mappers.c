@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "agent/base/log.h"
-#include "agent/tracks/shared/sharing_private.h"
+#include "agent/tracks/sharing_private.h"
 
 #define MAPPERS_MAX 256 /* processes that are followed for one track */
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The inside of struct page_map, for page_map.c and page_map_walk.c alone. */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_PAGE_MAP_PRIVATE_H
-#define DIRTYSCOPE_AGENT_TRACKS_PAGE_MAP_PRIVATE_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_PRIVATE_H
+#define DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_PRIVATE_H
 
 #include <uthash.h>
 
-#include "agent/tracks/page_map.h"
+#include "agent/tracks/base/page_map.h"
 
 #define CHUNK_PAGES PAGE_MAP_CHUNK
 #define WORDS (CHUNK_PAGES / 64)

@@ -3,8 +3,8 @@
  * A call that may take long: whether it is still wanted, and how far it has come. One thread does
  * the work, any other may end it or look.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_WORK_H
-#define DIRTYSCOPE_AGENT_TRACKS_WORK_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_BASE_WORK_H
+#define DIRTYSCOPE_AGENT_TRACKS_BASE_WORK_H
 
 #include <errno.h>
 #include <stdbool.h>

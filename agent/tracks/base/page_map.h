@@ -4,8 +4,8 @@
  * merging and counting follow what is in it, not how large its address space is. A page is a
  * number: an address / 4096, or a PFN. Not for several threads at once.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_PAGE_MAP_H
-#define DIRTYSCOPE_AGENT_TRACKS_PAGE_MAP_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_H
+#define DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

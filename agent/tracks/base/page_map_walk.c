@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is read of a page map, in the order of pages. */
-#include "agent/tracks/page_map_private.h"
+#include "agent/tracks/base/page_map_private.h"
 
 static int by_number(const struct page_map_chunk *a, const struct page_map_chunk *b)
 {

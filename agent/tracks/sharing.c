@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/tracks/shared/sharing_private.h"
+#include "agent/tracks/sharing_private.h"
 
 static const char written[] = "write(2), or a call like it, put something there in this epoch";
 static const char unfollowed[] = "a process that maps it for writing cannot be followed";

@@ -3,8 +3,8 @@
  * The inside of struct sharing, for its own files alone: sharing.c has the track's own processes
  * and the epoch, mappers.c the other processes that map the same, and spans.
  */
-#ifndef DIRTYSCOPE_AGENT_TRACKS_SHARED_SHARING_PRIVATE_H
-#define DIRTYSCOPE_AGENT_TRACKS_SHARED_SHARING_PRIVATE_H
+#ifndef DIRTYSCOPE_AGENT_TRACKS_SHARING_PRIVATE_H
+#define DIRTYSCOPE_AGENT_TRACKS_SHARING_PRIVATE_H
 
 #include "agent/tracks/shared/objects.h"
 #include "agent/tracks/tracks_private.h"
