@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Tracks on this host: page for page what a writer wrote, epoch after epoch, however its memory is made."""
+import ctypes
 import os
+import re
 import statistics
 
 from harness import Agent, Skip, Suite, disk_of, equal, eventually, require_root, scratch, true
@@ -287,6 +289,51 @@ def cost():
         after = int(writer.do("faults")) - before
         true(after < 20, f"{after} faults after the end")
     return f"{during} faults, {again} for the second write, {after} after the end"
+
+
+def mappings(pid):
+    """(address range, permissions, flags) of each mapping: what userfaultfd adds to one is a flag, and splits it."""
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    heads = [line.split()[:2] for line in lines if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line)]
+    return list(zip(heads, [line.split()[1:] for line in lines if line.startswith("VmFlags:")]))
+
+
+def is_registered(flags):
+    return bool({"uw", "um", "ui"} & set(flags))
+
+
+def userfaultfd_of(pid):
+    """Another descriptor of the userfaultfd that the process has, as a child has it that was forked at a bad moment."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        if os.readlink(f"/proc/{pid}/fd/{name}") == "anon_inode:[userfaultfd]":
+            pidfd = os.pidfd_open(pid)
+            fd = libc.syscall(438, pidfd, int(name), 0)
+            os.close(pidfd)
+            true(fd >= 0, os.strerror(ctypes.get_errno()))
+            return fd
+    raise Skip("a userfaultfd of the agent's: no asynchronous write-protection here")
+
+
+def unregistered(kind):
+    with Writer(kind, PAGES, 1, *file_for(kind)) as writer:
+        before = mappings(writer.pid)
+        with Track(agent, {"pid": writer.pid}) as track:
+            writer.do("write", 1, 500)
+            track.collect()
+            true(any(is_registered(flags) for _, flags in mappings(writer.pid)), "nothing is registered while it is tracked")
+            fd = userfaultfd_of(agent.pid)
+        try:
+            equal([one for one in mappings(writer.pid) if is_registered(one[1])], [], "still registered")
+            equal(mappings(writer.pid), before, "mappings")
+        finally:
+            os.close(fd)
+
+
+for kind in KINDS:
+    suite.test(f"{kind}: when a track has ended its target's mappings are as before, whoever else has the descriptor",
+               kind)(unregistered)
 
 
 @suite.test("stores while an epoch ends are in that epoch or in the next")

@@ -116,6 +116,7 @@ int cpu_side__start(struct cpu_side *side, const char *name)
 		err = (*backend)->start(side, &why);
 		if (!err || err == -ESRCH || err == -ENOMEM || err == -ECANCELED)
 			return err;
+		(*backend)->end(side);
 		drop_userfault(side);
 		snprintf(side->reason + length, sizeof(side->reason) - length, "%s%s: %.120s",
 			 length ? "; " : "", (*backend)->name, why.text);

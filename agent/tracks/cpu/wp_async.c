@@ -471,9 +471,22 @@ static int epoch(struct cpu_side *side, cpu_side__each each, void *context)
 	return err;
 }
 
-/* Closing the descriptor lifts the protection: userfaultfd_release(), fs/userfaultfd.c. */
+static int let_go_region(void *context, const struct map_region *region)
+{
+	const struct cpu_side *side = context;
+
+	userfault__let_go(side->uffd, region->start, region->end);
+	return 0;
+}
+
+/*
+ * Closing the last descriptor would do the same (userfaultfd_release(), fs/userfaultfd.c), but a
+ * child that the target forked while it had ours for a moment holds another one of it.
+ */
 static void end(struct cpu_side *side)
 {
+	if (side->uffd >= 0)
+		maps__read(side->procfs, side->tgid, let_go_region, side);
 }
 
 const struct cpu_backend cpu_wp_async = {
