@@ -8,7 +8,7 @@
 #include "agent/base/exit_status.h"
 #include "agent/cli/check.h"
 #include "agent/cli/doctor.h"
-#include "agent/cli/version.h"
+#include "agent/cli/version_report.h"
 #include "agent/input/options.h"
 #include "api/metrics/metrics.h"
 #include "dashboards/terminal/live/top.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/cli/version.h"
+#include "agent/cli/version_report.h"
 
 #include <bpf/libbpf.h>
 #include <stddef.h>
