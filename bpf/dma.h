@@ -2,7 +2,7 @@
 #ifndef DIRTYSCOPE_BPF_DMA_H
 #define DIRTYSCOPE_BPF_DMA_H
 
-#include "bpf/ledger.h"
+#include "bpf/live_mappings.h"
 #include "bpf/list.h"
 
 #define DMA_MAPPING_ERROR (~0ULL)   /* include/linux/dma-mapping.h */

@@ -2,7 +2,7 @@
 #ifndef DIRTYSCOPE_BPF_IOMMU_H
 #define DIRTYSCOPE_BPF_IOMMU_H
 
-#include "bpf/ledger.h"
+#include "bpf/live_mappings.h"
 
 #define IOMMU_WRITE 2		 /* include/linux/iommu.h */
 #define DS_UNMAP_STEPS (1 << 20) /* 4 GiB in pages that are not in the ledger */

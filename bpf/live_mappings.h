@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* The ledger of live mappings through which a device may write. */
-#ifndef DIRTYSCOPE_BPF_LEDGER_H
-#define DIRTYSCOPE_BPF_LEDGER_H
+#ifndef DIRTYSCOPE_BPF_LIVE_MAPPINGS_H
+#define DIRTYSCOPE_BPF_LIVE_MAPPINGS_H
 
 #include "bpf/account.h"
 

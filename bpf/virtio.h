@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_BPF_VIRTIO_H
 #define DIRTYSCOPE_BPF_VIRTIO_H
 
-#include "bpf/ledger.h"
+#include "bpf/live_mappings.h"
 #include "bpf/list.h"
 
 #define VIRTIO_F_ACCESS_PLATFORM 33   /* include/uapi/linux/virtio_config.h */

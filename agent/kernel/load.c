@@ -17,7 +17,7 @@
 #include "agent/kernel/object.h"
 #include "agent/kernel/page_set.h"
 #include "agent/kernel/probe.h"
-#include "agent/kernel/refusal.h"
+#include "agent/kernel/load_error.h"
 #include "dirtyscope.skel.h"
 
 /* Pages of it are touched as far as the verifier writes. */
@@ -140,7 +140,7 @@ static void refuse(struct kernel_side *kernel, struct program *program, int err)
 {
 	char *log = has_more_to_say(err) ? malloc(LOG_BYTES) : NULL;
 	struct reason reason;
-	struct refusal refusal = {
+	struct load_error load_error = {
 		.object = &kernel->object,
 		.btf = bpf_object__btf(kernel->skeleton->obj),
 		.code = program->code,
@@ -155,9 +155,9 @@ static void refuse(struct kernel_side *kernel, struct program *program, int err)
 		fd = load_code(program, log);
 		if (fd >= 0)
 			close(fd);
-		refusal.log = log;
+		load_error.log = log;
 	}
-	refusal__explain(&refusal, &reason);
+	load_error__explain(&load_error, &reason);
 	program__refuse(program, "%s", reason.text);
 	log_warn("program not loaded", "program=%s error=%s reason=\"%s\"", program->row->name,
 		 errno_text(err).name, reason.text);

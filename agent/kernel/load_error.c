@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/kernel/refusal.h"
+#include "agent/kernel/load_error.h"
 
 #include <errno.h>
 #include <gelf.h>
@@ -221,12 +221,12 @@ static void name_it(const struct btf *btf, const struct bpf_core_relo *relocatio
 		append_members(btf, type, access, name, size);
 }
 
-int refusal__name_relocation(const struct refusal *refusal, uint32_t instruction, char *name,
-			     size_t size)
+int load_error__name_relocation(const struct load_error *load_error, uint32_t instruction,
+				char *name, size_t size)
 {
 	Elf *elf = elf_version(EV_CURRENT) == EV_NONE
 			   ? NULL
-			   : elf_memory((char *)refusal->object->data, refusal->object->size);
+			   : elf_memory((char *)load_error->object->data, load_error->object->size);
 	const Elf_Data *section = elf ? find_section(elf, ".BTF.ext") : NULL;
 	struct ext_list functions, relocations;
 	struct bpf_core_relo relocation;
@@ -246,11 +246,11 @@ int refusal__name_relocation(const struct refusal *refusal, uint32_t instruction
 		       header.relocations_offset, header.relocations_length,
 		       sizeof(struct bpf_core_relo), &relocations))
 		goto cleanup;
-	err = find_origin(functions, refusal->code, instruction, &origin);
+	err = find_origin(functions, load_error->code, instruction, &origin);
 	if (!err)
 		err = find_relocation(relocations, &origin, &relocation);
 	if (!err)
-		name_it(refusal->btf, &relocation, name, size);
+		name_it(load_error->btf, &relocation, name, size);
 cleanup:
 	if (elf)
 		elf_end(elf);
@@ -259,7 +259,7 @@ cleanup:
 
 /* ---- the verifier's log ---- */
 
-int refusal__unresolved_at(const char *log)
+int load_error__unresolved_at(const char *log)
 {
 	char wanted[48];
 	const char *line, *found;
@@ -294,22 +294,23 @@ static void last_words(const char *log, char *words, size_t size)
 	}
 }
 
-void refusal__explain(const struct refusal *refusal, struct reason *reason)
+void load_error__explain(const struct load_error *load_error, struct reason *reason)
 {
-	int at = refusal__unresolved_at(refusal->log);
+	int at = load_error__unresolved_at(load_error->log);
 	char words[96];
 
-	if (at >= 0 && !refusal__name_relocation(refusal, (uint32_t)at, words, sizeof(words))) {
+	if (at >= 0 &&
+	    !load_error__name_relocation(load_error, (uint32_t)at, words, sizeof(words))) {
 		reason__set(reason, "this kernel has no %s", words);
 		return;
 	}
-	if (refusal->error == -E2BIG) { /* kernel/bpf/verifier.c, BPF_COMPLEXITY_LIMIT_INSNS */
+	if (load_error->error == -E2BIG) { /* kernel/bpf/verifier.c, BPF_COMPLEXITY_LIMIT_INSNS */
 		reason__set(reason,
 			    "the kernel refused to load it: E2BIG (its verifier gave up after a "
 			    "million instructions)");
 		return;
 	}
-	last_words(refusal->log, words, sizeof(words));
+	last_words(load_error->log, words, sizeof(words));
 	reason__set(reason, "the kernel refused to load it: %s%s%s",
-		    errno_text(refusal->error).text, *words ? ": " : "", words);
+		    errno_text(load_error->error).text, *words ? ": " : "", words);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Why the kernel did not take a program, in words: the field that it lacks, or what it says. */
-#ifndef DIRTYSCOPE_AGENT_KERNEL_REFUSAL_H
-#define DIRTYSCOPE_AGENT_KERNEL_REFUSAL_H
+#ifndef DIRTYSCOPE_AGENT_KERNEL_LOAD_ERROR_H
+#define DIRTYSCOPE_AGENT_KERNEL_LOAD_ERROR_H
 
 #include <bpf/btf.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
  * (src/relo_core.c, bpf_core_poison_insn()). */
 #define UNRESOLVED_CALL 195896080
 
-struct refusal {
+struct load_error {
 	const struct object_bytes *object;
 	const struct btf *btf; /* the object's */
 	const struct program_code *code;
@@ -23,17 +23,17 @@ struct refusal {
 };
 
 /* "this kernel has no bvec_iter.bi_bvec_done"; never "". */
-void refusal__explain(const struct refusal *refusal, struct reason *reason);
+void load_error__explain(const struct load_error *load_error, struct reason *reason);
 
 /* ---- pieces, for the tests ---- */
 
 /* The instruction at which the verifier met UNRESOLVED_CALL; -ENOENT when it met none. */
-int refusal__unresolved_at(const char *log);
+int load_error__unresolved_at(const char *log);
 /*
  * Names what the relocation of that instruction asks for: "bvec_iter.bi_bvec_done", "struct bio".
  * -ENOENT when the object has none there.
  */
-int refusal__name_relocation(const struct refusal *refusal, uint32_t instruction, char *name,
-			     size_t size);
+int load_error__name_relocation(const struct load_error *load_error, uint32_t instruction,
+				char *name, size_t size);
 
 #endif

@@ -21,7 +21,7 @@ enum sensors_tier {
 /*
  * A program's instructions with everything put in that depends on the kernel: the places of
  * fields, maps, functions. A field that this kernel's BTF does not have has become an instruction
- * that no kernel takes; agent/kernel/refusal.h tells which it is.
+ * that no kernel takes; agent/kernel/load_error.h tells which it is.
  */
 struct program_code {
 	struct bpf_insn *insns;

@@ -16,7 +16,7 @@
 #include "agent/base/errno_text.h"
 #include "agent/base/start_thread.h"
 #include "agent/kernel/probe.h"
-#include "agent/kernel/refusal.h"
+#include "agent/kernel/load_error.h"
 
 static void every_errno_has_a_name(void **state)
 {
@@ -110,25 +110,26 @@ static void the_verifiers_last_words(void **state)
 	const struct program_code code = {0};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct refusal refusal = {.object = &nothing,
-						.code = &code,
-						.error = rows[i].error,
-						.log = rows[i].log};
+		const struct load_error load_error = {.object = &nothing,
+						      .code = &code,
+						      .error = rows[i].error,
+						      .log = rows[i].log};
 		struct reason reason;
 
-		refusal__explain(&refusal, &reason);
+		load_error__explain(&load_error, &reason);
 		assert_string_equal(reason.text, rows[i].reason);
 	}
 }
 
 static void where_a_field_is_missing(void **state)
 {
-	assert_int_equal(refusal__unresolved_at("0: (b7) r0 = 0\n46: (85) call unknown#195896080\n"
-						"invalid func unknown#195896080\n"),
-			 46);
-	assert_int_equal(refusal__unresolved_at("7: (85) call unknown#195896080"), 7);
-	assert_int_equal(refusal__unresolved_at("invalid func unknown#195896080\n"), -ENOENT);
-	assert_int_equal(refusal__unresolved_at(""), -ENOENT);
+	assert_int_equal(
+		load_error__unresolved_at("0: (b7) r0 = 0\n46: (85) call unknown#195896080\n"
+					  "invalid func unknown#195896080\n"),
+		46);
+	assert_int_equal(load_error__unresolved_at("7: (85) call unknown#195896080"), 7);
+	assert_int_equal(load_error__unresolved_at("invalid func unknown#195896080\n"), -ENOENT);
+	assert_int_equal(load_error__unresolved_at(""), -ENOENT);
 }
 
 /* ---- a start ---- */
