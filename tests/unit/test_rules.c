@@ -221,6 +221,7 @@ static void test_refused_selectors(void **unused)
 		{"comm =~ ((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+", "too many nested +"},
 		{"comm =~ (((((((((((((a+)*+)?+)+)+)+)+)+)+)+)+)+)+)+", "too many nested +"},
 		{"comm =~ a+++++++++++++++++++++", "too many nested +"},
+		{"comm =~ =*+++++++", "too many nested +"},
 	};
 	static const char *const good[] = {
 		"comm =~ a\\{2",

@@ -12,6 +12,7 @@
 #include "agent/base/text.h"
 
 #define NODES_MAX 512 /* of a regular expression, about */
+#define NESTED_MAX 3
 
 struct operation;
 
@@ -71,30 +72,48 @@ static const char *skip_bracket(const char *at)
 	return at + (*at == ']');
 }
 
+/* What a part of a regular expression makes glibc build. */
+struct cost {
+	size_t nodes;
+	size_t nested; /* "+" within "+" */
+};
+
+static void add_cost(struct cost *to, struct cost part)
+{
+	to->nodes += part.nodes;
+	to->nested = part.nested > to->nested ? part.nested : to->nested;
+}
+
 /*
  * A few bytes can ask for gigabytes, or for years; a rule can do without. glibc copies what stands
- * before a "+", so that nested ones double what it needs each time.
+ * before a "+" (duplicate_tree, posix/regcomp.c), so that nested ones double what it needs each
+ * time, and walks the empty ways through such copies once for each way (calc_eclosure_iter):
+ * "a*+++++++" takes minutes of its 256 nodes.
  */
 static const char *costs_too_much(const char *pattern)
 {
-	size_t groups[SELECTOR_VALUE_MAX + 1] = {0}; /* nodes of each open group */
-	size_t depth = 0, last = 0;		     /* last: of what a "+" would copy */
+	struct cost groups[SELECTOR_VALUE_MAX + 1] = {0}; /* each open group */
+	struct cost last = {0};				  /* what a "+" would copy */
+	size_t depth = 0;
 
 	for (const char *at = pattern; *at;) {
-		size_t nodes = 1;
+		struct cost part = {.nodes = 1};
 
 		if (*at == '{' || (*at == '\\' && at[1] >= '1' && at[1] <= '9'))
 			return "has {} or a back reference in its regular expression: what they "
 			       "cost has no bound";
 		if (*at == '+')
-			nodes = last;
+			part = (struct cost){last.nodes, last.nested + 1};
 		else if (*at == ')' && depth)
-			nodes = groups[depth--];
+			part = groups[depth--];
 		if (*at == '(')
-			groups[++depth] = nodes = 0;
-		groups[depth] += nodes;
-		last = *at == '+' || *at == '*' || *at == '?' ? last + nodes : nodes;
-		if (groups[depth] > NODES_MAX)
+			groups[++depth] = part = (struct cost){0};
+		add_cost(&groups[depth], part);
+		if (*at == '+' || *at == '*' || *at == '?')
+			add_cost(&last, part);
+		else
+			last = part;
+		if (groups[depth].nodes > NODES_MAX || last.nested > NESTED_MAX)
 			return "has too many nested + in its regular expression";
 		if (*at == '[')
 			at = skip_bracket(at);
