@@ -291,6 +291,8 @@ $(B)/tests/bpf/verify: %: %.o
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lbpf -lelf -lz
 
+$(B)/tests/live/workload: $(B)/tests/live/workload_ready.o
+$(B)/tests/live/hostile: $(B)/tests/live/hostile_signals.o
 $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile: %: %.o
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lpthread

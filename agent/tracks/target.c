@@ -147,67 +147,91 @@ int target__epoch(struct target *target, struct track_work *work)
 
 /* ---- life ---- */
 
+/* Its memory, and what can be done without a look at the process. */
+static int make(struct target *target)
+{
+	const struct target_options *options = &target->options;
+
+	mapped_frames__init(&target->mapped);
+	pthread_mutex_init(&target->lock, NULL);
+	target->cpu.uffd = -1;
+	target->cpu.procfs = options->procfs;
+	target->cpu.start_ticks = options->start_ticks;
+	target->cpu.tgid = options->tgid;
+	target->cpu.partial = options->object;
+	target->cpu.work = options->work;
+	target->cpu.no_faults = options->no_faults;
+	if (options->object && cpu_side__add_object(&target->cpu, options->object))
+		return -ENOMEM;
+	target->epoch = page_map__new();
+	target->stale = page_map__new();
+	return target->epoch && target->stale ? 0 : -ENOMEM;
+}
+
+/* Whatever is looked at before its writes are noted. */
+static int look(struct target *target, struct reason *why)
+{
+	const struct target_options *options = &target->options;
+	int err = page_table__open(options->procfs, options->tgid, &target->pagemap);
+
+	if (err) {
+		reason__set(why, "its page table cannot be read: %s%s", strerror(-err),
+			    err == -EACCES || err == -EPERM
+				    ? "; that needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+				    : "");
+		return err;
+	}
+	page_table__attend(target->pagemap, options->work);
+	target->cpu.pagemap = target->pagemap;
+	if (page_table__zero_pfn(&target->cpu.zero_pfn))
+		target->cpu.zero_pfn = 0;
+	err = target__start_devices(target);
+	if (err) {
+		reason__set(why, "its page frames cannot be followed: %s", strerror(-err));
+		return err;
+	}
+	err = pin_side__start(&target->pins, options->procfs, options->tgid, options->feed);
+	if (err)
+		reason__set(why, "its pinned memory cannot be looked at: %s", strerror(-err));
+	return err;
+}
+
+/* From here on what its CPUs write is noted. */
+static int start_cpu(struct target *target, struct reason *why)
+{
+	int err;
+
+	track_work__step(target->options.work, "stopping one of its threads", 0);
+	err = cpu_side__start(&target->cpu, target->options.backend);
+	if (err)
+		reason__set(why, "%s", *target->cpu.reason ? target->cpu.reason : strerror(-err));
+	target->start_stopped_ns = target->cpu.stopped_ns;
+	target->cpu.stopped_ns = 0;
+	return err;
+}
+
 int target__new(const struct target_options *options, struct target **out, struct reason *why)
 {
 	struct target *target = calloc(1, sizeof(*target));
-	int err = -ENOMEM;
+	int err;
 
 	*out = NULL;
 	why->text[0] = '\0';
 	if (!target)
 		return -ENOMEM;
 	target->options = *options;
-	mapped_frames__init(&target->mapped);
-	target->cpu.uffd = -1;
-	target->cpu.procfs = options->procfs;
-	target->cpu.start_ticks = options->start_ticks;
-	target->cpu.tgid = options->tgid;
-	pthread_mutex_init(&target->lock, NULL);
-	target->cpu.partial = options->object;
-	if (options->object && cpu_side__add_object(&target->cpu, options->object))
-		goto cleanup;
-	target->epoch = page_map__new();
-	target->stale = page_map__new();
-	target->cpu.work = options->work;
-	if (!target->epoch || !target->stale)
-		goto cleanup;
-	err = page_table__open(options->procfs, options->tgid, &target->pagemap);
-	if (err) {
-		reason__set(why, "its page table cannot be read: %s%s", strerror(-err),
-			    err == -EACCES || err == -EPERM
-				    ? "; that needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
-				    : "");
-		goto cleanup;
-	}
-	page_table__attend(target->pagemap, options->work);
-	err = target__start_devices(target);
-	if (err) {
-		reason__set(why, "its page frames cannot be followed: %s", strerror(-err));
-		goto cleanup;
-	}
-	err = pin_side__start(&target->pins, options->procfs, options->tgid, options->feed);
-	if (err) {
-		reason__set(why, "its pinned memory cannot be looked at: %s", strerror(-err));
-		goto cleanup;
-	}
-	target->cpu.pagemap = target->pagemap;
-	target->cpu.no_faults = options->no_faults;
-	if (page_table__zero_pfn(&target->cpu.zero_pfn))
-		target->cpu.zero_pfn = 0;
-	track_work__step(options->work, "stopping one of its threads", 0);
-	err = cpu_side__start(&target->cpu, options->backend);
-	target->cpu.no_faults = target->options.no_faults = NULL;
-	target->options.work = NULL;
-	if (err)
-		reason__set(why, "%s", *target->cpu.reason ? target->cpu.reason : strerror(-err));
-	target->start_stopped_ns = target->cpu.stopped_ns;
-	target->cpu.stopped_ns = 0;
+	err = make(target);
+	if (!err)
+		err = look(target, why);
+	if (!err)
+		err = start_cpu(target, why);
 	if (!err)
 		err = target__read_all(target);
 	if (!err && !is_same_process(target))
 		err = -ESRCH;
-cleanup:
-	target->cpu.work = NULL;
+	/* What was borrowed for the call alone. */
+	target->cpu.no_faults = target->options.no_faults = NULL;
+	target->cpu.work = target->options.work = NULL;
 	if (target->pagemap)
 		page_table__attend(target->pagemap, NULL);
 	if (err) {
