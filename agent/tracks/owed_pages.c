@@ -6,13 +6,20 @@
 #include <string.h>
 #include <uthash.h>
 
-#define AGES 512 /* pages of a chunk of ages */
+#define AGES 512     /* pages of a chunk of ages */
+#define AGES_SLAB 32 /* chunks that are allocated at once */
 
 /* When each page was written last, as the number of an epoch; 0: never. */
 struct ages {
 	uint64_t number;
 	uint32_t last[AGES];
 	UT_hash_handle hh;
+};
+
+struct ages_slab {
+	struct ages_slab *next;
+	size_t used;
+	struct ages chunks[AGES_SLAB];
 };
 
 struct debt {
@@ -22,9 +29,11 @@ struct debt {
 
 struct owed_pages {
 	struct page_map *fresh, *all; /* all: merged for a delivery of several */
+	struct page_map *spare;	      /* empty, with the memory of one that is paid; or NULL */
 	struct debt debts[TRACK_OWED_EPOCHS];
 	size_t debt_count;
 	struct ages *ages; /* uthash */
+	struct ages_slab *slabs;
 	struct ages *last; /* most pages lie where the one before did; NULL: none */
 	uint32_t epoch;
 	uint64_t
@@ -49,18 +58,20 @@ struct owed_pages *owed_pages__new(void)
 
 void owed_pages__free(struct owed_pages *owed)
 {
-	struct ages *ages, *next;
+	struct ages_slab *next;
 
 	if (!owed)
 		return;
-	HASH_ITER (hh, owed->ages, ages, next) {
-		HASH_DEL(owed->ages, ages);
-		free(ages);
+	HASH_CLEAR(hh, owed->ages);
+	for (struct ages_slab *slab = owed->slabs; slab; slab = next) {
+		next = slab->next;
+		free(slab);
 	}
 	for (size_t i = 0; i < owed->debt_count; i++)
 		page_map__free(owed->debts[i].pages);
 	page_map__free(owed->fresh);
 	page_map__free(owed->all);
+	page_map__free(owed->spare);
 	free(owed);
 }
 
@@ -69,40 +80,63 @@ struct page_map *owed_pages__fresh(struct owed_pages *owed)
 	return owed->fresh;
 }
 
-/* How many of these were written last in which epoch, before this one writes them all. */
-static void recount(struct owed_pages *owed, const uint32_t *last, uint64_t pages)
+/* NULL: memory is short. */
+static struct ages *get_ages(struct owed_pages *owed, uint64_t number)
 {
-	for (uint64_t i = 0; i < pages; i++)
-		if (last[i] && owed->epoch - last[i] < TRACK_EPOCHS)
-			owed->written[last[i] % TRACK_EPOCHS]--;
+	struct ages_slab *slab = owed->slabs;
+	struct ages *ages = owed->last;
+
+	if (ages && ages->number == number)
+		return ages;
+	HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
+	if (!ages) {
+		if (!slab || slab->used == AGES_SLAB) {
+			slab = calloc(1, sizeof(*slab));
+			if (!slab)
+				return NULL;
+			slab->next = owed->slabs;
+			owed->slabs = slab;
+			owed->age_bytes += sizeof(*slab);
+		}
+		ages = &slab->chunks[slab->used++];
+		ages->number = number;
+		HASH_ADD(hh, owed->ages, number, sizeof(number), ages);
+	}
+	owed->last = ages;
+	return ages;
+}
+
+/* So many pages were written last in that epoch, and are written now. */
+static void recount(struct owed_pages *owed, uint32_t last, uint64_t pages)
+{
+	if (last && owed->epoch - last < TRACK_EPOCHS)
+		owed->written[last % TRACK_EPOCHS] -= pages;
 	owed->written[owed->epoch % TRACK_EPOCHS] += pages;
 }
 
-static int note_age(void *context, const struct page_run *run)
+static int note_ages(void *context, uint64_t page, uint64_t bits)
 {
 	struct owed_pages *owed = context;
-	struct ages *ages = NULL;
+	struct ages *ages = get_ages(owed, page / AGES);
+	uint64_t same = 0;
+	uint32_t *last, was = 0;
 
-	for (uint64_t page = run->page, end = page + run->pages, pages; page < end; page += pages) {
-		const uint64_t number = page / AGES, at = page % AGES;
+	if (!ages)
+		return -ENOMEM;
+	last = ages->last + page % AGES;
+	/* Most were written in the same epoch as the one before them. */
+	for (; bits; bits &= bits - 1) {
+		const unsigned bit = (unsigned)__builtin_ctzll(bits);
 
-		pages = AGES - at < end - page ? AGES - at : end - page;
-		ages = owed->last;
-		if (!ages || ages->number != number)
-			HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
-		if (!ages) {
-			ages = calloc(1, sizeof(*ages));
-			if (!ages)
-				return -ENOMEM;
-			ages->number = number;
-			HASH_ADD(hh, owed->ages, number, sizeof(number), ages);
-			owed->age_bytes += sizeof(*ages);
+		if (last[bit] != was && same) {
+			recount(owed, was, same);
+			same = 0;
 		}
-		owed->last = ages;
-		recount(owed, ages->last + at, pages);
-		for (uint64_t i = 0; i < pages; i++)
-			ages->last[at + i] = owed->epoch;
+		was = last[bit];
+		last[bit] = owed->epoch;
+		same++;
 	}
+	recount(owed, was, same);
 	return 0;
 }
 
@@ -125,14 +159,15 @@ static int make_room(struct owed_pages *owed)
 int owed_pages__deliver(struct owed_pages *owed, uint64_t cursor, enum ds_evidence evidence,
 			struct page_counts *epoch, struct page_map **all)
 {
-	struct page_map *debt = page_map__new();
+	struct page_map *debt = owed->spare ? owed->spare : page_map__new();
 	int err = debt ? make_room(owed) : -ENOMEM;
 	bool swapped;
 
+	owed->spare = NULL;
 	owed->epoch++;
 	owed->written[owed->epoch % TRACK_EPOCHS] = 0; /* those are older than that now */
 	if (!err)
-		err = page_map__walk(owed->fresh, DS_EVIDENCE_EXPOSED, epoch, note_age, owed);
+		err = page_map__each_word(owed->fresh, note_ages, owed);
 	if (!err)
 		err = page_map__walk(owed->fresh, evidence, epoch, NULL, NULL);
 	swapped = !err;
@@ -170,10 +205,13 @@ void owed_pages__acknowledge(struct owed_pages *owed, uint64_t cursor)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < owed->debt_count; i++) {
-		if (owed->debts[i].cursor <= cursor)
-			page_map__free(owed->debts[i].pages);
-		else
+		if (owed->debts[i].cursor > cursor) {
 			owed->debts[kept++] = owed->debts[i];
+			continue;
+		}
+		page_map__free(owed->spare);
+		owed->spare = owed->debts[i].pages;
+		page_map__clear(owed->spare);
 	}
 	owed->debt_count = kept;
 	page_map__clear(owed->all);
@@ -181,8 +219,8 @@ void owed_pages__acknowledge(struct owed_pages *owed, uint64_t cursor)
 
 uint64_t owed_pages__bytes(const struct owed_pages *owed)
 {
-	uint64_t bytes =
-		page_map__bytes(owed->fresh) + page_map__bytes(owed->all) + owed->age_bytes;
+	uint64_t bytes = page_map__bytes(owed->fresh) + page_map__bytes(owed->all) +
+			 owed->age_bytes + (owed->spare ? page_map__bytes(owed->spare) : 0);
 
 	for (size_t i = 0; i < owed->debt_count; i++)
 		bytes += page_map__bytes(owed->debts[i].pages);

@@ -13,13 +13,6 @@
 
 /* ---- one epoch ---- */
 
-static int take_cpu(void *context, uint64_t start, uint64_t end)
-{
-	struct target *target = context;
-
-	return page_map__add_cpu(target->epoch, start / PAGE_BYTES, (end - start) / PAGE_BYTES);
-}
-
 /*
  * What the CPUs wrote is protected again: from then on whoever gets hold of a page for a device to
  * write it faults, and comes with the next epoch. What devices wrote is swept by another thread
@@ -30,7 +23,7 @@ static int run_epoch(struct target *target)
 {
 	const struct track_sweeps *sweeps = &target->options.sweeps;
 	const uint64_t asked = target->index ? sweeps->ask(sweeps->context) : 0;
-	int err = target->cpu.backend->epoch(&target->cpu, take_cpu, target);
+	int err = target->cpu.backend->epoch(&target->cpu, target->epoch);
 
 	err = target__run_devices(target, asked, err);
 	return err ? err : pin_side__epoch(&target->pins, target->epoch);

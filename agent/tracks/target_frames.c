@@ -5,8 +5,8 @@
 
 #include "agent/tracks/target_private.h"
 
-#define GAP_PAGES 16   /* of the page table: cheaper to read than another call */
-#define FEW_PAGES 2048 /* whose frames are read without looking whether they are needed */
+#define GAP_PAGES 16 /* of the page table: cheaper to read than another call */
+#define FEW_PAGES 64 /* whose frames are read without looking whether they are needed */
 
 static int index_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
 {
@@ -238,7 +238,7 @@ int target__run_devices(struct target *target, uint64_t asked, int err)
 		return err;
 	track_work__step(target->cpu.work, "asking for what devices wrote", 0);
 	page_table__attend(target->pagemap, NULL);
-	if (page_map__pages(target->stale) <= FEW_PAGES)
+	if (!page_map__has_more(target->stale, FEW_PAGES))
 		err = read_stale(target);
 	if (!err)
 		err = target->options.sweeps.await(target->options.sweeps.context, asked);

@@ -112,6 +112,7 @@ static void test_walk(void **unused)
 	for (int round = 0; round < 30; round++) {
 		struct page_map *map = page_map__new(), *other = page_map__new();
 		struct model model = {0};
+		uint64_t bytes;
 
 		write_some(map, &model);
 		write_some(other, &model);
@@ -122,9 +123,84 @@ static void test_walk(void **unused)
 		memset(&model, 0, sizeof(model));
 		compare(map, &model, DS_EVIDENCE_EXPOSED);
 		assert_true(page_map__is_empty(map));
-		assert_int_equal(page_map__bytes(map), 0);
+		/* It has its memory still, and takes no more for the same pages. */
+		bytes = page_map__bytes(map);
+		assert_true(bytes > 0);
+		assert_int_equal(page_map__add_cpu(map, FIRST, SPAN), 0);
+		assert_int_equal(page_map__bytes(map), bytes);
 		page_map__free(map);
 		page_map__free(other);
+	}
+}
+
+struct told_words {
+	bool told[SPAN];
+	uint64_t pages;
+};
+
+static int take_word(void *context, uint64_t page, uint64_t bits)
+{
+	struct told_words *words = context;
+
+	assert_int_equal(page % 64, 0);
+	for (; bits; bits &= bits - 1) {
+		const uint64_t at = page + (uint64_t)__builtin_ctzll(bits) - FIRST;
+
+		assert_true(at < SPAN);
+		assert_false(words->told[at]);
+		words->told[at] = true;
+		words->pages++;
+	}
+	return 0;
+}
+
+/* Words are told of whatever anybody wrote; how many the CPU side has is counted as far as asked.
+ */
+static void test_words(void **unused)
+{
+	for (int round = 0; round < 30; round++) {
+		struct page_map *map = page_map__new();
+		struct told_words words = {0};
+		struct model model = {0};
+		uint64_t cpu = 0;
+
+		write_some(map, &model);
+		assert_int_equal(page_map__each_word(map, take_word, &words), 0);
+		for (uint64_t page = 0; page < SPAN; page++) {
+			assert_int_equal(words.told[page],
+					 model.cpu[page] ||
+						 devices_of(&model, page, DS_EVIDENCE_EXPOSED));
+			cpu += model.cpu[page];
+		}
+		assert_true(page_map__has_more(map, cpu - 1));
+		assert_false(page_map__has_more(map, cpu));
+		page_map__free(map);
+	}
+}
+
+/* By what another map has, in any order and at any place in a word. */
+static void test_divide(void **unused)
+{
+	for (int round = 0; round < 100; round++) {
+		struct page_map *by = page_map__new(), *in = page_map__new(),
+				*out = page_map__new();
+		struct model known = {0}, inside = {0}, outside = {0};
+
+		write_some(by, &known);
+		for (int i = 0; i < 20; i++) {
+			uint64_t page = chance(SPAN), pages = 1 + chance(i % 2 ? 3 : 1500);
+
+			pages = pages < SPAN - page ? pages : SPAN - page;
+			assert_int_equal(page_map__divide(by, FIRST + page, pages, in, out), 0);
+			for (uint64_t at = page; at < page + pages; at++)
+				(known.cpu[at] ? &inside : &outside)->cpu[at] = true;
+		}
+		compare(in, &inside, DS_EVIDENCE_EXPOSED);
+		compare(out, &outside, DS_EVIDENCE_EXPOSED);
+		compare(by, &known, DS_EVIDENCE_EXPOSED);
+		page_map__free(by);
+		page_map__free(in);
+		page_map__free(out);
 	}
 }
 
@@ -286,10 +362,9 @@ static void test_owed(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_walk),
-		cmocka_unit_test(test_copy),
-		cmocka_unit_test(test_copy_within),
-		cmocka_unit_test(test_owed),
+		cmocka_unit_test(test_walk),	    cmocka_unit_test(test_words),
+		cmocka_unit_test(test_divide),	    cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_copy_within), cmocka_unit_test(test_owed),
 	};
 
 	return cmocka_run_group_tests_name("page_map", tests, NULL, NULL);

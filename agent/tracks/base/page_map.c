@@ -5,36 +5,81 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SLAB_FIRST 2 /* chunks: most maps are small */
+#define SLAB_MOST 64
+
 struct page_map *page_map__new(void)
 {
 	return calloc(1, sizeof(struct page_map));
 }
 
+static void free_devices(struct page_map *map)
+{
+	struct page_map_chunk *chunk = map->has_devices ? map->chunks : NULL;
+
+	for (; chunk; chunk = chunk->hh.next) {
+		map->bytes -= chunk->device_count * sizeof(*chunk->devices);
+		free(chunk->devices);
+	}
+	map->has_devices = false;
+}
+
 void page_map__clear(struct page_map *map)
 {
-	struct page_map_chunk *chunk, *next;
-
-	HASH_ITER (hh, map->chunks, chunk, next) {
-		HASH_DEL(map->chunks, chunk);
-		free(chunk->devices);
-		free(chunk);
-	}
+	free_devices(map);
+	HASH_CLEAR(hh, map->chunks);
+	for (struct chunk_slab *slab = map->slabs; slab; slab = slab->next)
+		slab->used = 0;
+	map->filling = map->slabs;
 	map->last = NULL;
-	map->bytes = map->newest = 0;
+	map->newest = 0;
 	map->unsorted = false;
 }
 
 void page_map__free(struct page_map *map)
 {
+	struct chunk_slab *next;
+
 	if (!map)
 		return;
-	page_map__clear(map);
+	free_devices(map);
+	HASH_CLEAR(hh, map->chunks);
+	for (struct chunk_slab *slab = map->slabs; slab; slab = next) {
+		next = slab->next;
+		free(slab);
+	}
 	free(map);
 }
 
 uint64_t page_map__bytes(const struct page_map *map)
 {
 	return map->bytes;
+}
+
+/* Zeroed. NULL: memory is short. */
+static struct page_map_chunk *new_chunk(struct page_map *map)
+{
+	struct chunk_slab *slab = map->filling;
+	struct page_map_chunk *chunk;
+
+	if (slab && slab->used == slab->room && slab->next)
+		slab = map->filling = slab->next;
+	if (!slab || slab->used == slab->room) {
+		const size_t room = !slab		     ? SLAB_FIRST
+				    : slab->room < SLAB_MOST ? 2 * slab->room
+							     : SLAB_MOST;
+		struct chunk_slab *more = malloc(sizeof(*more) + room * sizeof(*more->chunks));
+
+		if (!more)
+			return NULL;
+		*more = (struct chunk_slab){.room = room};
+		*(slab ? &slab->next : &map->slabs) = more;
+		slab = map->filling = more;
+		map->bytes += sizeof(*more) + room * sizeof(*more->chunks);
+	}
+	chunk = &slab->chunks[slab->used++];
+	memset(chunk, 0, sizeof(*chunk));
+	return chunk;
 }
 
 static struct page_map_chunk *get_chunk(struct page_map *map, uint64_t number)
@@ -45,14 +90,13 @@ static struct page_map_chunk *get_chunk(struct page_map *map, uint64_t number)
 		return chunk;
 	HASH_FIND(hh, map->chunks, &number, sizeof(number), chunk);
 	if (!chunk) {
-		chunk = calloc(1, sizeof(*chunk));
+		chunk = new_chunk(map);
 		if (!chunk)
 			return NULL;
 		chunk->number = number;
 		map->unsorted |= map->newest > number;
 		map->newest = number;
 		HASH_ADD(hh, map->chunks, number, sizeof(number), chunk);
-		map->bytes += sizeof(*chunk);
 	}
 	map->last = chunk;
 	return chunk;
@@ -70,6 +114,7 @@ static struct chunk_device *get_device(struct page_map *map, struct page_map_chu
 	if (!more)
 		return NULL;
 	chunk->devices = more;
+	map->has_devices = true;
 	map->bytes += sizeof(*more);
 	more = &chunk->devices[chunk->device_count++];
 	*more = (struct chunk_device){.device = device};
@@ -100,6 +145,52 @@ int page_map__add_cpu(struct page_map *map, uint64_t page, uint64_t pages)
 		}
 	}
 	return 0;
+}
+
+/* The one of that number, or NULL. */
+static const struct page_map_chunk *look_up(struct page_map *map, uint64_t number)
+{
+	struct page_map_chunk *chunk = map->last;
+
+	if (chunk && chunk->number == number)
+		return chunk;
+	HASH_FIND(hh, map->chunks, &number, sizeof(number), chunk);
+	if (chunk)
+		map->last = chunk;
+	return chunk;
+}
+
+static int add_word(struct page_map *map, uint64_t number, uint64_t word, uint64_t bits)
+{
+	struct page_map_chunk *chunk;
+
+	if (!bits)
+		return 0;
+	chunk = get_chunk(map, number);
+	if (!chunk)
+		return -ENOMEM;
+	chunk->cpu[word] |= bits;
+	return 0;
+}
+
+int page_map__divide(struct page_map *by, uint64_t page, uint64_t pages, struct page_map *in,
+		     struct page_map *out)
+{
+	int err = 0;
+
+	while (pages && !err) {
+		const uint64_t number = page / CHUNK_PAGES, word = page % CHUNK_PAGES / 64;
+		const uint64_t room = 64 - page % 64, count = pages < room ? pages : room;
+		const struct page_map_chunk *chunk = look_up(by, number);
+		const uint64_t wanted = bits(page % 64, count), has = chunk ? chunk->cpu[word] : 0;
+
+		err = add_word(in, number, word, wanted & has);
+		if (!err)
+			err = add_word(out, number, word, wanted & ~has);
+		page += count;
+		pages -= count;
+	}
+	return err;
 }
 
 int page_map__add_device_pages(struct page_map *map, uint64_t page, uint64_t pages, unsigned device,
@@ -187,14 +278,15 @@ int page_map__merge(struct page_map *into, const struct page_map *from)
 	return 0;
 }
 
-uint64_t page_map__pages(const struct page_map *map)
+bool page_map__has_more(const struct page_map *map, uint64_t pages)
 {
-	uint64_t pages = 0;
+	const struct page_map_chunk *chunk = map->chunks;
+	uint64_t found = 0;
 
-	for (const struct page_map_chunk *chunk = map->chunks; chunk; chunk = chunk->hh.next)
+	for (; chunk && found <= pages; chunk = chunk->hh.next)
 		for (int w = 0; w < WORDS; w++)
-			pages += (uint64_t)__builtin_popcountll(chunk->cpu[w]);
-	return pages;
+			found += (uint64_t)__builtin_popcountll(chunk->cpu[w]);
+	return found > pages;
 }
 
 void page_map__count_devices(const struct page_map *map, enum ds_evidence evidence,
@@ -279,6 +371,26 @@ static int copy_words(const struct copying *copying, const uint64_t words[WORDS]
 	return 0;
 }
 
+static int copy_chunk(const struct copying *copying, const struct page_map_chunk *chunk)
+{
+	/* By value: it may be the chunk that is copied into. */
+	struct chunk_device rows[PAGE_MAP_DEVICES];
+	const struct page_map_chunk source = *chunk;
+	int err;
+
+	if (source.device_count)
+		memcpy(rows, chunk->devices, source.device_count * sizeof(*rows));
+	err = copy_words(copying, source.cpu, source.number, BITS_CPU, 0);
+	for (uint32_t i = 0; i < source.device_count && !err; i++) {
+		err = copy_words(copying, rows[i].completed, source.number, BITS_COMPLETED,
+				 rows[i].device);
+		if (!err)
+			err = copy_words(copying, rows[i].exposed, source.number, BITS_EXPOSED,
+					 rows[i].device);
+	}
+	return err;
+}
+
 int page_map__copy(struct page_map *into, uint64_t to, const struct page_map *from, uint64_t page,
 		   uint64_t pages)
 {
@@ -287,23 +399,18 @@ int page_map__copy(struct page_map *into, uint64_t to, const struct page_map *fr
 	struct page_map_chunk *chunk, *next;
 	int err = 0;
 
-	HASH_ITER (hh, from->chunks, chunk, next) {
-		/* By value: it may be the chunk that is copied into. */
-		struct chunk_device rows[PAGE_MAP_DEVICES];
-		struct page_map_chunk source = *chunk;
-
-		if (!pages || chunk->number < first || chunk->number > last)
-			continue;
-		if (source.device_count)
-			memcpy(rows, chunk->devices, source.device_count * sizeof(*rows));
-		err = copy_words(&copying, source.cpu, source.number, BITS_CPU, 0);
-		for (uint32_t i = 0; i < source.device_count && !err; i++) {
-			err = copy_words(&copying, rows[i].completed, source.number, BITS_COMPLETED,
-					 rows[i].device);
-			if (!err)
-				err = copy_words(&copying, rows[i].exposed, source.number,
-						 BITS_EXPOSED, rows[i].device);
+	if (!pages)
+		return 0;
+	if (last - first < HASH_COUNT(from->chunks)) {
+		for (uint64_t number = first; number <= last && !err; number++) {
+			HASH_FIND(hh, from->chunks, &number, sizeof(number), chunk);
+			err = chunk ? copy_chunk(&copying, chunk) : 0;
 		}
+		return err;
+	}
+	HASH_ITER (hh, from->chunks, chunk, next) {
+		if (chunk->number >= first && chunk->number <= last)
+			err = copy_chunk(&copying, chunk);
 		if (err)
 			return err;
 	}

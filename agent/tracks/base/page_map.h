@@ -21,6 +21,7 @@ struct page_map;
 /* NULL when memory is short. */
 struct page_map *page_map__new(void);
 void page_map__free(struct page_map *map);
+/* Of memory, also where it is empty. */
 uint64_t page_map__bytes(const struct page_map *map);
 
 /* -ENOMEM, or 0; then all or some of the pages are in it. */
@@ -30,6 +31,12 @@ int page_map__add_device(struct page_map *map, uint64_t page, unsigned device,
 /* The same for a range. */
 int page_map__add_device_pages(struct page_map *map, uint64_t page, uint64_t pages, unsigned device,
 			       enum ds_evidence evidence);
+/*
+ * Adds to `in` those of the pages that the CPU side of `by` has, and to `out` the others. Fast
+ * where one call's pages follow those of the one before. -ENOMEM, or 0.
+ */
+int page_map__divide(struct page_map *by, uint64_t page, uint64_t pages, struct page_map *in,
+		     struct page_map *out);
 void page_map__remove_cpu(struct page_map *map, uint64_t page, uint64_t pages);
 /*
  * Calls `each` for the runs, of these pages, that the CPU side of the map has (has: true) or has
@@ -56,14 +63,15 @@ int page_map__merge(struct page_map *into, const struct page_map *from);
  */
 int page_map__copy(struct page_map *into, uint64_t to, const struct page_map *from, uint64_t page,
 		   uint64_t pages);
-/* How many the CPU side has. */
-uint64_t page_map__pages(const struct page_map *map);
+/* Has the CPU side more than so many? */
+bool page_map__has_more(const struct page_map *map, uint64_t pages);
 /* Adds up, by device, the pages that it has with that evidence or a better one. */
 void page_map__count_devices(const struct page_map *map, enum ds_evidence evidence,
 			     uint64_t pages[PAGE_MAP_DEVICES]);
 /* What each has becomes the other's. */
 void page_map__swap(struct page_map *one, struct page_map *other);
 bool page_map__is_empty(const struct page_map *map);
+/* It is empty then, and keeps the memory of its chunks for those that come. */
 void page_map__clear(struct page_map *map);
 
 struct page_counts {
@@ -85,5 +93,11 @@ struct page_run {
  */
 int page_map__walk(struct page_map *map, enum ds_evidence evidence, struct page_counts *counts,
 		   int (*each)(void *context, const struct page_run *run), void *context);
+/*
+ * Calls `each` for 64 pages at a time, in no order, with a bit for each that anybody wrote, if
+ * there is one; nonzero ends it and is returned.
+ */
+int page_map__each_word(const struct page_map *map,
+			int (*each)(void *context, uint64_t page, uint64_t bits), void *context);
 
 #endif

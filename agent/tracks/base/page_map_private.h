@@ -3,7 +3,21 @@
 #ifndef DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_PRIVATE_H
 #define DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_PRIVATE_H
 
+/*
+ * Chunks are numbered one after the other, and so are the buckets then: most lookups follow each
+ * other in memory as well.
+ */
+#define HASH_FUNCTION(key, length, hash)                           \
+	do {                                                       \
+		const uint64_t number_ = *(const uint64_t *)(key); \
+		(hash) = (unsigned)(number_ ^ number_ >> 16);      \
+	} while (0)
+
 #include <uthash.h>
+
+/* Buckets of two at most, not of ten. */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 2U
 
 #include "agent/tracks/base/page_map.h"
 
@@ -23,12 +37,21 @@ struct page_map_chunk {
 	UT_hash_handle hh;
 };
 
+/* Memory for chunks, which a map keeps until it is freed: most epochs are like the one before. */
+struct chunk_slab {
+	struct chunk_slab *next; /* the one that is filled after it */
+	size_t used, room;
+	struct page_map_chunk chunks[];
+};
+
 struct page_map {
-	struct page_map_chunk *chunks; /* uthash */
-	struct page_map_chunk *last;   /* most pages lie where the one before did */
-	uint64_t newest;	       /* number of the chunk that was added last */
-	bool unsorted;		       /* chunks are not in their order */
-	uint64_t bytes;
+	struct chunk_slab *slabs, *filling; /* filling: NULL: none has been begun */
+	struct page_map_chunk *chunks;	    /* uthash */
+	struct page_map_chunk *last;	    /* most pages lie where the one before did */
+	uint64_t newest;		    /* number of the chunk that was added last */
+	bool unsorted;			    /* chunks are not in their order */
+	bool has_devices;		    /* one of them, or it had */
+	uint64_t bytes;			    /* of all memory that it has */
 };
 
 #endif

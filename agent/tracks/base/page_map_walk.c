@@ -152,6 +152,22 @@ static uint64_t said(const struct walk *walk, const struct chunk_device *row, in
 	       (walk->evidence == DS_EVIDENCE_EXPOSED ? row->exposed[word] : 0);
 }
 
+/* In most words no device wrote anything. */
+static void count_word(struct page_counts *counts, uint64_t cpu, uint64_t dma, uint64_t completed)
+{
+	const uint64_t by_cpu = (uint64_t)__builtin_popcountll(cpu);
+
+	counts->cpu += by_cpu;
+	if (!(dma | completed)) {
+		counts->all += by_cpu;
+		return;
+	}
+	counts->dma += (uint64_t)__builtin_popcountll(dma);
+	counts->both += (uint64_t)__builtin_popcountll(cpu & dma);
+	counts->all += (uint64_t)__builtin_popcountll(cpu | dma);
+	counts->missed += (uint64_t)__builtin_popcountll(completed & ~cpu);
+}
+
 static int walk_word(struct walk *walk, const struct page_map_chunk *chunk, int word)
 {
 	const uint64_t first = chunk->number * CHUNK_PAGES + (uint64_t)word * 64;
@@ -161,11 +177,9 @@ static int walk_word(struct walk *walk, const struct page_map_chunk *chunk, int 
 		dma |= said(walk, &chunk->devices[i], word);
 		completed |= chunk->devices[i].completed[word];
 	}
-	walk->counts->cpu += (uint64_t)__builtin_popcountll(cpu);
-	walk->counts->dma += (uint64_t)__builtin_popcountll(dma);
-	walk->counts->both += (uint64_t)__builtin_popcountll(cpu & dma);
-	walk->counts->all += (uint64_t)__builtin_popcountll(cpu | dma);
-	walk->counts->missed += (uint64_t)__builtin_popcountll(completed & ~cpu);
+	if (!(cpu | dma | completed))
+		return 0;
+	count_word(walk->counts, cpu, dma, completed);
 	if (!walk->each)
 		return 0;
 	if (!dma && cpu == ~0ULL)
@@ -183,6 +197,26 @@ static int walk_word(struct walk *walk, const struct page_map_chunk *chunk, int 
 		if (err)
 			return err;
 	}
+	return 0;
+}
+
+int page_map__each_word(const struct page_map *map,
+			int (*each)(void *context, uint64_t page, uint64_t bits), void *context)
+{
+	for (const struct page_map_chunk *chunk = map->chunks; chunk; chunk = chunk->hh.next)
+		for (int word = 0; word < WORDS; word++) {
+			uint64_t bits = chunk->cpu[word];
+			int err;
+
+			for (uint32_t i = 0; i < chunk->device_count; i++)
+				bits |= chunk->devices[i].completed[word] |
+					chunk->devices[i].exposed[word];
+			err = bits ? each(context,
+					  chunk->number * CHUNK_PAGES + (uint64_t)word * 64, bits)
+				   : 0;
+			if (err)
+				return err;
+		}
 	return 0;
 }
 

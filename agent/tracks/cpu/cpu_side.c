@@ -160,7 +160,7 @@ static int start_faults(struct cpu_side *side, struct reason *why)
 	return cpu_side__read_regions(side);
 }
 
-static int epoch_faults(struct cpu_side *side, cpu_side__each each, void *context)
+static int epoch_faults(struct cpu_side *side, struct page_map *written)
 {
 	return cpu_side__read_regions(side);
 }

@@ -65,15 +65,13 @@ struct cpu_side {
 	char reason[256]; /* why no better backend was taken; "" for the best */
 };
 
-typedef int (*cpu_side__each)(void *context, uint64_t start, uint64_t end);
-
 struct cpu_backend {
 	const char *name;
 	bool lower_bound; /* it counts what it can, and finds no pages */
 	/* 0, or a negative errno with why. From here on writes are noted. */
 	int (*start)(struct cpu_side *side, struct reason *why);
-	/* Calls each for what was written since the last call, and begins anew, without a gap. */
-	int (*epoch)(struct cpu_side *side, cpu_side__each each, void *context);
+	/* Adds what was written since the last call, and begins anew, without a gap. */
+	int (*epoch)(struct cpu_side *side, struct page_map *written);
 	void (*end)(struct cpu_side *side);
 };
 

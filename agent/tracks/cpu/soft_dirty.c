@@ -49,14 +49,9 @@ static bool kernel_has_them(void)
 	return entry & PAGEMAP_SOFT_DIRTY;
 }
 
-struct reading {
-	cpu_side__each each;
-	void *context;
-};
-
 static int take_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
 {
-	const struct reading *reading = context;
+	struct page_map *written = context;
 
 	for (size_t i = 0; i < count;) {
 		size_t from = i;
@@ -69,17 +64,15 @@ static int take_entries(void *context, uint64_t address, const uint64_t *entries
 			i++;
 			continue;
 		}
-		err = reading->each(reading->context, address + from * PAGE_BYTES,
-				    address + i * PAGE_BYTES);
+		err = page_map__add_cpu(written, address / PAGE_BYTES + from, i - from);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static int read_and_clear(struct cpu_side *side, cpu_side__each each, void *context)
+static int read_and_clear(struct cpu_side *side, struct page_map *written)
 {
-	struct reading reading = {each, context};
 	int err = cpu_side__read_regions(side);
 
 	for (size_t i = 0; !err && i < side->region_count; i++) {
@@ -89,19 +82,19 @@ static int read_and_clear(struct cpu_side *side, cpu_side__each each, void *cont
 		if (strncmp(region->name, "[v", 2) == 0)
 			continue;
 		err = page_table__read(side->pagemap, region->start, region->end, take_entries,
-				       &reading);
+				       written);
 	}
 	return err ? err : clear_bits(side->procfs, side->tgid);
 }
 
-static int epoch(struct cpu_side *side, cpu_side__each each, void *context)
+static int epoch(struct cpu_side *side, struct page_map *written)
 {
 	struct freeze freeze;
 	int err = freeze__begin(&freeze, side->procfs, side->tgid), held;
 
 	if (err)
 		return err;
-	err = read_and_clear(side, each, context);
+	err = read_and_clear(side, written);
 	held = freeze__end(&freeze, &side->stopped_ns);
 	return err ? err : held;
 }

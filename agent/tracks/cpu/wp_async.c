@@ -185,22 +185,12 @@ static int start(struct cpu_side *side, struct reason *why)
 
 struct taking {
 	struct cpu_side *side;
-	cpu_side__each each;
-	void *context;
+	struct page_map *written;
 	bool shared;
 	const struct page_map_chunk *cursor; /* of the known ones */
 	struct page_map *fresh;		     /* of shared memory: told, to be known from then on */
 	struct page_map *unknown; /* told by the kernel, and not known to have anything in them */
 };
-
-static int sort_out(void *context, uint64_t page, uint64_t pages, bool is_known)
-{
-	const struct taking *taking = context;
-
-	return is_known ? taking->each(taking->context, page * PAGE_BYTES,
-				       (page + pages) * PAGE_BYTES)
-			: page_map__add_cpu(taking->unknown, page, pages);
-}
 
 /*
  * Where a page table is known to be, the kernel's fast path tells a page that is empty as written,
@@ -214,9 +204,10 @@ static int take(void *context, uint64_t start, uint64_t end)
 	int err;
 
 	if (!taking->shared)
-		return page_map__split(taking->side->known, page, pages, sort_out, taking);
+		return page_map__divide(taking->side->known, page, pages, taking->written,
+					taking->unknown);
 	err = page_map__add_cpu(taking->fresh, page, pages);
-	return err ? err : taking->each(taking->context, start, end);
+	return err ? err : page_map__add_cpu(taking->written, page, pages);
 }
 
 /* Has nobody written it, although it is there? A file's page as it is, or the zero page. */
@@ -243,8 +234,7 @@ static int take_entries(void *context, uint64_t address, const uint64_t *entries
 			continue;
 		err = page_map__add_cpu(side->known, address / PAGE_BYTES + i, end - i);
 		if (!err && !read)
-			err = taking->each(taking->context, address + i * PAGE_BYTES,
-					   address + end * PAGE_BYTES);
+			err = page_map__add_cpu(taking->written, address / PAGE_BYTES + i, end - i);
 	}
 	return err;
 }
@@ -304,9 +294,14 @@ static int take_known(void *context, uint64_t page, uint64_t pages, bool is_know
 {
 	const struct taking *taking = context;
 
-	return is_known ? taking->each(taking->context, page * PAGE_BYTES,
-				       (page + pages) * PAGE_BYTES)
-			: 0;
+	return is_known ? page_map__add_cpu(taking->written, page, pages) : 0;
+}
+
+static int take_data(void *context, uint64_t start, uint64_t end)
+{
+	const struct taking *taking = context;
+
+	return page_map__add_cpu(taking->written, start / PAGE_BYTES, (end - start) / PAGE_BYTES);
 }
 
 /*
@@ -338,8 +333,8 @@ static int take_new(struct taking *taking, size_t index)
 		/* In this order: whoever writes before the protection is in the object by then. */
 		err = protect(side, region, taking->fresh, &whole);
 		if (!err)
-			err = mapped_data__each(side->procfs, side->tgid, region, taking->each,
-						taking->context);
+			err = mapped_data__each(side->procfs, side->tgid, region, take_data,
+						taking);
 	}
 	if (!err)
 		side->ranges[index].state = RANGE_HELD;
@@ -446,9 +441,9 @@ static int give_way(struct cpu_side *side)
 	return err;
 }
 
-static int epoch(struct cpu_side *side, cpu_side__each each, void *context)
+static int epoch(struct cpu_side *side, struct page_map *written)
 {
-	struct taking taking = {.side = side, .each = each, .context = context};
+	struct taking taking = {.side = side, .written = written};
 	const bool wanted = wants_its_own(side);
 	int err, more;
 
