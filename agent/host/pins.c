@@ -14,6 +14,7 @@
 #include "agent/base/files.h"
 #include "agent/host/pagemap_scan.h"
 #include "agent/host/pins_private.h"
+#include "agent/host/proc_status.h"
 
 #define RING_TEXT_MAX (4u << 20) /* 16384 buffers (IORING_MAX_REG_BUFFERS) take some 700 KiB */
 #define RING_TRIES 8
@@ -226,18 +227,9 @@ static void add_up(int process, struct pins *pins)
 
 static int read_vm_pin(int process, uint64_t *bytes)
 {
-	char text[8192];
-	const char *line;
-	uint64_t kib;
-	int length = files__read(process, "status", text, sizeof(text));
+	int err = proc_status__bytes(process, "status", "VmPin", bytes);
 
-	*bytes = 0;
-	if (length < 0)
-		return length;
-	line = strstr(text, "\nVmPin:"); /* a process without memory of its own has no such line */
-	if (line && sscanf(line + 1, "VmPin: %" SCNu64 " kB", &kib) == 1)
-		*bytes = kib * 1024;
-	return 0;
+	return err == -ENODATA ? 0 : err; /* it has no memory of its own, as a kernel thread */
 }
 
 int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *sources, bool always,
@@ -260,17 +252,6 @@ int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *source
 		add_up(process, pins);
 	close(process);
 	return err == -ENOENT ? -ESRCH : err;
-}
-
-int pins__own_vm_pin(uint64_t *bytes)
-{
-	int self = files__open_directory(AT_FDCWD, "/proc/self"), err;
-
-	if (self < 0)
-		return self;
-	err = read_vm_pin(self, bytes);
-	close(self);
-	return err;
 }
 
 int pins__read_counted(const char *procfs, uint32_t pid, bool ring_is_counted, struct pins *pins)

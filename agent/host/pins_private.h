@@ -35,8 +35,6 @@ uint64_t pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t in
  */
 int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *sources, bool always,
 		    struct pins *pins);
-/* VmPin of this process. 0, or a negative errno. */
-int pins__own_vm_pin(uint64_t *bytes);
 /* Adds a range, of whole pages, to the ranges and to its kind. -ENOMEM, or 0. */
 int pins__add(struct pins *pins, enum pin_kind kind, uint64_t start, uint64_t bytes);
 

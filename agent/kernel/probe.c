@@ -5,7 +5,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 
 #include "agent/base/errno_text.h"
 #include "agent/base/reason.h"
+#include "agent/host/proc_status.h"
 #include "bpf/dirtyscope.h"
 
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
@@ -23,17 +24,11 @@
 
 static uint64_t effective_capabilities(void)
 {
-	uint64_t effective = UINT64_MAX; /* not known: what follows says what is missing */
-	char line[256];
-	FILE *status = fopen("/proc/self/status", "re");
+	uint64_t effective;
 
-	if (!status)
-		return effective;
-	while (fgets(line, sizeof(line), status))
-		if (sscanf(line, "CapEff: %" SCNx64, &effective) == 1)
-			break;
-	(void)fclose(status);
-	return effective;
+	/* Where they are not known, what follows says what is missing. */
+	return proc_status__bits(AT_FDCWD, "/proc/self/status", "CapEff", &effective) ? UINT64_MAX
+										      : effective;
 }
 
 static bool locked_down(void)

@@ -7,13 +7,12 @@
 #include <inttypes.h>
 #include <linux/userfaultfd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "agent/base/files.h"
+#include "agent/host/proc_status.h"
 
 #define USER_MODE_ONLY 1 /* UFFD_USER_MODE_ONLY: any process may have one of these */
 
@@ -114,12 +113,9 @@ unsigned userfault__count(const char *procfs, uint32_t tgid)
 
 uint64_t userfault__page_tables(const char *procfs, uint32_t tgid)
 {
-	char path[64], status[8192];
-	const char *found;
+	char path[64];
+	uint64_t bytes;
 
 	snprintf(path, sizeof(path), "%s/%" PRIu32 "/status", procfs, tgid);
-	if (files__read(AT_FDCWD, path, status, sizeof(status)) <= 0)
-		return 0;
-	found = strstr(status, "\nVmPTE:");
-	return found ? strtoull(found + strlen("\nVmPTE:"), NULL, 10) * 1024 : 0;
+	return proc_status__bytes(AT_FDCWD, path, "VmPTE", &bytes) ? 0 : bytes;
 }

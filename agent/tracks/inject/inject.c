@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/base/files.h"
+#include "agent/host/proc_status.h"
 #include "agent/tracks/inject/helper.h"
 #include "agent/tracks/inject/refusal.h"
 #include "agent/tracks/inject/thread.h"
@@ -305,19 +306,14 @@ struct inject {
 /* Whether the numbers of that procfs are ours: one number for one process. */
 static bool is_our_namespace(const char *procfs)
 {
-	char path[64], status[4096];
-	const char *line, *end, *second;
+	char path[64], numbers[128];
+	int err;
 
 	snprintf(path, sizeof(path), "%.48s/self/status", procfs);
-	if (files__read(AT_FDCWD, path, status, sizeof(status)) <= 0)
-		return false;
-	line = strstr(status, "\nNSpid:\t");
-	if (!line)
-		return true; /* a kernel without namespaces */
-	line += strlen("\nNSpid:\t");
-	end = strchr(line, '\n');
-	second = strchr(line, '\t');
-	return !second || (end && second > end);
+	err = proc_status__text(AT_FDCWD, path, "NSpid", numbers, sizeof(numbers));
+	if (err)
+		return err == -ENODATA; /* a kernel without namespaces */
+	return !strchr(numbers, '\t');
 }
 
 static void start(struct inject *inject, const struct inject_options *options)
