@@ -279,6 +279,7 @@ static const struct kind {
 	{"sleep", run_sleep, 0},
 	{"threads", run_threads, 1000},
 	{"pause", hostile__pause, 400},
+	{"sigsuspend", hostile__sigsuspend, 400},
 	{"epoll", hostile__epoll, 0},
 	{"semaphore", hostile__semaphore, 0},
 	{"sigwait", hostile__sigwait, 0},

@@ -28,6 +28,7 @@ void hostile__check_registers(uint64_t rounds);
 /* ---- kinds, of hostile_signals.c ---- */
 
 void hostile__pause(long number);
+void hostile__sigsuspend(long number);
 void hostile__epoll(long number);
 void hostile__semaphore(long number);
 void hostile__sigwait(long number);

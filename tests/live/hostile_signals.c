@@ -30,7 +30,7 @@ static void ignore(int signal)
 }
 
 /* Before, a signal would run its handler and end nothing. */
-static void await_pause(pid_t pid)
+static void await_call(pid_t pid, long number)
 {
 	char path[64], call[16];
 	ssize_t length = 0;
@@ -43,11 +43,29 @@ static void await_pause(pid_t pid)
 		if (fd >= 0)
 			close(fd);
 		call[length > 0 ? length : 0] = '\0';
-	} while (length >= 0 && strtol(call, NULL, 10) != SYS_pause);
+	} while (length >= 0 && strtol(call, NULL, 10) != number);
 }
 
-/* A child sends a signal, waits until pause() has returned, and so on. */
-void hostile__pause(long number)
+/* Sends a signal, waits until the call has returned, and so on; returns how often it did not. */
+static long send_signals(pid_t parent, long call, long number, const atomic_long *returned)
+{
+	long lost = 0;
+
+	for (long i = 1; i <= number; i++) {
+		await_call(parent, call);
+		usleep((unsigned)(i * 37 % 2000));
+		kill(parent, SIGUSR1);
+		for (uint64_t begin = hostile__now_ns(); atomic_load(returned) < i; usleep(50))
+			if (hostile__now_ns() - begin > 10000000000ULL) {
+				lost++;
+				begin = hostile__now_ns();
+				kill(parent, SIGUSR1);
+			}
+	}
+	return lost;
+}
+
+static void count_signals(long call, int (*wait)(void), long number)
 {
 	const struct sigaction action = {.sa_handler = ignore};
 	atomic_long *state =
@@ -56,35 +74,43 @@ void hostile__pause(long number)
 
 	sigaction(SIGUSR1, &action, NULL);
 	if (!hostile__start_child()) {
-		long lost = 0;
-
-		for (long i = 1; i <= number; i++) {
-			await_pause(parent);
-			usleep((unsigned)(i * 37 % 2000));
-			kill(parent, SIGUSR1);
-			for (uint64_t begin = hostile__now_ns(); atomic_load(&state[0]) < i;
-			     usleep(50))
-				if (hostile__now_ns() - begin > 10000000000ULL) {
-					lost++;
-					begin = hostile__now_ns();
-					kill(parent, SIGUSR1);
-				}
-		}
-		atomic_store(&state[1], lost + 1);
+		atomic_store(&state[1], send_signals(parent, call, number, &state[0]) + 1);
 		while (kill(parent, SIGUSR1) == 0)
 			usleep(1000);
 		_exit(0);
 	}
 	hostile__ready();
 	while (!atomic_load(&state[1])) {
-		if (pause() != -1 || errno != EINTR)
-			hostile__harmed("pause", 0);
+		if (wait() != -1 || errno != EINTR)
+			hostile__harmed("a call that only a signal ends", 0);
 		atomic_fetch_add(&state[0], 1);
 	}
-	if (atomic_load(&state[1]) != 1)
-		hostile__harmed("signals that did not end pause()", atomic_load(&state[1]) - 1);
-	printf("signals %ld\n", number);
+	printf("%ld signals, %ld lost\n", number, atomic_load(&state[1]) - 1);
 	fflush(stdout);
+}
+
+void hostile__pause(long number)
+{
+	count_signals(SYS_pause, pause, number);
+}
+
+static int suspend(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	return sigsuspend(&none);
+}
+
+/* As a program waits for a signal that it must not lose. */
+void hostile__sigsuspend(long number)
+{
+	sigset_t blocked;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	count_signals(SYS_rt_sigsuspend, suspend, number);
 }
 
 /* Calls that Linux ends with EINTR whenever their thread is stopped: signal(7). */

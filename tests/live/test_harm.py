@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -233,15 +234,20 @@ def init():
     return found["reason"]
 
 
-@suite.test("4000 signals, while it is taken again and again: each ends its pause()")
-def signals():
-    with Target("pause", 4000) as target:
+# A stop of any kind has pause() begin again, and a signal that comes just before it does ends nothing: two in 113,000 bare
+# stops by ptrace here. sigsuspend() and its like have no such gap. Without its state put back, a thread loses one in ten.
+@suite.test("4000 signals, while it is taken again and again: each ends its sigsuspend()", "sigsuspend", 0)
+@suite.test("4000 signals, while it is taken again and again: they end its pause(), but for what any stop loses", "pause", 20)
+def signals(kind, allowed):
+    with Target(kind, 4000) as target:
         taker = subprocess.Popen([PHASES, str(target.pid), "times", "1000000"], stdout=subprocess.PIPE, text=True)
-        equal(target.child.stdout.readline(), "signals 4000\n", "what it says of its signals")
+        said = target.child.stdout.readline()
+        told = re.fullmatch(r"4000 signals, (\d+) lost\n", said)
+        true(told and int(told[1]) <= allowed, f"what it says of its signals: {said!r}")
         true(target.child.stdout.readline() == "fine\n" and target.child.wait() == 0, "the rest of what it says")
         found = json.loads(taker.communicate()[0])
         true(found["done"] > 20, f"too few to tell: {found}")
-        return f"taken {found['done']} times: {found['stopped_us']}"
+        return f"{said.strip()}; taken {found['done']} times: {found['stopped_us']}"
 
 
 def in_a_hurry(kind):
