@@ -9,6 +9,7 @@
 #include "agent/base/errno_text.h"
 #include "agent/base/log.h"
 #include "agent/base/startup.h"
+#include "agent/kernel/bpffs.h"
 #include "agent/kernel/kernel_side_private.h"
 #include "agent/kernel/object.h"
 
@@ -32,19 +33,33 @@ static void refuse(struct program *program, int err)
 }
 
 /* Takes off those that another one replaced meanwhile. */
-static void detach_others(struct program_set *set)
+static void detach_others(struct kernel_side *kernel)
 {
+	struct program_set *set = &kernel->set;
+
 	for (size_t i = 0; i < set->count; i++) {
 		struct program *program = &set->programs[i];
 
 		if (program->state == PROGRAM_ACTIVE)
 			continue;
-		if (program->link_fd >= 0)
+		if (program->link_fd >= 0) {
+			bpffs__unpin(&kernel->bpffs, program->row->name);
 			close(program->link_fd);
+		}
 		if (program->fd >= 0)
 			close(program->fd);
 		program->link_fd = program->fd = -1;
 	}
+}
+
+/* That nobody waits for its end: agent/kernel/bpffs.h. */
+static void pin(const struct kernel_side *kernel, const struct program *program)
+{
+	int err = bpffs__pin(&kernel->bpffs, program->link_fd, program->row->name);
+
+	if (err && kernel->bpffs.root >= 0)
+		log_debug("the end of a program will be waited for", "program=%s error=%s",
+			  program->row->name, errno_text(err).name);
 }
 
 /*
@@ -78,6 +93,8 @@ static int attach_chosen(struct kernel_side *kernel, uint32_t *attached)
 				refuse(program, err);
 			else
 				(*attached)++;
+			if (!err && program->kind->on_function)
+				pin(kernel, program);
 		}
 		if (err)
 			last = err;
@@ -97,12 +114,16 @@ int kernel_side__attach(struct kernel_side *kernel, struct kernel_error *error)
 	uint32_t attached = 0;
 	int err, last = 0;
 
+	err = bpffs__open(&kernel->bpffs);
+	if (err)
+		log_debug("the agent's end will wait until no function is traced any more",
+			  "error=%s", errno_text(err).name);
 	/* Ends, since each round that fails leaves fewer programs that can run. */
 	for (err = attach_chosen(kernel, &attached); err && err != -ECANCELED;
 	     err = attach_chosen(kernel, &attached)) {
 		last = err;
 		program_set__choose_again(&kernel->set);
-		detach_others(&kernel->set);
+		detach_others(kernel);
 	}
 	if (err == -ECANCELED)
 		return err;

@@ -204,6 +204,7 @@ int kernel_side__new(const struct kernel_options *options, struct kernel_side **
 	kernel->startup = options->startup;
 	kernel->object = options->object ? *options->object : object_bytes__built_in();
 	kernel->list_fd = kernel->pinned_fd = -1;
+	kernel->bpffs = BPFFS_NONE;
 	libbpf_set_print(libbpf_log);
 	err = set_up(kernel, error);
 	if (err) {
@@ -220,6 +221,9 @@ void kernel_side__free(struct kernel_side *kernel)
 	if (!kernel)
 		return;
 	program_set__close(&kernel->set);
+	/* After the descriptors of what is pinned there, so that closing those is never the last.
+	 */
+	bpffs__close(&kernel->bpffs);
 	/* The mapped tables go with the process: other threads may still hold a snapshot of them.
 	 */
 	dirtyscope__destroy(kernel->skeleton);

@@ -4,6 +4,7 @@
 #define DIRTYSCOPE_AGENT_KERNEL_KERNEL_SIDE_PRIVATE_H
 
 #include "agent/base/reason.h"
+#include "agent/kernel/bpffs.h"
 #include "agent/kernel/calibrate.h"
 #include "agent/kernel/choice.h"
 #include "agent/kernel/kernel_side.h"
@@ -27,6 +28,7 @@ struct kernel_side {
 	struct reason no_functions; /* why the kernel takes no programs on them */
 	/* Of the programs ledger_list and pinned_memory; -1: it does not run here. */
 	int list_fd, pinned_fd;
+	struct bpffs bpffs; /* has the links of programs on functions */
 	uint64_t map_memory;
 	uint64_t lost[DS_SENSOR_COUNT];	 /* as of the last sample */
 	double lost_at[DS_SENSOR_COUNT]; /* uptime when it rose */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A start: what it is waiting for is told, and a signal ends it at any moment, with nothing left."""
+"""A start, and an end: what is waited for is told; a signal ends it at any moment, with nothing left."""
 import glob
 import http.client
 import json
@@ -95,6 +95,17 @@ def steps():
     return f"ready in {took:.2f} s; {len(seen)} steps seen: {seen[0]} ... {seen[-1]}"
 
 
+def leave(what, before):
+    """Waits until those are gone that were not there before: how long the kernel still had to do."""
+    begin = time.monotonic()
+    eventually(f"no {what} is left", lambda: not orphans(what) - before[what])
+    return time.monotonic() - begin
+
+
+def there():
+    return {what: orphans(what) for what in ("prog", "link")}
+
+
 def end_at(delay, number):
     """Seconds until it was gone."""
     with Start() as start:
@@ -114,18 +125,42 @@ def end_at(delay, number):
 @suite.test(f"SIGTERM at {ROUNDS} random moments of a start: gone within 1 s, nothing left", signal.SIGTERM)
 @suite.test(f"SIGINT at {ROUNDS} random moments of a start: gone within 1 s, nothing left", signal.SIGINT)
 def ends(number):
-    before = {what: orphans(what) for what in ("prog", "link")}
+    before = there()
     with Start() as start:  # how long a whole start takes now
         port = start.port()
         begin = time.monotonic()
         eventually("the agent is ready", lambda: ready(port)[0] == 200, WAIT, 0.01)
         whole = time.monotonic() - begin
     chance = random.Random(number)
-    took = [end_at(chance.uniform(0, whole), number) for _ in range(ROUNDS)]
+    took, left = [], []
+    for _ in range(ROUNDS):
+        # What the kernel still takes apart holds up whoever attaches.
+        left.append(max(leave(what, before) for what in before))
+        took.append(end_at(chance.uniform(0, whole), number))
     true(max(took) < max(LIMIT, whole), f"the slowest took {max(took):.2f} s: {took}")
-    for what in ("prog", "link"):
-        eventually(f"no {what} is left", lambda what=what: not orphans(what) - before[what], 10)
-    return f"a start took {whole:.2f} s; gone in {min(took):.3f} to {max(took):.3f} s"
+    left.append(max(leave(what, before) for what in before))
+    return f"a start took {whole:.2f} s; gone in {min(took):.3f} to {max(took):.3f} s, all detached {max(left):.1f} s later"
+
+
+@suite.test("SIGTERM or SIGKILL of an agent that counts: gone as soon with functions traced as without, nothing left")
+def ends_running():
+    before, left = there(), []
+    took = {("base", signal.SIGTERM): [], ("auto", signal.SIGTERM): [], ("auto", signal.SIGKILL): []}
+    for tier, number in [*took] * 2:
+        left.append(max(leave(what, before) for what in before))
+        with Start("--sensors.tier", tier) as start:
+            port = start.port()
+            eventually("the agent is ready", lambda port=port: ready(port)[0] == 200, WAIT, 0.01)
+            begin = time.monotonic()
+            start.child.send_signal(number)
+            equal(start.child.wait(WAIT), 0 if number == signal.SIGTERM else -number, "exit status")
+            took[tier, number].append(time.monotonic() - begin)
+    left.append(max(leave(what, before) for what in before))
+    notes = {f"{tier}, {number.name}": [round(one, 3) for one in times] for (tier, number), times in took.items()}
+    floor = max(took["base", signal.SIGTERM])
+    for (tier, number), times in took.items():
+        true(min(times) < max(LIMIT, 2 * floor), f"{tier}, {number.name}: gone in {min(times):.2f} s ({notes})")
+    return f"seconds until it was gone: {notes}; all detached {max(left):.1f} s later"
 
 
 @suite.test("SIGHUP during a start does not end it")

@@ -88,7 +88,7 @@ def add(suite, cell):
         equal(status, 0, text[-3000:])
         return [line[2:] for line in text.splitlines() if line.startswith("# ")]
 
-    @suite.test("the load: SIGTERM at any moment of it, nothing left")
+    @suite.test("the load: SIGTERM at any moment of it, SIGTERM and SIGKILL after it, nothing left")
     def _():
         status, text = cell.machine.call("live", "start", "SIGTERM", seconds=510)
         equal(status, 0, text[-3000:])
