@@ -2,6 +2,7 @@
 /* Policies as they are written: YAML trees, selectors, conditions, templates, a rule of each kind.
  */
 #include <errno.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -210,6 +211,7 @@ static void test_refused_selectors(void **unused)
 		{"pid = nan", "compares a number with what is none"},
 		{"pid = 1x", "compares a number with what is none"},
 		{"comm =~ [", "has a bad regular expression"},
+		{"comm *= [b-a]", "has a bad glob"},
 		{"comm =~ a{2}", "has {}"},
 		{"comm =~ [[:alpha:]]{0}", "has {}"},
 		{"comm =~ [[:alpha:][]{99}", "has {}"},
@@ -259,6 +261,59 @@ static void test_refused_selectors(void **unused)
 	assert_int_equal(selector__parse(&target_kinds[TARGET_PROCESS], text, &selector, &message),
 			 -EINVAL);
 	assert_non_null(strstr(message.text, "longer than 256"));
+}
+
+static bool glob_matches(const char *glob, const char *string)
+{
+	const struct snapshot_device device = {
+		.id = "d", .bus = "pci", .driver = "nvme", .names = &string, .name_count = 1};
+	char text[SELECTOR_VALUE_MAX + 32];
+	struct selector *selector;
+	bool matches;
+
+	(void)snprintf(text, sizeof(text), "names *= %s", glob);
+	if (selector__parse(&target_kinds[TARGET_DEVICE], text, &selector, &message))
+		fail_msg("%s: %s", glob, message.text);
+	matches = selector__matches(selector, &(struct target_view){.item = &device});
+	selector__free(selector);
+	return matches;
+}
+
+/* As fnmatch() has it, but for a \ within []. */
+static void test_globs(void **unused)
+{
+	static const char *const parts[] = {
+		"a", "b", "*", "?", "[ab]", "[!a]", "[]a]", "[^a]", "[!]b]", "[a-c]", "[[:digit:]]",
+		".", "+", "^", "$", "(",    "|",    "{2}",  "\\*",  "\\a",   "]"};
+	static const char *const strings[] = {"",     "a",  "b",   "ab", "a.b",	 "]",	"a]b", "1",
+					      "aab+", "^a", "$(|", "*",	 "a{2}", "[^]", "\\"};
+	const size_t part_count = sizeof(parts) / sizeof(*parts);
+	size_t matched = 0;
+	char *deep = malloc(4096);
+
+	for (size_t i = 0; i < part_count * part_count * part_count; i++) {
+		char glob[32];
+
+		(void)snprintf(glob, sizeof(glob), "%s%s%s", parts[i % part_count],
+			       parts[i / part_count % part_count],
+			       parts[i / part_count / part_count]);
+		for (size_t j = 0; j < sizeof(strings) / sizeof(*strings); j++) {
+			const bool expected = fnmatch(glob, strings[j], 0) == 0;
+
+			matched += expected;
+			if (glob_matches(glob, strings[j]) != expected)
+				fail_msg("'%s' and '%s': fnmatch() says %d", glob, strings[j],
+					 expected);
+		}
+	}
+	assert_true(matched > 1000);
+	/* Anyone can have such a command line; to try each way would take years. */
+	assert_non_null(deep);
+	memset(deep, 'a', 4095);
+	deep[4095] = '\0';
+	assert_false(glob_matches("*a*a*a*a*a*a*a*a*b", deep));
+	assert_true(glob_matches("*a*a*a*a*a*a*a*a*", deep));
+	free(deep);
 }
 
 /* ---- templates ---- */
@@ -385,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_refused_trees),
 		cmocka_unit_test(test_selectors),
 		cmocka_unit_test(test_refused_selectors),
+		cmocka_unit_test(test_globs),
 		cmocka_unit_test(test_templates),
 		cmocka_unit_test(test_every_kind),
 		cmocka_unit_test(test_conditions),

@@ -2,7 +2,6 @@
 #include "agent/policies/rules/selector.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <math.h>
 #include <regex.h>
 #include <stdio.h>
@@ -13,6 +12,9 @@
 
 #define NODES_MAX 512 /* of a regular expression, about */
 #define NESTED_MAX 3
+
+#define REGEX_NEGATIONS "^"
+#define GLOB_NEGATIONS "^!"
 
 struct operation;
 
@@ -42,21 +44,19 @@ static bool begins(const struct selector *selector, const char *string)
 	return strncmp(string, selector->value, strlen(selector->value)) == 0;
 }
 
-static bool globs(const struct selector *selector, const char *string)
-{
-	return fnmatch(selector->value, string, 0) == 0;
-}
-
 static bool is_found(const struct selector *selector, const char *string)
 {
 	return regexec(&selector->regex, string, 0, NULL, 0) == 0;
 }
 
-/* Behind a bracket expression: "[]x]", "[^]x]", "[[:alpha:][]" have brackets that do not end it. */
-static const char *skip_bracket(const char *at)
+/*
+ * Behind a bracket expression: "[]x]", "[^]x]", "[[:alpha:][]" have brackets that do not end it.
+ * negations: the characters that negate where they come first.
+ */
+static const char *skip_bracket(const char *at, const char *negations)
 {
 	at++;
-	at += *at == '^';
+	at += *at && strchr(negations, *at);
 	at += *at == ']';
 	for (; *at && *at != ']'; at++) {
 		const char end[] = {at[1], ']', '\0'};
@@ -116,7 +116,7 @@ static const char *costs_too_much(const char *pattern)
 		if (groups[depth].nodes > NODES_MAX || last.nested > NESTED_MAX)
 			return "has too many nested + in its regular expression";
 		if (*at == '[')
-			at = skip_bracket(at);
+			at = skip_bracket(at, REGEX_NEGATIONS);
 		else
 			at += 1 + (*at == '\\' && at[1]);
 	}
@@ -129,31 +129,89 @@ static int refuse(struct reason *reason, const char *why)
 	return -EINVAL;
 }
 
-static int compile(struct selector *selector, struct reason *reason)
+static int compile(struct selector *selector, const char *what, const char *pattern,
+		   struct reason *reason)
 {
-	const char *why = costs_too_much(selector->value);
+	const char *why = costs_too_much(pattern);
 	int err;
 
 	if (why)
 		return refuse(reason, why);
-	err = regcomp(&selector->regex, selector->value, REG_EXTENDED | REG_NOSUB);
+	err = regcomp(&selector->regex, pattern, REG_EXTENDED | REG_NOSUB);
 	if (err) {
 		char why_not[256];
 
 		regerror(err, &selector->regex, why_not, sizeof(why_not));
-		reason__set(reason, "has a bad regular expression: %s", why_not);
+		reason__set(reason, "has a bad %s: %s", what, why_not);
 		return err == REG_ESPACE ? -ENOMEM : -EINVAL;
 	}
 	selector->compiled = true;
 	return 0;
 }
 
+static int compile_regex(struct selector *selector, struct reason *reason)
+{
+	return compile(selector, "regular expression", selector->value, reason);
+}
+
+/* Copies a bracket expression, in which "!" negates as "^" does. Returns what is behind it. */
+static const char *copy_bracket(const char *at, char **out)
+{
+	const char *end = skip_bracket(at, GLOB_NEGATIONS);
+
+	*(*out)++ = *at++;
+	if (*at == '!') {
+		*(*out)++ = '^';
+		at++;
+	}
+	while (at < end)
+		*(*out)++ = *at++;
+	return end;
+}
+
+/*
+ * A glob as a regular expression; a \ within [] is one. fnmatch() tries each way to share out a
+ * string among the "*": four of them and the 4096 bytes of a command line, which anyone can choose,
+ * are hours.
+ */
+static int compile_glob(struct selector *selector, struct reason *reason)
+{
+	char pattern[2 * SELECTOR_VALUE_MAX + 3], *out = pattern;
+	const char *at = selector->value;
+
+	*out++ = '^';
+	while (*at) {
+		if (*at == '*') {
+			at += strspn(at, "*");
+			*out++ = '.';
+			*out++ = '*';
+		} else if (*at == '?') {
+			at++;
+			*out++ = '.';
+		} else if (*at == '[' && skip_bracket(at, GLOB_NEGATIONS)[-1] == ']') {
+			at = copy_bracket(at, &out);
+		} else {
+			at += *at == '\\' && at[1];
+			if (strchr("\\.[]{}()*+?^$|", *at))
+				*out++ = '\\';
+			*out++ = *at++;
+		}
+	}
+	*out++ = '$';
+	*out = '\0';
+	return compile(selector, "glob", pattern, reason);
+}
+
 /* The longest first, where one begins as another one does. */
 static const struct operation operations[] = {
-	{"!^=", true, false, NULL, begins},	 {"!*=", true, false, NULL, globs},
-	{"!~", true, false, compile, is_found},	 {"!=", true, true, NULL, equals},
-	{"^=", false, false, NULL, begins},	 {"*=", false, false, NULL, globs},
-	{"=~", false, false, compile, is_found}, {"=", false, true, NULL, equals},
+	{"!^=", true, false, NULL, begins},
+	{"!*=", true, false, compile_glob, is_found},
+	{"!~", true, false, compile_regex, is_found},
+	{"!=", true, true, NULL, equals},
+	{"^=", false, false, NULL, begins},
+	{"*=", false, false, compile_glob, is_found},
+	{"=~", false, false, compile_regex, is_found},
+	{"=", false, true, NULL, equals},
 };
 
 static int take_field(const struct kind *kind, const char **at, struct selector *selector,
