@@ -217,7 +217,8 @@ static int start_sampling(struct agent *agent, struct kernel_error *error)
 			  {publish_policies, agent->policies}},
 		.part_count = 3,
 	};
-	struct track_sweeps sweeps = {.ask = sampler__ask, .await = sampler__await};
+	struct track_sweeps sweeps = {
+		.idle = sampler__is_idle, .ask = sampler__ask, .await = sampler__await};
 	int err;
 
 	log_info("starting", "version=%s revision=%s pid=%d", dirtyscope_version(),

@@ -41,6 +41,7 @@ int devices__new(const struct agent_config *config, struct kernel_side *kernel,
 	devices->kernel = kernel;
 	devices->tables = tables;
 	devices->events = events;
+	devices->idle_at = UINT64_MAX;
 	devices->sources = calloc(tables->source_slots + 1, sizeof(*devices->sources));
 	devices->retired = calloc(tables->source_slots + 1, sizeof(*devices->retired));
 	if (!devices->sources || !devices->retired)

@@ -39,9 +39,14 @@ void devices__listen(struct devices *devices, const struct page_listener *listen
 /*
  * Sweeps all page sets now, between two samples, and walks the ledger: the listener has then heard
  * all that was written, or may be being written, up to this call. The next sample counts what was
- * swept here, too. 0, or a negative errno.
+ * swept here, too. Only what was written since the last sweep is read. 0, or a negative errno.
  */
 int devices__hand_over(struct devices *devices);
+/*
+ * Has nothing been written since the last sweep, and is nothing exposed? Then a hand-over would
+ * tell a listener that has been there for a sweep nothing new. Any thread.
+ */
+bool devices__are_idle(const struct devices *devices);
 
 /*
  * Meets new sources, sweeps all page sets and sums the rows. now: seconds, monotonic;

@@ -31,6 +31,8 @@ struct device_record {
 	uint64_t *early; /* pages of this interval that devices__hand_over has swept; NULL: none */
 	uint64_t early_pages;
 	uint64_t swept, dirty_total;
+	uint64_t written,
+		written_swept; /* sums of its rows: now, and before its set's last sweep */
 	double rate;
 	uint32_t flags;			/* DS_SOURCE_*, of all its sources */
 	struct ds_device_stats carried; /* of slots that were given back */
@@ -43,6 +45,7 @@ struct device_record {
 struct source {
 	struct device_record *device; /* NULL: virtual, or not resolved */
 	bool resolved;
+	bool shares;	/* its pages are in the shared set, although its device has one */
 	bool retired;	/* on its way back */
 	bool listed;	/* a disk that sysfs has shown: when it no longer does, it is gone */
 	bool forgotten; /* the ledger no longer has it, because its driver does not unmap */
@@ -74,6 +77,12 @@ struct devices {
 	double refreshed_at;
 	unsigned look; /* LOOK_*, from uevents; names wait for the next sample */
 	const struct page_listener *listener; /* NULL: none */
+	uint64_t lost_swept;		      /* as written_swept, of all */
+	/*
+	 * Events when all sets were swept last and nothing was exposed; UINT64_MAX: something was.
+	 * Atomic: any thread asks.
+	 */
+	uint64_t idle_at;
 	bool started; /* what is found from now on was not there before the agent */
 };
 

@@ -26,10 +26,15 @@ void devices__bind_slot(struct devices *devices, uint32_t slot, struct device_re
 	source->resolved = true;
 	source->device = device;
 	devices->sources_used++;
-	if (!device)
+	/* What it wrote until now is in the shared set, and counts as its device's from here on. */
+	if (devices->unattributed)
+		devices->unattributed->written_swept = UINT64_MAX;
+	if (!device) {
 		devices->tables->source_infos[slot].flags |= DS_SOURCE_VIRTUAL;
-	else if (devices__set_page_set(devices, slot, device))
+	} else if (devices__set_page_set(devices, slot, device)) {
+		source->shares = true;
 		log_warn("page set not attached", "device=%s", device->id);
+	}
 }
 
 /* Every member is a 64-bit counter; the signed ones add the same way. */

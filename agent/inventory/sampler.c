@@ -139,6 +139,13 @@ static void hand_over(struct sampler *sampler)
 	pthread_mutex_unlock(&sampler->lock);
 }
 
+bool sampler__is_idle(void *context)
+{
+	const struct sampler *sampler = context;
+
+	return devices__are_idle(sampler->devices);
+}
+
 uint64_t sampler__ask(void *context)
 {
 	struct sampler *sampler = context;

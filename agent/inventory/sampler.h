@@ -42,6 +42,11 @@ int sampler__start(const struct sampler_options *options, struct sampler **out,
  * for.
  */
 uint64_t sampler__ask(void *sampler);
+/*
+ * Would it tell them nothing new? Of tracks that have heard of a sweep since they listen. Any
+ * thread.
+ */
+bool sampler__is_idle(void *sampler);
 /* 0, -ESHUTDOWN, or another negative errno. */
 int sampler__await(void *sampler, uint64_t asked);
 /* Returns when the thread has ended. */

@@ -30,7 +30,7 @@ int track__add_members(struct tracks *tracks, struct track *track, bool later,
 		return track__refuse(error, -ENOMEM, 0, "out of memory");
 	err = write_log__new(tracks->feed, tracks->frames, &track->log);
 	if (!err)
-		err = track_sweeps__now(&tracks->sweeps);
+		err = track_sweeps__first(&tracks->sweeps);
 	if (!err)
 		err = write_log__drain(track->log, write_log__discard, NULL);
 	return err ? track__refuse(error, err, 0, strerror(-err)) : 0;
@@ -61,7 +61,7 @@ static int take_frames(void *context, unsigned device, enum ds_evidence evidence
 static int run_device_epoch(struct tracks *tracks, struct track *track)
 {
 	struct frames frames = {.map = owed_pages__fresh(track->members->owed)};
-	int err = track_sweeps__now(&tracks->sweeps);
+	int err = track_sweeps__await(&tracks->sweeps, track_sweeps__ask(&tracks->sweeps));
 
 	frames.device = write_feed__find(tracks->feed, track->target);
 	return err ? err : write_log__drain(track->log, take_frames, &frames);

@@ -21,8 +21,7 @@
  */
 static int run_epoch(struct target *target)
 {
-	const struct track_sweeps *sweeps = &target->options.sweeps;
-	const uint64_t asked = target->index ? sweeps->ask(sweeps->context) : 0;
+	const uint64_t asked = target->index ? track_sweeps__ask(&target->options.sweeps) : 0;
 	int err = target->cpu.backend->epoch(&target->cpu, target->epoch);
 
 	err = target__run_devices(target, asked, err);

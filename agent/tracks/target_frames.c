@@ -113,7 +113,7 @@ int target__start_devices(struct target *target)
 	if (!err)
 		err = write_log__new(options->feed, options->frames, &target->log);
 	if (!err)
-		err = track_sweeps__now(&options->sweeps);
+		err = track_sweeps__first(&options->sweeps);
 	if (!err) {
 		target->cpu.seen = index_entries;
 		target->cpu.seen_context = target;
@@ -241,6 +241,6 @@ int target__run_devices(struct target *target, uint64_t asked, int err)
 	if (!page_map__has_more(target->stale, FEW_PAGES))
 		err = read_stale(target);
 	if (!err)
-		err = target->options.sweeps.await(target->options.sweeps.context, asked);
+		err = track_sweeps__await(&target->options.sweeps, asked);
 	return err ? err : write_log__drain(target->log, match, target);
 }

@@ -11,18 +11,32 @@
 #include "agent/kernel/page_listener.h"
 #include "agent/tracks/base/page_map.h"
 
-/* How the tracks hear what devices wrote. */
+/* How the tracks hear what devices wrote. All of it from any thread. */
 struct track_sweeps {
-	/* Asks for a sweep of all that devices wrote up to this call. Any thread. */
+	/* Nothing was written since the last sweep, and nothing is exposed. */
+	bool (*idle)(void *context);
+	/* Asks for a sweep of all that devices wrote up to this call. Never 0. */
 	uint64_t (*ask)(void *context);
 	/* Until it has reached the listener. 0, or a negative errno. */
 	int (*await)(void *context, uint64_t asked);
 	void *context;
 };
 
-static inline int track_sweeps__now(const struct track_sweeps *sweeps)
+/* Whoever begins to listen: a sweep that had begun before may not tell him. */
+static inline int track_sweeps__first(const struct track_sweeps *sweeps)
 {
 	return sweeps->await(sweeps->context, sweeps->ask(sweeps->context));
+}
+
+/* For track_sweeps__await; no sweep is asked for where it would tell nothing. */
+static inline uint64_t track_sweeps__ask(const struct track_sweeps *sweeps)
+{
+	return sweeps->idle(sweeps->context) ? 0 : sweeps->ask(sweeps->context);
+}
+
+static inline int track_sweeps__await(const struct track_sweeps *sweeps, uint64_t asked)
+{
+	return asked ? sweeps->await(sweeps->context, asked) : 0;
 }
 
 struct write_feed;
