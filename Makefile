@@ -85,7 +85,7 @@ VM_PROGRAMS   := $(B)/tests/vm/recorder $(B)/tests/vm/edu $(B)/tests/vm/uring $(
 TEST_PROGRAMS := $(UNIT_TESTS) $(B)/tests/fuzz/fuzz_policies $(B)/tests/fuzz/fuzz_records $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile \
                  $(B)/tests/live/pages $(B)/tests/live/inject_phases $(B)/tests/live/broken $(VM_PROGRAMS)
 
-.PHONY: FORCE compilers all run dist test test-vm test-distros tests-local packages bench install uninstall clean lint format deps deps-test help
+.PHONY: FORCE compilers all run dist test test-vm test-distros test-tsan tests-local packages bench install uninstall clean lint format deps deps-test help
 
 all: $(B)/dirtyscope
 
@@ -338,6 +338,12 @@ test-vm: deps-test
 test-distros: deps-test
 	$(call install_missing,mmdebstrap)
 	$(Q)tests/distros/run $(DISTROS)
+
+# The suites in which many threads meet, with an agent under ThreadSanitizer.
+test-tsan: deps-test
+	$(Q)$(MAKE) -j$$(nproc) tests-build
+	$(Q)$(MAKE) -j$$(nproc) B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" LDFLAGS=-fsanitize=thread $(B)/tsan/dirtyscope
+	$(Q)tests/tsan $(B)
 
 bench: deps-bench
 	$(Q)$(MAKE) -j$$(nproc) $(B)/dirtyscope $(WEB)/tests/node_modules/playwright-core/package.json $(B)/tests/live/workload $(B)/tests/live/writer

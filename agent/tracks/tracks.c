@@ -128,13 +128,15 @@ void track__end(struct tracks *tracks, struct track *track, const char *reason)
 
 /* ---- the keeper ---- */
 
-static void look_at(struct tracks *tracks, struct track *track)
+/* Returns whether it ended so long ago that it need not be listed any more. */
+static bool look_at(struct tracks *tracks, struct track *track)
 {
 	const double now = tracks__now();
 	char reason[64];
+	bool over;
 
 	if (pthread_mutex_trylock(&track->lock))
-		return; /* somebody is at it */
+		return false; /* somebody is at it */
 	if (!track->ended && now - track->touched > tracks->config->track_idle) {
 		snprintf(reason, sizeof(reason), "not collected for %g s",
 			 tracks->config->track_idle);
@@ -143,7 +145,9 @@ static void look_at(struct tracks *tracks, struct track *track)
 		   !target__is_alive(track->members->shared->target)) {
 		track__end(tracks, track, "the process has ended, or executed another program");
 	}
+	over = track->ended && now - track->ended_at > KEEP_SECONDS;
 	pthread_mutex_unlock(&track->lock);
+	return over;
 }
 
 static void look_at_all(struct tracks *tracks)
@@ -166,9 +170,7 @@ static void look_at_all(struct tracks *tracks)
 		track = tracks__find(tracks, next);
 		if (!track)
 			continue;
-		look_at(tracks, track);
-		if (track->ended && tracks__now() - track->ended_at > KEEP_SECONDS &&
-		    unlist(tracks, track))
+		if (look_at(tracks, track) && unlist(tracks, track))
 			tracks__put(tracks, track);
 		tracks__put(tracks, track);
 	}

@@ -15,7 +15,7 @@ import time
 import traceback
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
-BINARY = os.path.join(BUILD, "dirtyscope")
+BINARY = os.path.abspath(os.environ.get("TEST_BINARY", os.path.join(BUILD, "dirtyscope")))
 WORKLOAD = os.path.join(BUILD, "tests/live/workload")
 INTERVAL = 0.2
 # Seconds after which nothing that is waited for will come any more. A wait ends when what it waits for is there,

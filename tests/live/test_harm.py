@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 
+from asking import Asking
 from harness import BUILD, Agent, Skip, Suite, equal, eventually, require_root, run, scratch, true
 from rules import Ruled
 from tracking import Refused, Track
@@ -181,7 +182,8 @@ REFUSED = {"dispatch": "Syscall User Dispatch", "vfork": "vfork", "traced": "tra
 
 def of_kind(kind):
     with Target(kind) as target:
-        results = hammer(target)
+        with Asking(agent) as asking:
+            results = hammer(target)
         # On a busy host, it or the helper may not get to a CPU in time.
         settled = [(backend, reason) for backend, reason in results if "in time: try again" not in (reason or "")]
         true(settled, f"not one is settled: {results}")
@@ -190,7 +192,7 @@ def of_kind(kind):
                 equal((backend, reason), ("pagemap-scan", None), "its backend, and why no better one")
             elif kind in REFUSED:
                 true(backend != "pagemap-scan" and REFUSED[kind] in reason, f"{backend}: {reason}")
-        return told(results)
+        return [*told(results), asking.summary()]
 
 
 for name in (*SERVED, *EITHER, *REFUSED):
@@ -545,18 +547,19 @@ def short_lived():
             eventually("it runs", group.pids)
             end = time.monotonic() + 2 * SECONDS
             relative = group.path.split("unified", 1)[-1] if "unified" in group.path else group.path[len("/sys/fs/cgroup"):]
-            results = {}
-            while time.monotonic() < end:
-                # What becomes of the track is for test_tracks; here, what becomes of those in it.
-                with Track(agent, {"cgroup": relative}) as track, contextlib.suppress(Refused):
-                    for _ in range(10):
-                        track.collect()
-                        results["collects"] = results.get("collects", 0) + 1
-                equal(shell.poll(), None, "the shell's exit status")
+            collects = 0
+            with Asking(agent) as asking:
+                while time.monotonic() < end:
+                    # What becomes of the track is for test_tracks; here, what becomes of those in it.
+                    with Track(agent, {"cgroup": relative}) as track, contextlib.suppress(Refused):
+                        for _ in range(10):
+                            track.collect()
+                            collects += 1
+                    equal(shell.poll(), None, "the shell's exit status")
         finally:
             shell.kill()
             shell.wait()
-        return str(results)
+        return [f"{collects} collects", asking.summary()]
 
 
 require_root()

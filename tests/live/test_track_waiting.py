@@ -6,21 +6,17 @@ import os
 import pty
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import threading
 import time
 
+from asking import Asking, limit
 from harness import BINARY, Agent, Suite, equal, eventually, require_root, scratch, true
 from tracking import PAGE, Track, Writer, chosen, pages_of, same
 
 TRACKS = 16
-LIMIT = 0.1
-BUSY_LIMIT = 3  # while others take both cores; before tracks had threads of their own it was 20 s
 GIB = 1 << 30
-BARE = "/-/healthy"
-ASKED = ("/metrics", "/api/v1/tracks", "/api/v1/summary", "/api/v1/processes?limit=5", "/api/v1/events")
 
 suite = Suite()
 directory = scratch()
@@ -85,50 +81,6 @@ def page_tables(pid):
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmPTE:"))
 
 
-def busy():
-    """Do others take the cores? Then how long anything takes says little."""
-    return os.getloadavg()[0] > os.cpu_count()
-
-
-class Asking(threading.Thread):
-    """Asks for what touches tracks and for what does not, in turn, until told to stop."""
-
-    def __init__(self):
-        super().__init__()
-        self.over = threading.Event()
-        self.seconds = {path: [] for path in (BARE, *ASKED)}
-        self.error = None
-
-    def run(self):
-        try:
-            while not self.over.is_set():
-                for path in (BARE, *ASKED):
-                    begin = time.monotonic()
-                    equal(agent.get(path, timeout=60).status, 200, path)
-                    self.seconds[path].append(time.monotonic() - begin)
-                time.sleep(0.005)
-        except Exception as error:  # told by the test's thread
-            self.error = error
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
-
-    def judge(self):
-        if self.error:
-            raise self.error
-        limit, notes = (BUSY_LIMIT if busy() else LIMIT), []
-        for path, seconds in self.seconds.items():
-            worst = statistics.quantiles(seconds, n=100)[-1]
-            notes.append(f"{path}: p99 {worst * 1000:.0f} ms, median {statistics.median(seconds) * 1000:.1f} ms, of {len(seconds)}")
-            true(worst < limit, f"{notes[-1]}; {limit} s are allowed")
-        return notes
-
-
 def side_by_side(calls):
     """Runs them at once; their results, or the first error."""
     results, errors = [None] * len(calls), []
@@ -155,7 +107,7 @@ def many_tracks():
     tracks = []
     try:
         os.kill(writers[0].pid, signal.SIGSTOP)
-        with Asking() as asking:
+        with Asking(agent) as asking:
             tracks = side_by_side([lambda pid=one.pid: Track(agent, {"pid": pid}) for one in writers + huge])
             for _ in range(8):
                 for number, writer in enumerate(writers[1:]):
@@ -182,7 +134,7 @@ def starved():
                 begun.set()
                 answer = agent.request("POST", "/api/v1/tracks", json.dumps({"target": {"pid": victim.pid}}), timeout=60)
                 return answer
-            with Asking() as asking:
+            with Asking(agent) as asking:
                 thread = threading.Thread(target=start)
                 thread.start()
                 begun.wait()
@@ -250,8 +202,8 @@ def reserved(size, protection, what):
                 more = max(more, page_tables(huge.pid) - before)
                 told = track.call("GET", "")["memory_bytes"]
         true(more <= 1 << 20, f"{what}: page tables grew by {more} bytes")
-        limit = BUSY_LIMIT if busy() else LIMIT
-        true(started < limit and collected < limit, f"{what}: started in {started:.3f} s, collected in {collected:.3f} s")
+        allowed = limit()
+        true(started < allowed and collected < allowed, f"{what}: started in {started:.3f} s, collected in {collected:.3f} s")
         return f"page tables +{more // 1024} KiB, started in {started * 1000:.0f} ms, collected in {collected * 1000:.0f} ms, {told} bytes"
 
 

@@ -187,7 +187,7 @@ void write_log__free(struct write_log *log)
 	pthread_mutex_lock(&log->feed->lock);
 	for (struct write_log **at = &log->feed->logs; *at; at = &(*at)->next)
 		if (*at == log) {
-			*at = log->next;
+			__atomic_store_n(at, log->next, __ATOMIC_RELEASE);
 			break;
 		}
 	pthread_mutex_unlock(&log->feed->lock);
