@@ -12,7 +12,7 @@ import threading
 import time
 
 from asking import Asking, limit
-from harness import BINARY, Agent, Suite, equal, eventually, require_root, scratch, true
+from harness import BINARY, Agent, Suite, disk_of, equal, eventually, require_root, scratch, true
 from tracking import PAGE, Track, Writer, chosen, pages_of, same
 
 TRACKS = 16
@@ -209,6 +209,25 @@ def reserved(size, protection, what):
 
 for size, protection, what in ((256 * GIB, 0, "256 GiB PROT_NONE"), (16 << 40, 0, "16 TiB PROT_NONE"), (256 * GIB, 3, "256 GiB never written")):
     suite.test(f"{what} cost nothing", size, protection, what)(reserved)
+
+
+@suite.test("20 TiB that hold nothing, met by a device's track: a collect takes no longer")
+def met_by_device():
+    path = os.path.join(directory, "blocks")
+    with open(path, "wb") as file:
+        file.write(os.urandom(64 * PAGE))
+        os.fsync(file.fileno())
+    _, device = disk_of(directory)
+    seconds = []
+    with Script(HUGE, 20 << 40, 3), Writer("private", 64) as writer, Track(agent, {"device": device}) as track:
+        for _ in range(10):
+            writer.do("direct", path, *range(64))
+            begin = time.monotonic()
+            answer = track.collect()
+            seconds.append(time.monotonic() - begin)
+        true(answer["pages"]["dma"] >= 64, f"what the disk wrote: {answer['pages']}")
+    true(min(seconds) < 2 * limit(), f"a collect took {min(seconds):.3f} to {max(seconds):.3f} s")
+    return f"a collect took {min(seconds) * 1000:.0f} to {max(seconds) * 1000:.0f} ms"
 
 
 @suite.test("100,000 mappings: tracked, and exact")
