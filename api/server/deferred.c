@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "api/server/mhd_info.h"
+
 #define MOST_THREADS 40 /* above --max-tracks as shipped: a stuck target keeps one of them */
 #define MOST_JOBS 96
 #define STACK_BYTES (1UL << 20)
@@ -178,11 +180,9 @@ static void *deferred_watch(void *argument)
 
 bool deferred__submit(struct deferred *deferred, struct job *job)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(job->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	bool room;
 
-	job->fd = info->connect_fd;
+	job->fd = mhd_info__descriptor(job->connection);
 	job->call.cancelled = &job->cancelled;
 	pthread_mutex_lock(&deferred->lock);
 	if (!deferred->idle && deferred->thread_count < MOST_THREADS && !deferred->stop &&

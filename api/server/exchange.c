@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "api/routes.h"
+#include "api/server/mhd_info.h"
 #include "api/views/assets.h"
 #include "api/views/negotiate.h"
 
@@ -20,19 +21,11 @@ struct exchange {
 	struct job job;	  /* where the answer takes long */
 };
 
-static struct connection *connection_of(struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	return info ? info->socket_context : NULL;
-}
-
 void exchange__connection(void *closure, struct MHD_Connection *connection, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
 	struct exchanges *exchanges = closure;
-	const union MHD_ConnectionInfo *fd, *address;
+	int fd;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (*socket_context)
@@ -40,13 +33,12 @@ void exchange__connection(void *closure, struct MHD_Connection *connection, void
 		*socket_context = NULL;
 		return;
 	}
-	fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	address = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	*socket_context = connections__open(exchanges->connections, fd->connect_fd,
-					    address ? address->client_addr : NULL);
+	fd = mhd_info__descriptor(connection);
+	*socket_context =
+		connections__open(exchanges->connections, fd, mhd_info__address(connection));
 	/* Without a record it could not be cut, so it must not stay. */
 	if (!*socket_context)
-		shutdown(fd->connect_fd, SHUT_RDWR);
+		shutdown(fd, SHUT_RDWR);
 }
 
 /*
@@ -65,15 +57,13 @@ static bool has_too_many_parameters(const char *uri)
 void *exchange__begin(void *closure, const char *uri, struct MHD_Connection *connection)
 {
 	struct exchanges *exchanges = closure;
-	struct connection *peer = connection_of(connection);
+	struct connection *peer = mhd_info__context(connection);
 	struct exchange *exchange = calloc(1, sizeof(*exchange));
 
 	if (peer)
 		connections__request(exchanges->connections, peer);
 	if (has_too_many_parameters(uri))
-		shutdown(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-				 ->connect_fd,
-			 SHUT_RDWR);
+		shutdown(mhd_info__descriptor(connection), SHUT_RDWR);
 	if (!exchange)
 		return NULL;
 	exchange->raw = uri;
@@ -92,7 +82,7 @@ void exchange__end(void *closure, struct MHD_Connection *connection, void **requ
 {
 	struct exchanges *exchanges = closure;
 	struct exchange *exchange = *request_context;
-	struct connection *peer = connection_of(connection);
+	struct connection *peer = mhd_info__context(connection);
 
 	if (peer)
 		connections__end(exchanges->connections, peer);
@@ -268,8 +258,6 @@ static bool refuse_early(struct exchanges *exchanges, struct MHD_Connection *con
 			 struct connection *peer, const struct exchange *exchange,
 			 const char *version, struct answer *answer)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	uint64_t bytes = 0;
 
@@ -278,7 +266,7 @@ static bool refuse_early(struct exchanges *exchanges, struct MHD_Connection *con
 	else if (!exchange->uri)
 		answer__error(answer, 414, "uri_too_long", "the URI is longer than %d bytes",
 			      URI_MAX);
-	else if (info && info->header_size > HEADERS_MAX)
+	else if (mhd_info__header_size(connection) > HEADERS_MAX)
 		answer__error(answer, 431, "headers_too_large",
 			      "the headers are longer than %d bytes", HEADERS_MAX);
 	else if (*header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING))
@@ -366,7 +354,7 @@ enum MHD_Result exchange__handle(void *closure, struct MHD_Connection *connectio
 {
 	struct exchanges *exchanges = closure;
 	struct exchange *exchange = *request_context;
-	struct connection *peer = connection_of(connection);
+	struct connection *peer = mhd_info__context(connection);
 	struct answer answer = {};
 
 	/* Out of memory. */

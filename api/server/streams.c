@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "agent/base/listener.h"
+#include "api/server/mhd_info.h"
 #include "api/server/stream_text.h"
 
 #define BEAT_SECONDS 10
@@ -394,8 +395,7 @@ struct MHD_Response *streams__open(struct streams *streams, struct MHD_Connectio
 	stream->streams = streams;
 	stream->connection = connection;
 	stream->peer = peer;
-	stream->fd =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	stream->fd = mhd_info__descriptor(connection);
 	/* An id that we have not given out is of an agent before: all of ours are news. */
 	stream->after = !start->has_after ? last : start->after > last ? 0 : start->after;
 	stream->last_sent = now_seconds();

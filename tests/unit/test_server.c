@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <microhttpd.h>
 #include <zlib.h>
 
 #include "tests/unit/server_fixture.h"
@@ -101,8 +102,12 @@ static void nul_bytes(void **state)
 					  " HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n");
 		send_all(fd, request, length);
 		answer = receive(fd, 10, 4000, &got, &closed);
-		assert_memory_equal(answer, "HTTP/1.1 400", 12);
-		assert_non_null(strstr(answer, "NUL byte"));
+		/* The library closes such a connection by itself since 1.0. */
+		if (MHD_get_version()[0] == '0' || got) {
+			assert_memory_equal(answer, "HTTP/1.1 400", 12);
+			assert_non_null(strstr(answer, "NUL byte"));
+		}
+		assert_true(closed);
 		free(answer);
 		close(fd);
 	}
@@ -121,8 +126,8 @@ static void oversized(void **state)
 		char *answer;
 
 		for (int header = 0; header < 2; header++) {
-			size_t at =
-				(size_t)sprintf(big, header ? "GET / HTTP/1.1\r\nX: " : "GET /");
+			size_t at = (size_t)sprintf(
+				big, header ? "GET / HTTP/1.1\r\nHost: localhost\r\nX: " : "GET /");
 
 			/* A line of 5000 bytes in the headers is fine. */
 			if (header && i == 0)

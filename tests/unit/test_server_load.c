@@ -90,11 +90,12 @@ static void crowd(void **state)
 	struct fixture *fixture = *state;
 	const struct api_counters *counters = api_server__counters(fixture->server);
 	uint64_t evicted = counters->connections[CONNECTION_EVICTED];
+	const char *request = "GET /metrics HTTP/1.1\r\nX-";
 	int fds[CROWD];
 
 	for (int i = 0; i < CROWD; i++) {
 		fds[i] = dial(fixture);
-		send_all(fds[i], "GET /metrics HTTP/1.1\r\nX-", 26);
+		send_all(fds[i], request, strlen(request));
 		if (i % 10 == 9) {
 			double start = now();
 
