@@ -221,7 +221,7 @@ static void find_vm(int process, struct identity_text *text, struct process_iden
 int procfs__identify(const char *root, const struct procfs_users *users,
 		     const struct process_identity *known, struct process_identity **out)
 {
-	struct process_identity identity = *known;
+	struct process_identity identity = process_identity__facts(known);
 	struct identity_text *text = NULL;
 	/* This directory stays the same process's, even when its pid is taken again. */
 	int process = open_process(root, known->tgid), err;

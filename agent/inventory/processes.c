@@ -89,7 +89,8 @@ static void resolve(struct processes *processes, struct process_record *record)
 static void take_name(struct processes *processes, struct process_record *record,
 		      const struct ds_process_info *info)
 {
-	struct process_identity known = *record->identity, *renamed;
+	struct process_identity known = process_identity__facts(record->identity);
+	struct process_identity *renamed;
 
 	memcpy(known.comm, info->comm, sizeof(known.comm));
 	known.comm[DS_COMM_LEN - 1] = 0;

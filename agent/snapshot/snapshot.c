@@ -2,6 +2,7 @@
 #include "agent/snapshot/snapshot.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,14 @@ struct process_identity *process_identity__new(const struct process_identity *fr
 	identity->vm_name = copy_string(&place, from->vm_name);
 	identity->hypervisor = copy_string(&place, from->hypervisor);
 	return identity;
+}
+
+struct process_identity process_identity__facts(const struct process_identity *identity)
+{
+	struct process_identity facts = {0};
+
+	memcpy(&facts, identity, offsetof(struct process_identity, references));
+	return facts;
 }
 
 struct process_identity *process_identity__get(struct process_identity *identity)

@@ -37,7 +37,6 @@ enum process_state {
 
 /* What a process is: immutable, shared by the snapshots of its whole life. */
 struct process_identity {
-	int references; /* atomic; process_identity__get, __put */
 	uint32_t tgid;
 	uint64_t start_boottime_ns;
 	char comm[DS_COMM_LEN];
@@ -49,6 +48,7 @@ struct process_identity {
 	const char *container;	/* NULL: not in a container */
 	const char *vm_name;	/* NULL: not a VM */
 	const char *hypervisor; /* set with vm_name */
+	int references;		/* the last; atomic; process_identity__get, __put */
 };
 
 struct snapshot_process {
@@ -365,6 +365,8 @@ void snapshot__put(struct snapshot *snapshot);
  * are NULL. NULL when memory is short.
  */
 struct process_identity *process_identity__new(const struct process_identity *from);
+/* All but its references, which others may be changing; the strings stay its own. */
+struct process_identity process_identity__facts(const struct process_identity *identity);
 struct process_identity *process_identity__get(struct process_identity *identity);
 void process_identity__put(struct process_identity *identity);
 
