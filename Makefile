@@ -71,7 +71,7 @@ UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(B)/%)
 FUZZ         := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZED_NAMES := yaml_source yaml_tree option_value text json_members \
                 rule rule_reader rule_set conditions selector expand kinds rule_fields action action_limit action_track \
-                identity_table decode encode record_fields
+                identity_table decode encode record_fields track_fields
 FUZZED       := $(foreach f,$(LIBRARY:.c=),$(if $(filter $(FUZZED_NAMES),$(notdir $f)),$f))
 FUZZ_OBJECTS := $(FUZZED:%=$(B)/fuzz/%.o) $(filter-out $(FUZZED:%=$(B)/%.o),$(LIBRARY:%.c=$(B)/%.o))
 SAN_OBJECTS  := $(LIBRARY:%.c=$(B)/san/%.o)

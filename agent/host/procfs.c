@@ -12,7 +12,6 @@
 
 #include "agent/host/cgroups.h"
 #include "agent/base/files.h"
-#include "agent/host/hypervisor.h"
 
 #define STAT_SIZE 2048		      /* 52 numbers and a name of at most 64 bytes */
 #define CGROUP_SIZE (16 << 10)	      /* 13 hierarchies; a cut line is dropped */
@@ -101,6 +100,30 @@ int procfs__stat(const char *root, uint32_t tgid, struct procfs_stat *stat)
 	err = read_stat(process, stat);
 	close(process);
 	return err;
+}
+
+uint32_t procfs__reader(const char *root, uint32_t tgid)
+{
+	const struct dirent *entry;
+	struct procfs_stat stat;
+	uint32_t found = tgid;
+	char path[PATH_MAX];
+	DIR *threads;
+
+	if (procfs__stat(root, tgid, &stat) || stat.state != 'Z' || stat.threads <= 1)
+		return tgid;
+	snprintf(path, sizeof(path), "%s/%u/task", root, tgid);
+	threads = opendir(path);
+	while (threads && found == tgid && (entry = readdir(threads))) {
+		const uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
+
+		if (tid && procfs__stat(root, tid, &stat) == 0 && stat.state != 'Z' &&
+		    stat.state != 'X')
+			found = tid;
+	}
+	if (threads)
+		closedir(threads);
+	return found;
 }
 
 bool procfs__is_start(uint64_t start_ticks, uint64_t start_boottime_ns)
@@ -216,6 +239,29 @@ static void find_vm(int process, struct identity_text *text, struct process_iden
 		snprintf(text->vm_name, sizeof(text->vm_name), "pid-%u", identity->tgid);
 	identity->vm_name = text->vm_name;
 	identity->hypervisor = hypervisor ? hypervisor->name : "kvm";
+}
+
+int procfs__vm(const char *root, uint32_t tgid, struct procfs_vm *vm)
+{
+	struct process_identity identity = {.tgid = tgid};
+	struct identity_text *text;
+	const int process = open_process(root, tgid);
+
+	if (process < 0)
+		return process == -ENOENT ? -ESRCH : process;
+	text = calloc(1, sizeof(*text));
+	if (text) {
+		read_cmdline(process, text);
+		read_program(process, text);
+		find_vm(process, text, &identity);
+	}
+	if (identity.vm_name) {
+		memcpy(vm->name, identity.vm_name, strlen(identity.vm_name) + 1);
+		vm->hypervisor = identity.hypervisor;
+	}
+	close(process);
+	free(text);
+	return !text ? -ENOMEM : identity.vm_name ? 0 : -ENOENT;
 }
 
 int procfs__identify(const char *root, const struct procfs_users *users,

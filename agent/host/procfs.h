@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "agent/snapshot/snapshot.h"
+#include "agent/host/hypervisor.h"
 #include "agent/host/users.h"
 
 #define PROCFS_CMDLINE_MAX 4096 /* bytes of a command line that are kept */
@@ -24,6 +25,12 @@ struct procfs_stat {
 	uint64_t start_ticks; /* since boot, in 1/_SC_CLK_TCK seconds */
 };
 
+/*
+ * Whose directory has the process's memory and descriptors: its own number; once its first thread
+ * has ended and others live on, the number of one of these, by which procfs can be asked as well
+ * (proc_pid_lookup(), fs/proc/base.c).
+ */
+uint32_t procfs__reader(const char *root, uint32_t tgid);
 /* Reads PID/stat; -EINVAL when its text is not what it should be. */
 int procfs__stat(const char *root, uint32_t tgid, struct procfs_stat *stat);
 /* The same from its text. */
@@ -43,6 +50,14 @@ bool procfs__is_alive(const char *root, const struct ds_process_key *key);
  */
 int procfs__identify(const char *root, const struct procfs_users *users,
 		     const struct process_identity *known, struct process_identity **out);
+
+struct procfs_vm {
+	char name[VM_NAME_SIZE];
+	const char *hypervisor; /* static */
+};
+/* Which virtual machine a process runs, as it is now. -ENOENT: none; -ESRCH: it is gone; -ENOMEM.
+ */
+int procfs__vm(const char *root, uint32_t tgid, struct procfs_vm *vm);
 
 /*
  * The highest page frame of system memory + 1, from zoneinfo. The zone "Device" is left out: its

@@ -5,23 +5,12 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "agent/record/field_tables.h"
 #include "agent/tracks/tracks.h"
 
 /* Their rows are short in a file and long in memory; more than an agent ever has. */
 #define TRACKS_MOST 16384
 #define ACTIONS_MOST 65536
-
-#define MEMBER(type, name) #name, .offset = offsetof(type, name), .size = sizeof(((type *)0)->name)
-#define ROW(type, member, what, ...)                                        \
-	{                                                                   \
-		.name = MEMBER(type, member), .kind = (what), ##__VA_ARGS__ \
-	}
-#define COUNTED(type, member, what, counter, ...) \
-	ROW(type, member, what, .count_offset = offsetof(type, counter), ##__VA_ARGS__)
-#define TABLE(variable, type, ...)                      \
-	const struct record_struct variable = {         \
-		#type, sizeof(type), variable##_fields, \
-		sizeof(variable##_fields) / sizeof(variable##_fields[0]), __VA_ARGS__}
 
 /* ---- processes ---- */
 
@@ -351,84 +340,10 @@ static const struct field event_fields[] = {
 };
 static TABLE(event, struct event, NULL);
 
-static const struct field pages_fields[] = {
-	ROW(struct page_counts, cpu, FIELD_U64),    ROW(struct page_counts, dma, FIELD_U64),
-	ROW(struct page_counts, both, FIELD_U64),   ROW(struct page_counts, all, FIELD_U64),
-	ROW(struct page_counts, missed, FIELD_U64),
-};
-static TABLE(pages, struct page_counts, NULL);
-
-static const struct field gap_fields[] = {
-	ROW(struct track_gap, kind, FIELD_ENUM, .most = NOT_COVERED_KINDS),
-	ROW(struct track_gap, start, FIELD_U64),
-	ROW(struct track_gap, pages, FIELD_U64),
-	ROW(struct track_gap, name, FIELD_CHARS),
-	ROW(struct track_gap, reason, FIELD_STRING),
-};
-static TABLE(gap, struct track_gap, NULL);
-
-static const struct field progress_fields[] = {
-	ROW(struct track_progress, step, FIELD_STRING_OR_NULL),
-	ROW(struct track_progress, done, FIELD_U64),
-	ROW(struct track_progress, of, FIELD_U64),
-};
-static TABLE(progress, struct track_progress, NULL);
-
-static const struct field sharer_fields[] = {
-	ROW(struct track_sharer, pid, FIELD_U32),
-	ROW(struct track_sharer, followed, FIELD_BOOL),
-};
-static TABLE(sharer, struct track_sharer, NULL);
-
-static const struct field member_fields[] = {
-	ROW(struct track_member, pid, FIELD_U32),
-	ROW(struct track_member, backend, FIELD_STRING),
-	ROW(struct track_member, lower_bound, FIELD_BOOL),
-	ROW(struct track_member, device_side, FIELD_BOOL),
-	ROW(struct track_member, backend_reason, FIELD_CHARS),
-	ROW(struct track_member, start_stopped_ns, FIELD_U64),
-	ROW(struct track_member, stopped_ns, FIELD_U64),
-	ROW(struct track_member, lost_pages, FIELD_U64),
-	ROW(struct track_member, moved, FIELD_U64),
-	COUNTED(struct track_member, not_covered, FIELD_ROWS, not_covered_count, .of = &gap),
-	ROW(struct track_member, not_covered_more, FIELD_U64),
-};
-static TABLE(member, struct track_member, NULL);
-
-static const struct field info_fields[] = {
-	ROW(struct track_info, id, FIELD_U64),
-	ROW(struct track_info, kind, FIELD_ENUM, .most = TRACK_KINDS),
-	ROW(struct track_info, target, FIELD_CHARS),
-	ROW(struct track_info, starting, FIELD_BOOL),
-	ROW(struct track_info, ended, FIELD_BOOL),
-	ROW(struct track_info, progress, FIELD_STRUCT, .of = &progress),
-	ROW(struct track_info, reason, FIELD_CHARS),
-	ROW(struct track_info, started, FIELD_TIME),
-	ROW(struct track_info, collected, FIELD_TIME),
-	ROW(struct track_info, epoch, FIELD_U64),
-	ROW(struct track_info, cursor, FIELD_U64),
-	ROW(struct track_info, acknowledged, FIELD_U64),
-	ROW(struct track_info, last, FIELD_STRUCT, .of = &pages),
-	ROW(struct track_info, delivered, FIELD_STRUCT, .of = &pages),
-	ROW(struct track_info, missed_total, FIELD_U64),
-	ROW(struct track_info, epoch_seconds, FIELD_DOUBLE),
-	ROW(struct track_info, collect_seconds, FIELD_DOUBLE),
-	ROW(struct track_info, lower_bound, FIELD_BOOL),
-	ROW(struct track_info, not_covered_bytes, FIELD_U64),
-	ROW(struct track_info, bytes, FIELD_U64),
-	ROW(struct track_info, working_set, FIELD_U64),
-	ROW(struct track_info, rate, FIELD_DOUBLE),
-	COUNTED(struct track_info, members, FIELD_ROWS, member_count, .of = &member),
-	ROW(struct track_info, member_more, FIELD_U64),
-	COUNTED(struct track_info, sharers, FIELD_ROWS, sharer_count, .of = &sharer),
-	ROW(struct track_info, sharer_more, FIELD_U64),
-};
-static TABLE(info, struct track_info, NULL);
-
 static const struct field record_beside_fields[] = {
 	COUNTED(struct record_beside, events, FIELD_ARRAY, event_count, .of = &event,
 		.most = EVENTS_KEPT),
-	COUNTED(struct record_beside, tracks, FIELD_ARRAY, track_count, .of = &info,
+	COUNTED(struct record_beside, tracks, FIELD_ARRAY, track_count, .of = &record_track,
 		.most = TRACKS_MOST),
 	ROW(struct record_beside, policies, FIELD_STRING),
 };
@@ -464,11 +379,13 @@ const struct record_struct *const record_structs[] = {
 	&writeback,
 	&recording,
 	&event,
-	&pages,
-	&gap,
-	&sharer,
-	&member,
-	&info,
+	&record_page_counts,
+	&record_track_gap,
+	&record_track_range,
+	&record_track_progress,
+	&record_track_sharer,
+	&record_track_member,
+	&record_track,
 	&record_beside,
 	&record_snapshot,
 	&record_start,

@@ -143,6 +143,13 @@ struct in_bytes {
 	void *context;
 };
 
+/* A part of what is asked for: what is not followed may have been written. */
+struct unwritten {
+	const struct member *member;
+	uint32_t epochs;
+	struct in_bytes in_bytes;
+};
+
 static int to_bytes(void *context, uint64_t page, uint64_t pages)
 {
 	const struct in_bytes *in_bytes = context;
@@ -150,11 +157,21 @@ static int to_bytes(void *context, uint64_t page, uint64_t pages)
 	return in_bytes->each(in_bytes->context, page * PAGE_BYTES, pages);
 }
 
+static int tell_unwritten(void *context, uint64_t start, uint64_t end, bool inside)
+{
+	struct unwritten *unwritten = context;
+
+	if (!inside)
+		return 0;
+	return owed_pages__unwritten(unwritten->member->owed, start / PAGE_BYTES, end / PAGE_BYTES,
+				     unwritten->epochs, to_bytes, &unwritten->in_bytes);
+}
+
 int tracks__unwritten(struct tracks *tracks, uint64_t id, uint32_t pid, uint64_t start,
 		      uint64_t end, uint32_t epochs,
 		      int (*each)(void *context, uint64_t start, uint64_t pages), void *context)
 {
-	struct in_bytes in_bytes = {each, context};
+	struct unwritten unwritten = {.epochs = epochs, .in_bytes = {each, context}};
 	struct track_error error;
 	int err;
 	struct track *track = begin(tracks, id, NULL, &error, &err);
@@ -162,10 +179,14 @@ int tracks__unwritten(struct tracks *tracks, uint64_t id, uint32_t pid, uint64_t
 	if (!track)
 		return err;
 	err = -ESRCH;
-	for (const struct member *member = track->members; member; member = member->next)
-		if (member->pid == pid)
-			err = owed_pages__unwritten(member->owed, start / PAGE_BYTES,
-						    end / PAGE_BYTES, epochs, to_bytes, &in_bytes);
+	for (const struct member *member = track->members; member; member = member->next) {
+		if (member->pid != pid)
+			continue;
+		unwritten.member = member;
+		err = member->ranges.count ? address_ranges__cut(&member->ranges, start, end,
+								 tell_unwritten, &unwritten)
+					   : tell_unwritten(&unwritten, start, end, true);
+	}
 	finish(tracks, track, NULL);
 	return err;
 }
@@ -183,6 +204,8 @@ int tracks__forecast(struct tracks *tracks, uint64_t id, const struct forecast_o
 				       "a device is not migrated; forecast a process or a cgroup");
 	else
 		err = track__forecast(tracks, track, options, forecast);
+	if (err == -ECANCELED)
+		track_error__set(error, err, "its client is gone, or the agent stops");
 	if (err == -ENODATA)
 		track_error__set(error, err, "collect the track first: no epoch has ended yet");
 	finish(tracks, track, NULL);

@@ -83,5 +83,9 @@ int track__run_epoch(struct tracks *tracks, struct track *track, struct track_er
 			track__free_member(tracks, member);
 		}
 	}
-	return err ? err : sharing__epoch(tracks, track);
+	if (!err)
+		err = sharing__epoch(tracks, track);
+	for (struct member *member = track->members; member && !err; member = member->next)
+		err = member__keep_scope(member);
+	return err;
 }

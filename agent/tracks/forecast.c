@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/host/procfs.h"
 #include "agent/tracks/cpu/page_table.h"
 #include "agent/tracks/tracks_private.h"
 
-#define NO_GAIN 0.98 /* a round that leaves this much of the one before gains nothing */
-#define PATIENCE 5   /* such rounds in a row */
+#define NO_GAIN 0.98	    /* a round that leaves this much of the one before gains nothing */
+#define PATIENCE 5	    /* such rounds in a row */
+#define ZERO_PAGE_BYTES 9.0 /* a header, and a byte: save_zero_page(), migration/ram.c */
+#define SAMPLE_SECONDS 0.02 /* that reading pages of one process may take */
 #define LOOK_SECONDS \
 	0.1 /* between two looks at what is left: BUFFER_DELAY, migration/migration.c */
 
@@ -90,13 +93,16 @@ static double run_round(const struct forecast_curve *curve, const struct forecas
 	return pool > 0 ? left + dirtied - left * dirtied / pool : dirtied;
 }
 
+/* zero: pages that are so. */
 static struct outcome run_model(const struct forecast_curve *curve,
-				const struct forecast_options *options, dirtied_within within)
+				const struct forecast_options *options, dirtied_within within,
+				double zero)
 {
 	const double most = (double)options->pages;
 	const double working = curve->count ? curve->pages[curve->count - 1] : 0;
-	double left = most, pool = most, best = most;
-	struct outcome outcome = {0};
+	double left = most - zero, pool = most, best = most;
+	struct outcome outcome = {.bytes = zero * ZERO_PAGE_BYTES,
+				  .seconds = zero * ZERO_PAGE_BYTES / options->bandwidth};
 	int stuck = 0;
 
 	do {
@@ -114,10 +120,12 @@ static struct outcome run_model(const struct forecast_curve *curve,
 void forecast__run(const struct forecast_curve *curve, const struct forecast_options *options,
 		   struct forecast *forecast)
 {
-	const struct outcome least = run_model(curve, options, forecast__dirtied);
-	const struct outcome most = run_model(curve, options, forecast__dirtied_most);
+	const struct zero_pages *zero = &options->zero;
+	const struct outcome least = run_model(curve, options, forecast__dirtied, zero->value);
+	const struct outcome most = run_model(curve, options, forecast__dirtied_most, zero->low);
 
 	forecast->pages = options->pages;
+	forecast->zero = *zero;
 	*forecast->reason = '\0';
 	if (!least.converges) {
 		forecast->verdict = FORECAST_DIVERGES;
@@ -176,15 +184,44 @@ static void make_curve(const struct track *track, const struct forecast_options 
 	}
 }
 
-static uint64_t resident_pages(struct track *track, const struct forecast_options *options)
+static int look_at_member(const struct tracks *tracks, struct track *track,
+			  const struct member *member, struct forecast_options *options)
 {
-	uint64_t sum = 0;
+	struct residents *residents = residents__new((uint64_t)(tracks__now() * 1e9));
+	struct zero_pages zero;
+	int err = residents ? target__residents(member->shared->target, &member->ranges,
+						options->start,
+						options->end ? options->end : UINT64_MAX,
+						&track->work, residents)
+			    : -ENOMEM;
 
-	for (const struct member *member = track->members; member; member = member->next)
+	if (!err && residents__count(residents)) {
+		residents__look(residents, procfs__reader(tracks->config->procfs, member->pid),
+				SAMPLE_SECONDS, &zero);
+		if (options->pages)
+			zero_pages__add(&options->zero, &zero);
+		else
+			options->zero = zero;
+		options->pages += residents__count(residents);
+	}
+	residents__free(residents);
+	return err;
+}
+
+/* What the first round goes over, and what of it is zero. */
+static int look_at_memory(const struct tracks *tracks, struct track *track,
+			  struct forecast_options *options)
+{
+	int err = 0;
+
+	options->zero = (struct zero_pages){0};
+	for (const struct member *member = track->members; member && !err; member = member->next)
 		if (member->shared)
-			sum += target__resident(member->shared->target, options->start,
-						options->end, &track->work);
-	return sum;
+			err = look_at_member(tracks, track, member, options);
+	/* Where nothing is known of them, none are reckoned with. */
+	if (!options->zero.sampled)
+		options->zero = (struct zero_pages){0};
+	return err;
 }
 
 static int by_share(const void *a, const void *b)
@@ -219,13 +256,16 @@ int track__forecast(const struct tracks *tracks, struct track *track,
 {
 	struct forecast_options filled = *options;
 	struct forecast_curve curve;
+	int err = 0;
 
 	*forecast = (struct forecast){0};
 	make_curve(track, options, &curve);
 	if (!curve.count)
 		return -ENODATA;
 	if (!filled.pages)
-		filled.pages = resident_pages(track, options);
+		err = look_at_memory(tracks, track, &filled);
+	if (err)
+		return err;
 	forecast__run(&curve, &filled, forecast);
 	share(tracks, track, forecast);
 	return 0;

@@ -4,13 +4,14 @@
  * seen of it.
  *
  * The model is QEMU's (migration_iteration_run(), migration/migration.c). All resident pages are
- * sent first. What is left is looked at each 100 ms; once it fits the downtime allowed, what was
- * dirtied since the last look at the dirty pages is added: a round. If it still fits, the target
- * stops and the rest is sent; if not, the next round begins. In a time t the target dirties W(t)
- * distinct pages. W is measured: the distinct pages of the last 1, 2, ... epochs, over the time
- * they lasted; beyond them it goes on as in their second half, to no more than the target has.
- * Pages dirtied before they were sent count once, as if chosen by chance. It does not converge when
- * rounds no longer leave less.
+ * sent first, of those that are zero only that they are (save_zero_page(), migration/ram.c). What
+ * is left is looked at each 100 ms; once it fits the downtime allowed, what was dirtied since the
+ * last look at the dirty pages is added: a round. If it still fits, the target stops and the rest
+ * is sent; if not, the next round begins. In a time t the target dirties W(t) distinct pages. W is
+ * measured: the distinct pages of the last 1, 2, ... epochs, over the time they lasted; beyond them
+ * it goes on as in their second half, to no more than the target has. Pages dirtied before they
+ * were sent count once, as if chosen by chance. It does not converge when rounds no longer leave
+ * less.
  *
  * Between the points that were measured W is not known, only bounded. The number of distinct pages
  * grows ever more slowly, so it lies on or above the straight line between two points, and on or
@@ -27,6 +28,7 @@
 #include <stdint.h>
 
 #include "agent/tracks/owed_pages.h"
+#include "agent/tracks/residents.h"
 
 enum forecast_verdict {
 	FORECAST_UNKNOWN, /* see the reason; the numbers of the rounds are not known */
@@ -40,7 +42,12 @@ struct forecast_options {
 	double bandwidth;    /* bytes per second, above 0 */
 	double downtime;     /* seconds, 0 or more */
 	uint64_t start, end; /* of the addresses that are sent, bytes; end 0: all of them */
-	uint64_t pages;	     /* that the first round sends; 0: all that are resident */
+	uint64_t pages;	     /* that the first round goes over; 0: all that are resident */
+	/*
+	 * How many of them are zero, and sent as a few bytes. With pages 0: what a look at the
+	 * target's memory says. sampled 0: none.
+	 */
+	struct zero_pages zero;
 };
 
 struct forecast_curve {
@@ -63,8 +70,9 @@ struct forecast {
 	double seconds;	  /* until it stands still, or until no round gains on the one before */
 	double downtime;  /* of the last round; what it would be where it does not converge */
 	double rate;	  /* pages per second that are dirtied in a round of the last length */
-	uint64_t pages;	  /* that the first round sends */
-	double cpu_share; /* of the pages of the last epoch that the CPUs wrote */
+	uint64_t pages;	  /* that the first round goes over */
+	struct zero_pages zero; /* of those; sampled 0: not known, and none are reckoned with */
+	double cpu_share;	/* of the pages of the last epoch that the CPUs wrote */
 	struct forecast_device devices[8]; /* the largest share first */
 	size_t device_count;
 };

@@ -120,12 +120,13 @@ static struct mapper *find_mapper(const struct sharing *sharing, uint32_t pid)
 static int follow(struct tracks *tracks, struct track *track, struct mapper *mapper,
 		  const struct object_key *key, bool later)
 {
+	const struct scope_want want = {.object = key};
 	struct target_facts facts;
 	struct track_error error;
 	int err = -EOPNOTSUPP;
 
 	if (track->sharing->count < MAPPERS_MAX)
-		err = track__get_target(tracks, track, mapper->pid, key, &mapper->shared, &error);
+		err = track__get_target(tracks, track, mapper->pid, &want, &mapper->shared, &error);
 	else
 		snprintf(error.message, sizeof(error.message), "there are %d already", MAPPERS_MAX);
 	if (!err) {
@@ -187,7 +188,7 @@ static int look_at_region(void *context, const struct map_region *region)
 	}
 	mapper->seen = true;
 	if (!err && mapper->shared)
-		return target__widen(mapper->shared->target, &key);
+		return target__widen(mapper->shared->target, &(struct scope_want){.object = &key});
 	/* Only those that cannot be followed keep what a search saw. */
 	return err ? err : spans__add(&mapper->spans, &mapper->span_count, region);
 }

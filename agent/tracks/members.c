@@ -14,6 +14,7 @@ void track__free_member(struct tracks *tracks, struct member *member)
 	owed_pages__free(member->owed);
 	free(member->spans);
 	free(member->uncovered);
+	address_ranges__free(&member->ranges);
 	free(member);
 }
 
@@ -63,11 +64,18 @@ int track__add_process(struct tracks *tracks, struct track *track, uint32_t pid,
 		       struct track_error *error)
 {
 	struct member *member = track__new_member(track, pid);
+	struct scope_want want;
 	int err;
 
 	if (!member)
 		return track__refuse(error, -ENOMEM, 0, "out of memory");
-	err = track__get_target(tracks, track, pid, NULL, &member->shared, error);
+	err = track__want(tracks, track, pid, member, &want, error);
+	if (!err)
+		err = track__get_target(tracks, track, pid, &want, &member->shared, error);
+	if (!err)
+		err = member__read_scope(member);
+	if (!err)
+		err = member__check_scope(track, member, error);
 	if (!err)
 		err = target__subscribe(member->shared->target, owed_pages__fresh(member->owed));
 	if (!err && later)

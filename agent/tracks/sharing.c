@@ -32,8 +32,8 @@ static int meet_member(struct tracks *tracks, struct sharing *sharing, struct me
 	for (size_t i = 0; i < count && !err; i++) {
 		struct object *object;
 
-		err = objects__meet(sharing->objects, tracks->config->procfs, member->pid,
-				    &regions[i], &object);
+		err = objects__meet(sharing->objects, tracks->config->procfs,
+				    target__reader(member->shared->target), &regions[i], &object);
 		if (!err && object)
 			err = spans__add(&member->spans, &member->span_count, &regions[i]);
 	}
@@ -84,14 +84,26 @@ static bool is_unfollowed(const struct sharing *sharing, const struct object_key
 	return false;
 }
 
-/* NULL: all that was written to it is told. */
-static const char *doubt(const struct sharing *sharing, const struct object *object)
+static bool is_guest_memory(const struct member *member, const struct span *span)
+{
+	const uint64_t start = span->page * PAGE_BYTES;
+
+	return member->scope == TRACK_SCOPE_GUEST &&
+	       address_ranges__bytes(&member->ranges, start, start + span->pages * PAGE_BYTES);
+}
+
+/*
+ * NULL: all that was written to it is told. The time of a guest's memory moves with the stores of
+ * each epoch, and a hypervisor does not write(2) to it: only where nobody stored, it is odd.
+ */
+static const char *doubt(const struct sharing *sharing, const struct member *member,
+			 const struct span *span, const struct object *object)
 {
 	if (is_unfollowed(sharing, &object->key))
 		return unfollowed;
 	if (object->modified)
 		return written;
-	if (object->changed && object->silent)
+	if (object->changed && object->silent && !is_guest_memory(member, span))
 		return memfd;
 	return object->moved && !object->told ? unexplained : NULL;
 }
@@ -102,7 +114,7 @@ static int list_doubts(struct sharing *sharing, struct member *member)
 	for (size_t i = 0; i < member->span_count; i++) {
 		const struct span *span = &member->spans[i];
 		const struct object *object = objects__find(sharing->objects, &span->key);
-		const char *reason = object ? doubt(sharing, object) : NULL;
+		const char *reason = object ? doubt(sharing, member, span, object) : NULL;
 		struct not_covered *row;
 
 		if (!reason)

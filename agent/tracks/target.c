@@ -42,12 +42,13 @@ bool target__is_alive(const struct target *target)
 	return is_same_process(target);
 }
 
-static int count_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
+static int add_residents(void *context, uint64_t address, const uint64_t *entries, size_t count)
 {
-	uint64_t *resident = context;
+	struct residents *residents = context;
 
 	for (size_t i = 0; i < count; i++)
-		*resident += entries[i] & PAGEMAP_PRESENT ? 1 : 0;
+		if (entries[i] & PAGEMAP_PRESENT)
+			residents__add(residents, address + i * PAGE_BYTES);
 	return 0;
 }
 
@@ -66,39 +67,40 @@ static void leave(struct target *target)
 	pthread_mutex_unlock(&target->lock);
 }
 
-static uint64_t resident_at(struct target *target, uint64_t start, uint64_t end,
-			    struct track_work *work)
+struct reading {
+	struct target *target;
+	struct residents *residents;
+};
+
+static int read_residents(void *context, uint64_t start, uint64_t end, bool inside)
 {
-	uint64_t resident = 0;
+	const struct reading *reading = context;
+
+	return inside ? page_table__read_present(reading->target->pagemap, start, end,
+						 add_residents, reading->residents)
+		      : 0;
+}
+
+int target__residents(struct target *target, const struct address_ranges *ranges, uint64_t start,
+		      uint64_t end, struct track_work *work, struct residents *residents)
+{
+	struct reading reading = {target, residents};
+	int err = 0;
 
 	enter(target, work);
-	for (size_t i = 0; i < target->cpu.region_count; i++) {
+	for (size_t i = 0; i < target->cpu.region_count && !err; i++) {
 		const struct map_region *region = &target->cpu.regions[i];
 		const uint64_t from = region->start > start ? region->start : start;
 		const uint64_t to = region->end < end ? region->end : end;
 
-		if (from < to)
-			page_table__read_present(target->pagemap, from, to, count_entries,
-						 &resident);
+		if (from >= to || strcmp(region->name, "[vsyscall]") == 0)
+			continue;
+		err = ranges->count
+			      ? address_ranges__cut(ranges, from, to, read_residents, &reading)
+			      : read_residents(&reading, from, to, true);
 	}
 	leave(target);
-	return resident;
-}
-
-uint64_t target__resident(struct target *target, uint64_t start, uint64_t end,
-			  struct track_work *work)
-{
-	char path[64], text[128];
-	unsigned long long size, resident = 0;
-
-	if (end)
-		return resident_at(target, start, end, work);
-	/* statm: size resident ..., in pages (Documentation/filesystems/proc.rst) */
-	snprintf(path, sizeof(path), "%s/%u/statm", target->options.procfs, target->options.tgid);
-	if (files__read(AT_FDCWD, path, text, sizeof(text)) <= 0 ||
-	    sscanf(text, "%llu %llu", &size, &resident) != 2)
-		return 0;
-	return resident;
+	return err;
 }
 
 static int tell_subscribers(struct target *target)
@@ -123,6 +125,9 @@ int target__epoch(struct target *target, struct track_work *work)
 	err = target->failed;
 	if (!err && !is_same_process(target))
 		err = -ESRCH;
+	/* Any of its threads may have ended since. */
+	target->cpu.tgid = procfs__reader(target->options.procfs, target->options.tgid);
+	target->pins.tgid = target->cpu.tgid;
 	if (!err)
 		err = run_epoch(target);
 	/* It may have ended half-way: then whatever failed, failed for that. */
@@ -149,22 +154,22 @@ static int make(struct target *target)
 	target->cpu.uffd = -1;
 	target->cpu.procfs = options->procfs;
 	target->cpu.start_ticks = options->start_ticks;
-	target->cpu.tgid = options->tgid;
-	target->cpu.partial = options->object;
+	target->cpu.process = options->tgid;
+	target->cpu.tgid = procfs__reader(options->procfs, options->tgid);
 	target->cpu.work = options->work;
 	target->cpu.no_faults = options->no_faults;
-	if (options->object && cpu_side__add_object(&target->cpu, options->object))
-		return -ENOMEM;
 	target->epoch = page_map__new();
 	target->stale = page_map__new();
-	return target->epoch && target->stale ? 0 : -ENOMEM;
+	if (!target->epoch || !target->stale)
+		return -ENOMEM;
+	return scope__begin(&target->cpu.scope, options->procfs, options->tgid, options->want);
 }
 
 /* Whatever is looked at before its writes are noted. */
 static int look(struct target *target, struct reason *why)
 {
 	const struct target_options *options = &target->options;
-	int err = page_table__open(options->procfs, options->tgid, &target->pagemap);
+	int err = page_table__open(options->procfs, target->cpu.tgid, &target->pagemap);
 
 	if (err) {
 		reason__set(why, "its page table cannot be read: %s%s", strerror(-err),
@@ -182,7 +187,7 @@ static int look(struct target *target, struct reason *why)
 		reason__set(why, "its page frames cannot be followed: %s", strerror(-err));
 		return err;
 	}
-	err = pin_side__start(&target->pins, options->procfs, options->tgid, options->feed);
+	err = pin_side__start(&target->pins, options->procfs, target->cpu.tgid, options->feed);
 	if (err)
 		reason__set(why, "its pinned memory cannot be looked at: %s", strerror(-err));
 	return err;
@@ -224,6 +229,7 @@ int target__new(const struct target_options *options, struct target **out, struc
 	/* What was borrowed for the call alone. */
 	target->cpu.no_faults = target->options.no_faults = NULL;
 	target->cpu.work = target->options.work = NULL;
+	target->options.want = NULL;
 	if (target->pagemap)
 		page_table__attend(target->pagemap, NULL);
 	if (err) {
@@ -279,15 +285,12 @@ void target__leave(struct target *target, struct page_map *map)
 	pthread_mutex_unlock(&target->lock);
 }
 
-int target__widen(struct target *target, const struct object_key *object)
+int target__widen(struct target *target, const struct scope_want *want)
 {
-	int err = 0;
+	int err;
 
 	pthread_mutex_lock(&target->lock);
-	if (!object)
-		target->cpu.partial = false;
-	else if (target->cpu.partial)
-		err = cpu_side__add_object(&target->cpu, object);
+	err = scope__add(&target->cpu.scope, target->options.procfs, target->options.tgid, want);
 	pthread_mutex_unlock(&target->lock);
 	return err;
 }
@@ -347,10 +350,20 @@ void target__facts(const struct target *target, struct target_facts *facts)
 	};
 }
 
+uint32_t target__reader(const struct target *target)
+{
+	return target->cpu.tgid;
+}
+
 const struct map_region *target__regions(const struct target *target, size_t *count)
 {
 	*count = target->cpu.region_count;
 	return target->cpu.regions;
+}
+
+const struct address_ranges *target__guest(const struct target *target)
+{
+	return &target->cpu.scope.ram;
 }
 
 const struct not_covered *target__gaps(struct target *target, size_t *count)

@@ -13,6 +13,7 @@
 #include "agent/base/reason.h"
 #include "agent/tracks/cpu/cpu_side.h"
 #include "agent/tracks/device/write_feed.h"
+#include "agent/tracks/residents.h"
 
 struct target_options {
 	const char *procfs;
@@ -20,7 +21,7 @@ struct target_options {
 	uint64_t start_ticks;  /* of the process, as in its stat */
 	const char *backend;   /* NULL: the best that works */
 	const char *no_faults; /* why no sensor counts faults; NULL: one does. Until it is made. */
-	const struct object_key *object; /* of its memory only this; NULL: all of it */
+	const struct scope_want *want; /* of its memory; until it is made */
 	struct write_feed *feed;
 	uint64_t frames; /* of the host */
 	struct track_sweeps sweeps;
@@ -42,10 +43,10 @@ int target__subscribe(struct target *target, struct page_map *map);
 void target__leave(struct target *target, struct page_map *map);
 
 /*
- * Of a target that follows some objects only: one more, or all of its memory (NULL). What is new to
- * it comes as written with the next epoch. -ENOMEM, or 0.
+ * Of a target that does not follow all of its memory: some more. What is new to it comes as written
+ * with the next epoch. -ENOENT: it has no guest; -ESRCH, -ENOMEM, or 0.
  */
-int target__widen(struct target *target, const struct object_key *object);
+int target__widen(struct target *target, const struct scope_want *want);
 
 /* Adds all pages that it has and may write. For a consumer that has none of them yet. */
 int target__fill(struct target *target, struct page_map *map, struct track_work *work);
@@ -59,9 +60,12 @@ int target__fill(struct target *target, struct page_map *map, struct track_work 
 int target__epoch(struct target *target, struct track_work *work);
 /* False: the process has ended, or executed another program. */
 bool target__is_alive(const struct target *target);
-/* Pages that it has in memory now, of addresses from start to end - 1; end 0: in all. */
-uint64_t target__resident(struct target *target, uint64_t start, uint64_t end,
-			  struct track_work *work);
+/*
+ * Adds the pages that it has in memory now, of addresses from start to end - 1 that are in the
+ * ranges; none of them: all. -ECANCELED, or another negative errno.
+ */
+int target__residents(struct target *target, const struct address_ranges *ranges, uint64_t start,
+		      uint64_t end, struct track_work *work, struct residents *residents);
 /* While reading or clearing a subscriber's map. */
 void target__lock(struct target *target);
 void target__unlock(struct target *target);
@@ -82,8 +86,12 @@ struct target_facts {
 };
 /* Under target__lock. */
 void target__facts(const struct target *target, struct target_facts *facts);
+/* Under target__lock: whose directory of procfs has its memory, as of the last epoch. */
+uint32_t target__reader(const struct target *target);
 /* Under target__lock: its mappings, as of the last epoch. */
 const struct map_region *target__regions(const struct target *target, size_t *count);
+/* Under target__lock: where its guest's memory is, where that was wanted. None: not found. */
+const struct address_ranges *target__guest(const struct target *target);
 /* Under target__lock: memory that devices, or the kernel for a file, may have written unseen. */
 const struct not_covered *target__gaps(struct target *target, size_t *count);
 /* Under target__lock: what the last epoch could not follow. */

@@ -28,7 +28,8 @@ static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *st
 	if (stat.kernel_thread)
 		return track__refuse(error, -EINVAL, pid,
 				     "it is a kernel thread and has no memory of its own");
-	if (stat.state == 'Z' || stat.state == 'X')
+	/* Its first thread may have ended alone. */
+	if ((stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1)
 		return track__refuse(error, -ESRCH, pid, "it has ended");
 	if (pid == (uint32_t)getpid())
 		return track__refuse(error, -EINVAL, pid,
@@ -54,8 +55,8 @@ static bool faults_are_counted(const struct tracks *tracks, struct reason *why)
 }
 
 static int make_target(struct tracks *tracks, struct track *track, uint32_t pid,
-		       uint64_t start_ticks, const struct object_key *object,
-		       struct target **target, struct track_error *error)
+		       uint64_t start_ticks, const struct scope_want *want, struct target **target,
+		       struct track_error *error)
 {
 	struct reason no_faults, why;
 	const struct target_options options = {
@@ -64,7 +65,7 @@ static int make_target(struct tracks *tracks, struct track *track, uint32_t pid,
 		.start_ticks = start_ticks,
 		.backend = *track->backend ? track->backend : NULL,
 		.no_faults = faults_are_counted(tracks, &no_faults) ? NULL : no_faults.text,
-		.object = object,
+		.want = want,
 		.feed = tracks->feed,
 		.frames = tracks->frames,
 		.sweeps = tracks->sweeps,
@@ -76,15 +77,16 @@ static int make_target(struct tracks *tracks, struct track *track, uint32_t pid,
 }
 
 /* Two descriptors on the same memory cannot be had (-EBUSY): whoever wants more of it widens it. */
-static int widen(struct shared_target *shared, struct track *track, const struct object_key *object)
+static int widen(struct shared_target *shared, struct track *track, const struct scope_want *want)
 {
-	int err = target__widen(shared->target, object);
+	int err = target__widen(shared->target, want);
 
-	if (err || object || !shared->partial)
+	if (err || want->object || (!shared->partial && !want->guest))
 		return err;
 	/* What was not followed until now would come as written to the one who joins. */
 	err = target__epoch(shared->target, &track->work);
-	shared->partial = err;
+	if (scope_want__is_all(want))
+		shared->partial = err;
 	return err;
 }
 
@@ -114,7 +116,7 @@ static struct shared_target *find_or_add(struct tracks *tracks, uint32_t pid, ui
 }
 
 int track__get_target(struct tracks *tracks, struct track *track, uint32_t pid,
-		      const struct object_key *object, struct shared_target **out,
+		      const struct scope_want *want, struct shared_target **out,
 		      struct track_error *error)
 {
 	struct shared_target *shared;
@@ -129,10 +131,10 @@ int track__get_target(struct tracks *tracks, struct track *track, uint32_t pid,
 	/* Whoever wants the same process waits for it; nobody else does. */
 	pthread_mutex_lock(&shared->lock);
 	if (!shared->target) {
-		err = make_target(tracks, track, pid, start_ticks, object, &shared->target, error);
-		shared->partial = object;
+		err = make_target(tracks, track, pid, start_ticks, want, &shared->target, error);
+		shared->partial = !scope_want__is_all(want);
 	} else {
-		err = widen(shared, track, object);
+		err = widen(shared, track, want);
 		if (err)
 			track__refuse(error, err, pid, strerror(-err));
 	}

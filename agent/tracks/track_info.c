@@ -10,12 +10,15 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static void list_not_covered(const struct not_covered *rows, size_t count, struct track_member *out)
+static void list_not_covered(const struct member *member, const struct not_covered *rows,
+			     size_t count, struct track_member *out)
 {
 	for (size_t i = 0; i < count; i++) {
+		if (!member__not_covered(member, &rows[i]))
+			continue;
 		if (out->not_covered_count == COUNT(out->not_covered)) {
-			out->not_covered_more += count - i;
-			return;
+			out->not_covered_more++;
+			continue;
 		}
 		out->not_covered[out->not_covered_count].kind = rows[i].kind;
 		out->not_covered[out->not_covered_count].start = rows[i].start;
@@ -32,9 +35,19 @@ static void describe_member(const struct member *member, struct track_member *ou
 	struct target_facts facts;
 	size_t count;
 
-	*out = (struct track_member){.pid = member->pid, .backend = "", .device_side = true};
+	*out = (struct track_member){.pid = member->pid,
+				     .scope = member->scope,
+				     .scope_reason = member->scope_reason,
+				     .backend = "",
+				     .device_side = true};
 	if (!member->shared)
 		return;
+	for (size_t i = 0; i < member->ranges.count; i++) {
+		if (out->range_count == COUNT(out->ranges))
+			out->range_more++;
+		else
+			out->ranges[out->range_count++] = member->ranges.list[i];
+	}
 	target__lock(member->shared->target);
 	target__facts(member->shared->target, &facts);
 	out->backend = facts.backend;
@@ -47,19 +60,20 @@ static void describe_member(const struct member *member, struct track_member *ou
 	out->moved = facts.moved;
 	/* First, since a list that is too long is cut. */
 	rows = target__gaps(member->shared->target, &count);
-	list_not_covered(rows, count, out);
+	list_not_covered(member, rows, count, out);
 	rows = target__not_covered(member->shared->target, &count);
-	list_not_covered(rows, count, out);
+	list_not_covered(member, rows, count, out);
 	target__unlock(member->shared->target);
-	list_not_covered(member->uncovered, member->uncovered_count, out);
+	list_not_covered(member, member->uncovered, member->uncovered_count, out);
 }
 
-static uint64_t sum_of_pages(const struct not_covered *rows, size_t count)
+static uint64_t sum_of_pages(const struct member *member, const struct not_covered *rows,
+			     size_t count)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < count; i++)
-		sum += rows[i].pages;
+		sum += member__not_covered(member, &rows[i]);
 	return sum;
 }
 
@@ -89,7 +103,7 @@ static void add_member(const struct member *member, struct track_info *info)
 {
 	const struct not_covered *rows;
 	struct target_facts facts;
-	uint64_t pages = sum_of_pages(member->uncovered, member->uncovered_count);
+	uint64_t pages = sum_of_pages(member, member->uncovered, member->uncovered_count);
 	size_t count;
 
 	if (!member->shared)
@@ -97,9 +111,9 @@ static void add_member(const struct member *member, struct track_info *info)
 	target__lock(member->shared->target);
 	target__facts(member->shared->target, &facts);
 	rows = target__gaps(member->shared->target, &count);
-	pages += sum_of_pages(rows, count);
+	pages += sum_of_pages(member, rows, count);
 	rows = target__not_covered(member->shared->target, &count);
-	pages += sum_of_pages(rows, count);
+	pages += sum_of_pages(member, rows, count);
 	target__unlock(member->shared->target);
 	info->lower_bound |= facts.lower_bound || !facts.device_side || facts.lost_pages;
 	info->not_covered_bytes += pages * PAGE_BYTES;
@@ -128,6 +142,7 @@ void track__info(const struct track *track, struct track_info *info)
 						 : 0,
 	};
 	memcpy(info->target, track->target, sizeof(info->target));
+	memcpy(info->vm, track->vm, sizeof(info->vm));
 	memcpy(info->reason, track->reason, sizeof(info->reason));
 	for (const struct member *member = track->members; member; member = member->next) {
 		uint64_t sets[TRACK_EPOCHS];

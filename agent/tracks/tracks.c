@@ -21,6 +21,7 @@
 #define KEEPER_MS 500	 /* between two looks at idle tracks */
 
 const char *const track_kind_names[TRACK_KINDS] = {"pid", "cgroup", "device"};
+const char *const track_scope_names[TRACK_SCOPES] = {"process", "guest", "ranges"};
 
 double tracks__now(void)
 {
@@ -57,6 +58,13 @@ struct track *tracks__find(struct tracks *tracks, uint64_t id)
 	return track;
 }
 
+static void destroy(struct track *track)
+{
+	address_ranges__free(&track->asked);
+	pthread_mutex_destroy(&track->lock);
+	free(track);
+}
+
 void tracks__put(struct tracks *tracks, struct track *track)
 {
 	bool last;
@@ -67,8 +75,7 @@ void tracks__put(struct tracks *tracks, struct track *track)
 	if (!last)
 		return;
 	track__drop_members(tracks, track);
-	pthread_mutex_destroy(&track->lock);
-	free(track);
+	destroy(track);
 }
 
 /* Takes it off the list, whose reference is the caller's then. False: it was not on it. */
@@ -366,6 +373,7 @@ int tracks__start(struct tracks *tracks, const struct track_request *request, co
 	if (!track)
 		return track_error__set(error, -ENOMEM, "out of memory");
 	track->kind = request->kind;
+	track->whole_process = request->whole_process;
 	snprintf(track->backend, sizeof(track->backend), "%s",
 		 request->backend ? request->backend : "");
 	track->work = (struct track_work){.cancelled = cancelled, .stopping = &tracks->stopping};
@@ -373,12 +381,13 @@ int tracks__start(struct tracks *tracks, const struct track_request *request, co
 	/* Nobody can do anything with it before it is whole. */
 	pthread_mutex_lock(&track->lock);
 	err = name_target(request, track, error);
+	if (!err && request->ranges && address_ranges__copy(&track->asked, request->ranges))
+		err = track_error__set(error, -ENOMEM, "out of memory");
 	if (!err)
 		err = enlist(tracks, track, error);
 	if (err) {
 		pthread_mutex_unlock(&track->lock);
-		pthread_mutex_destroy(&track->lock);
-		free(track);
+		destroy(track);
 		return err;
 	}
 	err = track__add_members(tracks, track, false, error);

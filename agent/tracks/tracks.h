@@ -20,6 +20,7 @@
 #include "agent/base/config.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
+#include "agent/tracks/base/address_ranges.h"
 #include "agent/tracks/base/not_covered.h"
 #include "agent/tracks/base/work.h"
 #include "agent/tracks/device/write_feed.h"
@@ -50,9 +51,27 @@ int tracks__publish(struct tracks *tracks, struct snapshot *snapshot);
 enum track_kind { TRACK_PID, TRACK_CGROUP, TRACK_DEVICE, TRACK_KINDS };
 extern const char *const track_kind_names[TRACK_KINDS];
 
+/* Which of a process's memory is told. */
+enum track_scope {
+	TRACK_SCOPE_PROCESS, /* all of it */
+	TRACK_SCOPE_GUEST,   /* of a hypervisor: its guest's memory */
+	TRACK_SCOPE_RANGES,  /* what was asked for */
+	TRACK_SCOPES,
+};
+extern const char *const track_scope_names[TRACK_SCOPES];
+
+#define TRACK_RANGES 64 /* that may be asked for, and that are listed */
+#define TRACK_VM_NAME 128
+
 struct track_request {
 	enum track_kind kind;
-	uint32_t pid;	  /* TRACK_PID */
+	/*
+	 * TRACK_PID: which of its addresses; NULL: of a hypervisor its guest's memory, where that
+	 * is found, else all. Borrowed.
+	 */
+	const struct address_ranges *ranges;
+	bool whole_process; /* all, also of a hypervisor */
+	uint32_t pid;	    /* TRACK_PID */
 	const char *path; /* TRACK_CGROUP: below the cgroup file system, "/a/b"; TRACK_DEVICE: id */
 	const char *backend; /* NULL: the best that works */
 };
@@ -78,6 +97,10 @@ struct track_sharer {
 
 struct track_member {
 	uint32_t pid;
+	enum track_scope scope;
+	const char *scope_reason;		   /* static; why not another one; NULL */
+	struct address_range ranges[TRACK_RANGES]; /* none: all of it */
+	size_t range_count, range_more;
 	const char *backend;		       /* static */
 	bool lower_bound;		       /* the backend counts faults and finds no pages */
 	bool device_side;		       /* devices' writes into it can be told */
@@ -92,8 +115,9 @@ struct track_member {
 struct track_info {
 	uint64_t id;
 	enum track_kind kind;
-	char target[128]; /* the pid, the path, or the device's id */
-	bool starting;	  /* it is not followed yet */
+	char target[128];	/* the pid, the path, or the device's id */
+	char vm[TRACK_VM_NAME]; /* that the process runs; "": none */
+	bool starting;		/* it is not followed yet */
 	bool ended;
 	char reason[160];		    /* why it ended */
 	struct track_progress progress;	    /* of what is being done */

@@ -18,7 +18,7 @@
 struct shared_target {
 	pthread_mutex_t lock;  /* while its target is made, widened or given up */
 	struct target *target; /* NULL: not made yet, or given up */
-	bool partial;	       /* it follows some objects only */
+	bool partial;	       /* it does not follow all of its memory */
 	uint32_t pid;
 	uint64_t start_ticks;
 	unsigned users; /* under tracks->targets_lock, as is the next; with those who wait */
@@ -33,6 +33,9 @@ struct member {
 	bool seen;		   /* still in the cgroup */
 	struct span *spans;	   /* of objects that it mapped in the last epoch */
 	size_t span_count;
+	enum track_scope scope;
+	const char *scope_reason;      /* static; why it is not the one that is looked for; NULL */
+	struct address_ranges ranges;  /* what of it is told; none: all */
 	struct not_covered *uncovered; /* of the last epoch: what others may have written */
 	size_t uncovered_count, uncovered_room;
 	struct member *next;
@@ -52,8 +55,11 @@ struct track {
 	struct track *next;
 	enum track_kind kind;
 	char target[128];
-	char backend[16];     /* asked for; "": any */
-	pthread_mutex_t lock; /* what follows */
+	char backend[16];	     /* asked for; "": any */
+	struct address_ranges asked; /* none: what is best for the target */
+	bool whole_process;	     /* also of a hypervisor */
+	char vm[TRACK_VM_NAME];	     /* that it runs; "": none */
+	pthread_mutex_t lock;	     /* what follows */
 	struct member *members;
 	struct write_log *log;	 /* of TRACK_DEVICE */
 	struct sharing *sharing; /* NULL: of TRACK_DEVICE, or not begun */
@@ -107,9 +113,9 @@ int track__too_large(const struct tracks *tracks, const struct track *track,
 /* targets.c; under track->lock */
 /* A sentence about a process (0: about none); returns err. */
 int track__refuse(struct track_error *error, int err, uint32_t pid, const char *why);
-/* With a use more. object: of its memory only this; NULL: all of it. */
+/* With a use more. want: of its memory; copied. */
 int track__get_target(struct tracks *tracks, struct track *track, uint32_t pid,
-		      const struct object_key *object, struct shared_target **out,
+		      const struct scope_want *want, struct shared_target **out,
 		      struct track_error *error);
 void track__put_target(struct tracks *tracks, struct shared_target *shared);
 
@@ -122,6 +128,20 @@ int track__add_process(struct tracks *tracks, struct track *track, uint32_t pid,
 void track__unlink_member(struct track *track, struct member *member);
 void track__free_member(struct tracks *tracks, struct member *member);
 void track__drop_members(struct tracks *tracks, struct track *track);
+
+/* member_scope.c; under track->lock */
+/* What is wanted of a process that the track has been told to follow, and what it runs. */
+int track__want(const struct tracks *tracks, struct track *track, uint32_t pid,
+		struct member *member, struct scope_want *want, struct track_error *error);
+/* What of its target's memory the member is told of, as of the target's last epoch. */
+int member__read_scope(struct member *member);
+/* After the start: -EINVAL where a range that was asked for holds no mapping. */
+int member__check_scope(const struct track *track, const struct member *member,
+			struct track_error *error);
+/* After an epoch: forgets what was found elsewhere. */
+int member__keep_scope(struct member *member);
+/* How many pages of a row the member has to do with. */
+uint64_t member__not_covered(const struct member *member, const struct not_covered *row);
 
 /* epoch.c; under track->lock */
 int track__add_members(struct tracks *tracks, struct track *track, bool later,

@@ -185,10 +185,30 @@ void page_answer__gap(struct json *json, const struct track_gap *gap, const uint
 	json__end_object(json);
 }
 
+/* Of the first listed member that is one; NULL: it is one that is not listed. */
+static const char *lower_bound_reason(const struct track_info *info)
+{
+	for (size_t i = 0; i < info->member_count; i++) {
+		const struct track_member *member = &info->members[i];
+
+		if (member->lower_bound)
+			return *member->backend_reason ? member->backend_reason
+						       : "its faults are counted, and no page told";
+		if (!member->device_side)
+			return "page frames may not be read (CAP_SYS_ADMIN), so no device's write "
+			       "is told";
+		if (member->lost_pages)
+			return "pages that devices wrote were lost for want of memory";
+	}
+	return NULL;
+}
+
 /* What of the target may have been written without being told. */
 static void put_gaps(struct json *json, const struct track_info *info)
 {
 	json__bool(json, "lower_bound", info->lower_bound);
+	json__string(json, "lower_bound_reason",
+		     info->lower_bound ? lower_bound_reason(info) : NULL);
 	json__u64(json, "not_covered_bytes", info->not_covered_bytes);
 	json__array(json, "not_covered");
 	for (size_t i = 0; i < info->member_count; i++)

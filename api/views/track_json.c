@@ -17,6 +17,28 @@ void track_json__id(struct json *json, const char *key, uint64_t id)
 	json__string(json, key, text);
 }
 
+/* Of a device's frames there is none. */
+static void put_scope(struct json *json, const struct track_member *member, bool is_process)
+{
+	char text[48];
+
+	json__string(json, "scope", is_process ? track_scope_names[member->scope] : NULL);
+	json__string(json, "scope_reason", member->scope_reason);
+	if (!is_process || member->scope == TRACK_SCOPE_PROCESS) {
+		json__null(json, "ranges");
+		json__u64(json, "ranges_more", 0);
+		return;
+	}
+	json__array(json, "ranges");
+	for (size_t i = 0; i < member->range_count; i++) {
+		snprintf(text, sizeof(text), "0x%" PRIx64 "-0x%" PRIx64, member->ranges[i].start,
+			 member->ranges[i].end);
+		json__string(json, NULL, text);
+	}
+	json__end_array(json);
+	json__u64(json, "ranges_more", member->range_more);
+}
+
 static void put_member(struct json *json, const struct track_member *member, bool is_process)
 {
 	json__object(json, NULL);
@@ -24,6 +46,7 @@ static void put_member(struct json *json, const struct track_member *member, boo
 		json__u64(json, "pid", member->pid);
 	else
 		json__null(json, "pid");
+	put_scope(json, member, is_process);
 	json__string(json, "backend", *member->backend ? member->backend : NULL);
 	json__string(json, "backend_reason",
 		     *member->backend_reason ? member->backend_reason : NULL);
@@ -46,7 +69,9 @@ static void put_target(struct json *json, const struct track_info *info)
 	json__object(json, "target");
 	if (info->kind == TRACK_PID)
 		json__u64(json, "pid", strtoull(info->target, NULL, 10));
-	else
+	if (*info->vm)
+		json__string(json, "vm", info->vm);
+	if (info->kind != TRACK_PID)
 		json__string(json, track_kind_names[info->kind], info->target);
 	json__end_object(json);
 }

@@ -14,6 +14,7 @@
 #include "api/views/page_answer.h"
 #include "api/views/posted.h"
 #include "api/views/track_json.h"
+#include "api/views/track_target.h"
 
 #define CURSOR_MAX INT64_MAX /* what JSON readers take */
 
@@ -194,18 +195,6 @@ int view__track(const struct request *request, struct answer *answer)
 
 /* ---- what changes state ---- */
 
-struct wanted_target {
-	uint64_t pid;
-	const char *cgroup, *device;
-};
-
-static const struct json_member_row target_rows[] = {
-	{"pid", MEMBER_INTEGER, offsetof(struct wanted_target, pid), 1, INT32_MAX, NULL, false},
-	{"cgroup", MEMBER_TEXT, offsetof(struct wanted_target, cgroup), 0, 127, NULL, false},
-	{"device", MEMBER_TEXT, offsetof(struct wanted_target, device), 0, 63, NULL, false},
-	{},
-};
-
 static const char *const backend_names[] = {"pagemap-scan", "soft-dirty", "faults", NULL};
 
 struct wanted_track {
@@ -220,46 +209,26 @@ static const struct json_member_row start_rows[] = {
 	{},
 };
 
-static bool device_exists(const struct request *request, const char *id)
-{
-	struct snapshot *snapshot = snapshot_store__latest(request->context->store);
-	bool found = false;
-
-	for (size_t i = 0; snapshot && i < snapshot->device_count; i++)
-		found |= strcmp(snapshot->devices[i].id, id) == 0 && !snapshot->devices[i].gone;
-	if (snapshot)
-		snapshot__put(snapshot);
-	return found;
-}
-
 static int start(const struct request *request, json_t *document, struct answer *answer)
 {
 	struct wanted_track wanted = {.backend = UINT32_MAX};
-	struct wanted_target target = {0};
-	struct track_request asked = {0};
+	struct track_target target = {0};
 	struct track_error error;
 	struct track_info info;
 	int err;
 
-	if (posted__read(document, start_rows, "", &wanted, answer) ||
-	    posted__read(wanted.target, target_rows, "target.", &target, answer))
+	if (posted__read(document, start_rows, "", &wanted, answer))
 		return 0;
-	if ((target.pid != 0) + (target.cgroup != NULL) + (target.device != NULL) != 1) {
-		answer__error(answer, 400, "invalid_body",
-			      "target must name one of pid, cgroup and device");
-		return 0;
+	err = track_target__read(wanted.target, request, &target, answer);
+	if (!err) {
+		target.request.backend =
+			wanted.backend == UINT32_MAX ? NULL : backend_names[wanted.backend];
+		err = tracks__start(request->context->tracks, &target.request, request->cancelled,
+				    &info, &error);
+		err = err ? refuse(answer, err, &error) : track_json__answer(&info, 201, answer);
 	}
-	asked.kind = target.pid ? TRACK_PID : target.cgroup ? TRACK_CGROUP : TRACK_DEVICE;
-	asked.pid = (uint32_t)target.pid;
-	asked.path = target.cgroup ? target.cgroup : target.device;
-	asked.backend = wanted.backend == UINT32_MAX ? NULL : backend_names[wanted.backend];
-	if (target.device && !device_exists(request, target.device)) {
-		answer__error(answer, 404, "not_found",
-			      "there is no such device; see /api/v1/devices");
-		return 0;
-	}
-	err = tracks__start(request->context->tracks, &asked, request->cancelled, &info, &error);
-	return err ? refuse(answer, err, &error) : track_json__answer(&info, 201, answer);
+	track_target__free(&target);
+	return err == -EINVAL ? 0 : err;
 }
 
 int view__track_start(const struct request *request, struct answer *answer)
@@ -396,6 +365,20 @@ static void put_number(struct json *json, const char *key, bool known, double va
 		json__null(json, key);
 }
 
+static void put_zero(struct json *json, const struct zero_pages *zero)
+{
+	if (!zero->sampled) {
+		json__null(json, "zero_pages");
+		return;
+	}
+	json__object(json, "zero_pages");
+	json__double(json, "value", zero->value);
+	json__double(json, "low", zero->low);
+	json__double(json, "high", zero->high);
+	json__u64(json, "sample_pages", zero->sampled);
+	json__end_object(json);
+}
+
 static int answer_forecast(uint64_t id, const struct forecast_options *options,
 			   const struct forecast *forecast, struct answer *answer)
 {
@@ -422,6 +405,7 @@ static int answer_forecast(uint64_t id, const struct forecast_options *options,
 	put_number(&json, "downtime_seconds", known, forecast->downtime);
 	put_number(&json, "rate", known, forecast->rate);
 	json__u64(&json, "pages", forecast->pages);
+	put_zero(&json, &forecast->zero);
 	json__double(&json, "cpu_share", forecast->cpu_share);
 	json__array(&json, "devices");
 	for (size_t i = 0; i < forecast->device_count; i++) {

@@ -1,24 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The forecast against the truth: a guest that writes at a steady rate, and QEMU's own migration of it."""
-import json
 import os
-import socket
-import subprocess
 import time
 
-from harness import Agent, Suite, equal, eventually, require_root, run, scratch, true
+from guest import MIB, Machine, build
+from harness import Agent, Suite, equal, eventually, require_root, scratch, true
 from tracking import Track
 
-MIB = 1 << 20
 MEMORY = 48 * MIB
 WORKING = 4096  # pages that the guest writes, again and again
-TICKS = 1193182  # a second
 RATES = [500, 4000, 12000]  # pages a second
 BANDWIDTHS = [8, 32, 96]  # MiB a second
 DOWNTIME = 0.15
 EPOCHS, EPOCH = 40, 0.1
 LOOKS = 3  # until a forecast is known: others may have made an epoch long
 ATTEMPTS = 2
+LOOP_BANDWIDTH, LOOP_DOWNTIME = 125000000, 0.3  # bytes a second, seconds
 ROUNDS_ENOUGH = 12  # beyond those that were expected: it does not converge
 
 suite = Suite()
@@ -27,74 +24,13 @@ agent = Agent(listen=f"unix:{directory}/socket")
 table = []
 
 
-def build(rate):
-    name = os.path.join(directory, f"guest-{rate}")
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "migrated.s")
-    for command in (["as", "--32", "--defsym", f"PERIOD={TICKS // rate}", "--defsym", f"WORKING={WORKING}",
-                     "--defsym", f"END={MEMORY}", "-o", name + ".o", source],
-                    ["ld", "-m", "elf_i386", "-Ttext", "0x100000", "-o", name, name + ".o"]):
-        done = run(*command)
-        equal(done.returncode, 0, f"{command[0]}: {done.stderr}")
-    return name
-
-
-class Machine:
-    """A QEMU with the guest, or one that waits for it."""
-
-    def __init__(self, name, guest, incoming=None):
-        self.console = os.path.join(directory, f"{name}.console")
-        monitor = os.path.join(directory, f"{name}.qmp")
-        command = ["qemu-system-x86_64", "-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc",
-                   "-m", str(MEMORY // MIB), "-kernel", guest, "-debugcon", f"file:{self.console}",
-                   "-qmp", f"unix:{monitor},server=on,wait=off"]
-        if incoming:
-            command += ["-incoming", f"unix:{incoming}"]
-        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.pid = self.child.pid
-        self.monitor = socket.socket(socket.AF_UNIX)
-        eventually("QEMU's monitor", lambda: self.monitor.connect_ex(monitor) == 0)
-        self.lines = self.monitor.makefile("rw", encoding="utf-8")
-        self.lines.readline()
-        self.ask("qmp_capabilities")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.lines.close()
-        self.monitor.close()
-        self.child.kill()
-        self.child.wait()
-
-    def ask(self, command, **arguments):
-        self.lines.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self.lines.flush()
-        while True:
-            reply = json.loads(self.lines.readline())
-            true("error" not in reply, f"{command}: {reply}")
-            if "return" in reply:
-                return reply["return"]
-
-    def ready(self):
-        eventually("the guest writes", lambda: os.path.getsize(self.console) > 0)
-
-    def memory(self):
-        """START-END of the guest's memory."""
-        with open(f"/proc/{self.pid}/maps", encoding="ascii") as maps:
-            for line in maps:
-                start, end = (int(word, 16) for word in line.split()[0].split("-"))
-                if end - start == MEMORY:
-                    return f"0x{start:x}-0x{end:x}"
-        raise AssertionError("QEMU has no mapping of the guest's size")
-
-
-def migrate(source, guest, bandwidth, expected):
-    """(converged, bytes, rounds) by QEMU's own account."""
+def migrate(source, guest, bandwidth, expected, downtime=DOWNTIME):
+    """(converged, bytes, rounds) by QEMU's own account; bandwidth: bytes a second."""
     incoming = os.path.join(directory, "incoming")
     if os.path.exists(incoming):
         os.unlink(incoming)
-    source.ask("migrate-set-parameters", **{"max-bandwidth": bandwidth, "downtime-limit": int(DOWNTIME * 1000)})
-    with Machine("destination", guest, incoming):
+    source.ask("migrate-set-parameters", **{"max-bandwidth": bandwidth, "downtime-limit": int(downtime * 1000)})
+    with Machine("destination", guest, source.bytes, incoming=incoming):
         source.ask("migrate", uri=f"unix:{incoming}")
         while True:
             state = source.ask("query-migrate")
@@ -118,9 +54,8 @@ def observe(track, epochs=EPOCHS, epoch=EPOCH):
         track.collect()
 
 
-def forecast_of(track, source, bandwidth):
-    return track.call("GET", f"/forecast?bandwidth={bandwidth * MIB}&downtime_ms={int(DOWNTIME * 1000)}"
-                             f"&range={source.memory()}")
+def forecast_of(track, bandwidth, downtime=DOWNTIME):
+    return track.call("GET", f"/forecast?bandwidth={bandwidth}&downtime_ms={int(downtime * 1000)}")
 
 
 def agrees(forecast, converged, sent, rounds):
@@ -129,13 +64,13 @@ def agrees(forecast, converged, sent, rounds):
 
 
 def compare(rate):
-    guest = build(rate)
-    with Machine(f"source-{rate}", guest) as source:
+    guest = build(rate, WORKING, MEMORY)
+    with Machine(f"source-{rate}", guest, MEMORY) as source:
         source.ready()
         with Track(agent, {"pid": source.pid}) as track:
             for _ in range(LOOKS):
                 observe(track)
-                forecasts = [forecast_of(track, source, bandwidth) for bandwidth in BANDWIDTHS]
+                forecasts = [forecast_of(track, bandwidth * MIB) for bandwidth in BANDWIDTHS]
                 if all(forecast["converges"] is not None for forecast in forecasts):
                     break
         for forecast in forecasts:
@@ -169,19 +104,66 @@ def verdicts():
 @suite.test("a guest that does not converge never does by epochs that are too long to tell")
 def long_epochs():
     rate, bandwidth = RATES[2], BANDWIDTHS[1]
-    guest = build(rate)
-    with Machine("source-long", guest) as source:
+    guest = build(rate, WORKING, MEMORY)
+    with Machine("source-long", guest, MEMORY) as source:
         source.ready()
         for epochs, epoch in ((4, 1), (2, 5)):
             with Track(agent, {"pid": source.pid}) as track:
                 observe(track, epochs, epoch)
-                forecast = forecast_of(track, source, bandwidth)
+                forecast = forecast_of(track, bandwidth * MIB)
                 true(forecast["converges"] is not True, f"epochs of {epoch} s: {forecast}")
                 if forecast["converges"] is None:
                     true("collect more often" in forecast["reason"], forecast["reason"])
                     equal(forecast["bytes"], None, "bytes that are not known")
         converged, _, _ = migrate(source, guest, bandwidth * MIB, 12)
         equal(converged, False, "QEMU's migration of it")
+
+
+@suite.test("a guest that rewrites 64 MiB in a loop, collected each 0.1, 1 and 5 s, with a sandbox and without: never \"converges\"")
+def rewriting():
+    guest = build(0, 64 * MIB // 4096, 80 * MIB)
+    notes = []
+    with Machine("rewriting", guest, 80 * MIB) as plain, Machine("sandboxed", guest, 80 * MIB, "-sandbox", "on") as sandboxed:
+        for source in (plain, sandboxed):
+            source.ready()
+        for epochs, epoch in ((10, 0.1), (3, 1), (2, 5)):
+            with Track(agent, {"pid": plain.pid}) as one, Track(agent, {"pid": sandboxed.pid}) as other:
+                for track in (one, other):
+                    track.collect()
+                for _ in range(epochs):
+                    time.sleep(epoch)
+                    for track in (one, other):
+                        track.collect()
+                for track, source in ((one, plain), (other, sandboxed)):
+                    forecast = forecast_of(track, LOOP_BANDWIDTH, LOOP_DOWNTIME)
+                    notes.append(f"{source.name}, each {epoch} s: by {track.member()['backend']}, converges "
+                                 f"{forecast['converges']}, {forecast['reason'] or forecast['downtime_seconds']}")
+                    true(forecast["converges"] is not True, notes[-1])
+        for source in (plain, sandboxed):
+            converged, _, rounds = migrate(source, guest, LOOP_BANDWIDTH, 12, LOOP_DOWNTIME)
+            equal(converged, False, f"QEMU's migration of {source.name}")
+            notes.append(f"{source.name}: QEMU's migration was active after {rounds} rounds")
+    return notes
+
+
+@suite.test("zero pages are not reckoned with as pages to be sent")
+def zero_pages():
+    guest = build(500, 256, 64 * MIB, 16 * MIB)
+    with Machine("zeros", guest, 64 * MIB) as source:
+        source.ready()
+        notes = []
+        # A migration reads all of the memory: from then on what was never written is there, and zero.
+        for name in ("before", "after"):
+            with Track(agent, {"pid": source.pid}) as track:
+                observe(track, 12)
+                forecast = forecast_of(track, 32 * MIB)
+            equal(forecast["converges"], True, f"{name}: {forecast}")
+            converged, sent, _ = migrate(source, guest, 32 * MIB, forecast["rounds"])
+            true(converged, f"{name}: QEMU's migration")
+            notes.append(f"{name} a migration: {forecast['pages']} pages, of them zero {forecast['zero_pages']}; forecast "
+                         f"{forecast['bytes'] / MIB:.2f} MiB, QEMU {sent / MIB:.2f} MiB")
+            true(abs(forecast["bytes"] - sent) <= 0.15 * sent, notes[-1])
+        return notes
 
 
 @suite.test("bytes sent are within 15 %, rounds within one")

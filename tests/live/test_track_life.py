@@ -466,6 +466,25 @@ def namespaces():
         unharmed(outer, descriptors)
 
 
+@suite.test("an agent in another pid namespace than its procfs says at the start and in each collect that it tells no page")
+def other_namespace():
+    with Writer("private", 64) as writer, \
+            Agent(listen=f"unix:{directory}/far", prefix=("unshare", "--pid", "--fork")) as far:
+        try:
+            with Track(far, {"pid": writer.pid}) as track:
+                member = track.info["members"][0]
+                equal((member["backend"], member["lower_bound"]), ("faults", True), "at the start")
+                true("pid namespace" in member["backend_reason"], member["backend_reason"])
+                for _ in range(3):
+                    answer = track.collect()
+                    equal(answer["lower_bound"], True, "a lower bound")
+                    true("pid namespace" in answer["lower_bound_reason"], f"{answer['lower_bound_reason']}")
+        finally:
+            with open(f"/proc/{far.pid}/task/{far.pid}/children", encoding="ascii") as children:
+                os.kill(int(children.read()), signal.SIGTERM)
+            far.child.wait()
+
+
 @suite.test("a target that uses userfaultfd itself keeps it; what it has registered is listed as not covered")
 def own_userfaultfd():
     program = r"""
@@ -485,10 +504,10 @@ print("fine", flush=True)
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         address = int(child.stdout.readline())
         with Track(agent, {"pid": child.pid}) as track:
-            track.collect()
-            rows = track.member(child.pid)["not_covered"]
-            true(any(int(one["start"], 16) <= address < int(one["start"], 16) + one["pages"] * PAGE for one in rows),
-                 f"it is not listed: {rows}")
+            for when, rows in (("at the start", track.info["members"][0]["not_covered"]),
+                               *((f"by collect {number}", track.collect()["not_covered"]) for number in range(3))):
+                true(any(int(one["start"], 16) <= address < int(one["start"], 16) + one["pages"] * PAGE for one in rows),
+                     f"it is not listed {when}: {rows}")
         child.stdin.write("x")
         child.stdin.close()
         equal(child.stdout.read().strip(), "fine", "its own registration")

@@ -2,10 +2,10 @@
 """Tracks on this host: page for page what a writer wrote, epoch after epoch, however its memory is made."""
 import ctypes
 import os
-import re
 import statistics
 
 from harness import Agent, Skip, Suite, disk_of, equal, eventually, require_root, scratch, true
+from smaps import is_registered, mappings
 from tracking import PAGE, Track, Writer, addresses, chosen, pages_of, same
 from unseen import Unseen
 
@@ -291,18 +291,6 @@ def cost():
     return f"{during} faults, {again} for the second write, {after} after the end"
 
 
-def mappings(pid):
-    """(address range, permissions, flags) of each mapping: what userfaultfd adds to one is a flag, and splits it."""
-    with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
-        lines = file.read().splitlines()
-    heads = [line.split()[:2] for line in lines if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line)]
-    return list(zip(heads, [line.split()[1:] for line in lines if line.startswith("VmFlags:")]))
-
-
-def is_registered(flags):
-    return bool({"uw", "um", "ui"} & set(flags))
-
-
 def userfaultfd_of(pid):
     """Another descriptor of the userfaultfd that the process has, as a child has it that was forked at a bad moment."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -334,6 +322,31 @@ def unregistered(kind):
 for kind in KINDS:
     suite.test(f"{kind}: when a track has ended its target's mappings are as before, whoever else has the descriptor",
                kind)(unregistered)
+
+
+def leaderless(kind):
+    with Writer(kind, PAGES, 1, *file_for(kind)) as writer:
+        with Track(agent, {"pid": writer.pid}) as track:
+            writer.do("leave")
+            for seed in range(3):
+                writer.do("write", seed, 100)
+                same(pages_of(track.collect(), writer), chosen(seed, PAGES, 100), f"epoch {seed}, it ended while it was tracked")
+            equal(track.call("GET", "")["state"], "active", "state")
+        with Track(agent, {"pid": writer.pid}) as track:
+            equal(track.member()["backend"], "pagemap-scan", "backend")
+            for seed in range(3):
+                writer.do("write", seed, 100)
+                same(pages_of(track.collect(), writer), chosen(seed, PAGES, 100), f"epoch {seed}, it had ended before")
+        equal([one for one in mappings_of_thread(writer) if is_registered(one[1])], [], "still registered")
+
+
+def mappings_of_thread(writer):
+    """By a thread that lives."""
+    return mappings(next(tid for tid in sorted(os.listdir(f"/proc/{writer.pid}/task")) if tid != str(writer.pid)))
+
+
+for kind in ("private", "memfd"):
+    suite.test(f"{kind}: a process whose first thread has ended is followed through another one", kind)(leaderless)
 
 
 @suite.test("stores while an epoch ends are in that epoch or in the next")

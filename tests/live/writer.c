@@ -14,6 +14,7 @@
  *   churn SEED            maps, grows, moves, unmaps, protects, forks; answers what it wrote and
  * has drop                  unmaps the second mapping faults                minor faults so far
  *   exec                  becomes another program
+ *   leave                 its first thread ends, another one goes on
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -232,6 +233,8 @@ static void churn(uint64_t seed)
 	printf("%lx", ((unsigned long)sbrk(0) - PAGE) & ~(PAGE - 1));
 }
 
+static void leave(struct writer *writer, char **argv);
+
 static void obey(struct writer *writer, char *line, char **argv)
 {
 	const char *verb = strtok(line, " \n");
@@ -259,6 +262,8 @@ static void obey(struct writer *writer, char *line, char **argv)
 	} else if (!strcmp(verb, "faults")) {
 		getrusage(RUSAGE_SELF, &usage);
 		printf("%ld", usage.ru_minflt);
+	} else if (!strcmp(verb, "leave")) {
+		leave(writer, argv);
 	} else if (!strcmp(verb, "exec")) {
 		execv("/proc/self/exe", argv);
 		die("execv");
@@ -268,11 +273,56 @@ static void obey(struct writer *writer, char *line, char **argv)
 	printf(".\n");
 }
 
+static void serve(struct writer *writer, char **argv)
+{
+	static char line[1 << 16];
+
+	while (fgets(line, sizeof(line), stdin))
+		obey(writer, line, argv);
+	exit(0);
+}
+
+struct successor {
+	struct writer *writer;
+	char **argv;
+};
+
+static void *succeed(void *argument)
+{
+	const struct successor *successor = argument;
+	char state = 0;
+
+	/* Only when the first thread is a zombie. */
+	while (state != 'Z') {
+		FILE *file = fopen("/proc/self/stat", "r");
+
+		if (!file || fscanf(file, "%*d %*s %c", &state) != 1)
+			die("/proc/self/stat");
+		fclose(file);
+	}
+	printf(".\n");
+	serve(successor->writer, successor->argv);
+	return NULL;
+}
+
+/* The first thread ends, and another one does its work. */
+static void leave(struct writer *writer, char **argv)
+{
+	static struct successor successor;
+	pthread_t thread;
+
+	successor = (struct successor){writer, argv};
+	if (pthread_create(&thread, NULL, succeed, &successor))
+		die("pthread_create");
+	pthread_exit(NULL);
+}
+
 int main(int argc, char **argv)
 {
 	static struct worker workers[MOST_THREADS];
-	static char line[1 << 16];
-	struct writer writer = {.pages = argc > 3 ? strtoul(argv[2], NULL, 10) : 0};
+	static struct writer writer;
+
+	writer = (struct writer){.pages = argc > 3 ? strtoul(argv[2], NULL, 10) : 0};
 
 	writer.threads = argc > 3 ? atoi(argv[3]) : -1;
 	if (writer.threads < 0 || writer.threads > MOST_THREADS || !writer.pages) {
@@ -289,7 +339,6 @@ int main(int argc, char **argv)
 			die("pthread_create");
 	}
 	printf("%d %lx %d\n", getpid(), (unsigned long)writer.region, writer.fd);
-	while (fgets(line, sizeof(line), stdin))
-		obey(&writer, line, argv);
+	serve(&writer, argv);
 	return 0;
 }

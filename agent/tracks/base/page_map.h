@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "agent/snapshot/snapshot.h"
+#include "agent/tracks/base/address_ranges.h"
 
 #define PAGE_MAP_DEVICES 64 /* devices are numbers below it */
 #define PAGE_MAP_CHUNK 512
@@ -63,6 +64,8 @@ int page_map__merge(struct page_map *into, const struct page_map *from);
  */
 int page_map__copy(struct page_map *into, uint64_t to, const struct page_map *from, uint64_t page,
 		   uint64_t pages);
+/* Forgets all pages that are not in the ranges, whoever wrote them. */
+void page_map__keep(struct page_map *map, const struct address_ranges *ranges);
 /* Has the CPU side more than so many? */
 bool page_map__has_more(const struct page_map *map, uint64_t pages);
 /* Adds up, by device, the pages that it has with that evidence or a better one. */

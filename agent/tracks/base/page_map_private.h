@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The inside of struct page_map, for page_map.c and page_map_walk.c alone. */
+/* The inside of struct page_map, for its own files alone. */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_PRIVATE_H
 #define DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_PRIVATE_H
 

@@ -10,35 +10,9 @@
 const struct cpu_backend *const cpu_backends[] = {&cpu_wp_async, &cpu_soft_dirty, &cpu_faults,
 						  NULL};
 
-static bool has_object(const struct cpu_side *side, const struct object_key *key)
-{
-	for (size_t i = 0; i < side->object_count; i++)
-		if (memcmp(&side->objects[i], key, sizeof(*key)) == 0)
-			return true;
-	return false;
-}
-
-int cpu_side__add_object(struct cpu_side *side, const struct object_key *key)
-{
-	struct object_key *more;
-
-	if (has_object(side, key))
-		return 0;
-	more = reallocarray(side->objects, side->object_count + 1, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	side->objects = more;
-	side->objects[side->object_count++] = *key;
-	return 0;
-}
-
 static int add_region(void *context, const struct map_region *region)
 {
 	struct cpu_side *side = context;
-	const struct object_key key = map_region__object(region);
-
-	if (side->partial && !has_object(side, &key))
-		return 0;
 
 	if (side->region_count == side->region_room) {
 		size_t room = side->region_room ? side->region_room * 2 : 64;
@@ -55,9 +29,14 @@ static int add_region(void *context, const struct map_region *region)
 
 int cpu_side__read_regions(struct cpu_side *side)
 {
+	int err;
+
 	side->region_count = 0;
 	side->not_covered_count = 0;
-	return maps__read(side->procfs, side->tgid, add_region, side);
+	err = maps__read(side->procfs, side->tgid, add_region, side);
+	return err ? err
+		   : scope__select(&side->scope, &side->regions, &side->region_count,
+				   &side->region_room);
 }
 
 int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, const char *reason)
@@ -140,9 +119,7 @@ void cpu_side__end(struct cpu_side *side)
 	free_ranges(side);
 	free(side->regions);
 	free(side->not_covered);
-	free(side->objects);
-	side->objects = NULL;
-	side->object_count = 0;
+	scope__free(&side->scope);
 	side->regions = NULL;
 	side->not_covered = NULL;
 	side->region_count = side->region_room = 0;

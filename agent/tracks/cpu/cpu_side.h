@@ -13,6 +13,7 @@
 #include "agent/tracks/base/not_covered.h"
 #include "agent/tracks/base/page_map.h"
 #include "agent/tracks/cpu/page_table.h"
+#include "agent/tracks/cpu/scope.h"
 #include "agent/tracks/shared/maps.h"
 
 /* What is known of a mapping from one epoch to the next. */
@@ -30,7 +31,8 @@ struct range {
 struct cpu_side {
 	const struct cpu_backend *backend;
 	const char *procfs;
-	uint32_t tgid;
+	uint32_t process;	    /* its number */
+	uint32_t tgid;		    /* whose directory has its memory: procfs__reader() */
 	uint64_t start_ticks;	    /* of the process, as in its stat; 0: not known */
 	struct page_table *pagemap; /* borrowed */
 	struct track_work *work;    /* of the call that runs; borrowed, may be NULL */
@@ -52,9 +54,7 @@ struct cpu_side {
 	unsigned own_userfaults;   /* of the target's own, at the start */
 	bool careful;		   /* somebody else's userfaultfd holds, or may hold, some of it */
 	bool given_way;		   /* all was let go, since the target wants to use userfaultfd */
-	bool partial;		   /* regions: only those of these objects */
-	struct object_key *objects;
-	size_t object_count;
+	struct scope scope;	   /* regions: only what is wanted */
 	struct not_covered *not_covered;
 	size_t not_covered_count, not_covered_room;
 	/*
@@ -85,9 +85,6 @@ extern const struct cpu_backend *const cpu_backends[];
  */
 int cpu_side__start(struct cpu_side *side, const char *name);
 void cpu_side__end(struct cpu_side *side);
-
-/* Of a partial one: an object more. -ENOMEM, or 0. */
-int cpu_side__add_object(struct cpu_side *side, const struct object_key *key);
 
 /* For the backends. */
 int cpu_side__read_regions(struct cpu_side *side);

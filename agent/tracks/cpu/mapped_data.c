@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,8 +19,7 @@ int mapped_data__each(const char *procfs, uint32_t tgid, const struct map_region
 	off_t at = begin, hole;
 	int fd, err = 0;
 
-	snprintf(path, sizeof(path), "%s/%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64, procfs, tgid,
-		 region->start, region->end);
+	map_region__path(region, procfs, tgid, path, sizeof(path));
 	/* A device may do something when it is opened. */
 	fd = stat(path, &status) || !S_ISREG(status.st_mode) ? -1
 							     : open(path, O_RDONLY | O_CLOEXEC);

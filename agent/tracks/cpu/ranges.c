@@ -6,10 +6,12 @@
 
 #define GROUP 1024 /* at most: where a call fails, each is asked for alone */
 
-static bool is_same(const struct range *range, const struct map_region *region)
+/* As it was, or a part of that: another track may have cut it (scope__select()). */
+static bool is_of(const struct range *range, const struct map_region *region)
 {
-	return range->start == region->start && range->end == region->end &&
-	       range->inode == region->inode && range->offset == region->offset;
+	return range->start <= region->start && range->end >= region->end &&
+	       range->inode == region->inode &&
+	       (!region->inode || range->offset + (region->start - range->start) == region->offset);
 }
 
 /* What was of the last epoch becomes what is compared with. */
@@ -52,12 +54,12 @@ int ranges__read(struct cpu_side *side)
 		const struct map_region *region = &side->regions[i];
 
 		while (before < side->range_before_count &&
-		       side->ranges_before[before].start < region->start)
+		       side->ranges_before[before].end <= region->start)
 			before++;
 		side->ranges[i] = (struct range){region->start, region->end, region->inode,
 						 region->offset, RANGE_NEW};
 		if (before < side->range_before_count &&
-		    is_same(&side->ranges_before[before], region))
+		    is_of(&side->ranges_before[before], region))
 			side->ranges[i].state = side->ranges_before[before].state;
 	}
 	return 0;

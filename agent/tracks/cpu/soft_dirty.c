@@ -90,7 +90,7 @@ static int read_and_clear(struct cpu_side *side, struct page_map *written)
 static int epoch(struct cpu_side *side, struct page_map *written)
 {
 	struct freeze freeze;
-	int err = freeze__begin(&freeze, side->procfs, side->tgid), held;
+	int err = freeze__begin(&freeze, side->procfs, side->process), held;
 
 	if (err)
 		return err;

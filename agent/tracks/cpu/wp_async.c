@@ -132,7 +132,7 @@ static int protect_all(struct cpu_side *side)
 static int take_descriptor(struct cpu_side *side, struct reason *why)
 {
 	const struct inject_options options = {
-		.procfs = side->procfs, .tgid = side->tgid, .start_ticks = side->start_ticks};
+		.procfs = side->procfs, .tgid = side->process, .start_ticks = side->start_ticks};
 	struct inject_result result;
 	int err;
 

@@ -4,12 +4,14 @@
 #define DIRTYSCOPE_AGENT_TRACKS_SHARED_MAPS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define MAP_NAME_MAX 256
 
 struct map_region {
-	uint64_t start, end; /* bytes, of whole pages */
+	uint64_t start, end;		     /* bytes, of whole pages */
+	uint64_t mapping_start, mapping_end; /* of the mapping that it is, or is a part of */
 	bool readable, writable, shared;
 	uint64_t offset;	 /* bytes into the object */
 	uint32_t major, minor;	 /* of the object's file system; with inode: which object */
@@ -29,6 +31,12 @@ struct object_key map_region__object(const struct map_region *region);
  */
 int maps__read(const char *procfs, uint32_t tgid,
 	       int (*each)(void *context, const struct map_region *region), void *context);
+/*
+ * The path of the file that is mapped there, below map_files, where it can still be had when it has
+ * been deleted. size: PATH_MAX.
+ */
+void map_region__path(const struct map_region *region, const char *procfs, uint32_t tgid,
+		      char *path, size_t size);
 /* One line of the file, without its end. False when it is not one. */
 bool maps__parse(char *line, struct map_region *region);
 

@@ -2,9 +2,7 @@
 #include "agent/tracks/shared/objects.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -144,8 +142,7 @@ int objects__meet(struct objects *objects, const char *procfs, uint32_t tgid,
 		return 0;
 	entry = find(objects, &key);
 	if (!entry || !entry->met) {
-		snprintf(path, sizeof(path), "%s/%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64,
-			 procfs, tgid, region->start, region->end);
+		map_region__path(region, procfs, tgid, path, sizeof(path));
 		err = stat(path, &stat_) ? -errno : 0;
 		if (err == -ENOENT || (!err && !S_ISREG(stat_.st_mode)))
 			return 0; /* gone meanwhile; or a device, which has no such memory */

@@ -20,7 +20,9 @@ struct options {
 	bool help, json, acknowledge;
 	const char *url, *token_file, *ca_file;
 	uint32_t pid, count;
-	const char *cgroup, *device, *backend, *evidence, *bandwidth, *range;
+	const char *vm, *cgroup, *device, *backend, *evidence, *bandwidth, *range;
+	struct option_list ranges;
+	bool whole_process;
 	double delay, downtime;
 	uint64_t memory;
 };
@@ -63,11 +65,20 @@ static const struct {
 	{START,
 	 {"pid", 'p', OPTION_U32, FIELD(pid), 1, INT32_MAX, "N", "follow this process", NULL}},
 	{START,
+	 {"vm", 0, OPTION_STRING, FIELD(vm), 0, 0, "NAME", "follow the memory of this VM's guest",
+	  NULL}},
+	{START,
+	 {"range", 0, OPTION_LIST, FIELD(ranges), 0, 0, "START-END",
+	  "of the process only these addresses, hexadecimal; may be repeated", check_range}},
+	{START,
+	 {"whole-process", 0, OPTION_FLAG, FIELD(whole_process), 0, 0, NULL,
+	  "of a VM all memory, its hypervisor's as well", NULL}},
+	{START,
 	 {"cgroup", 0, OPTION_STRING, FIELD(cgroup), 0, 0, "PATH",
 	  "follow the processes of this cgroup, and of those below it", NULL}},
 	{START,
 	 {"device", 0, OPTION_STRING, FIELD(device), 0, 0, "ID",
-	  "follow the memory that this device writes", NULL}},
+	  "follow the memory that this device writes; an id, or a name like vda", NULL}},
 	{START,
 	 {"backend", 0, OPTION_STRING, FIELD(backend), 0, 0, "NAME",
 	  "pagemap-scan, soft-dirty or faults (the best that works)", NULL}},
@@ -157,27 +168,56 @@ static int ask(const struct call *call, const char *method, const char *tail, co
 
 /* ---- verbs ---- */
 
-static int run_start(struct call *call)
+/* What is wrong with the options of a target; NULL: nothing. */
+static const char *check_target(const struct options *options)
 {
-	const struct options *options = call->options;
-	json_t *target = json_object(), *body = json_object(), *answer = NULL;
-	int given = (options->pid != 0) + (options->cgroup != NULL) + (options->device != NULL);
-	char *text = NULL;
-	int status;
+	const int processes = (options->pid != 0) + (options->vm != NULL);
+	const bool is_limited = options->ranges.count || options->whole_process;
 
-	if (given != 1) {
-		json_decref(target);
-		json_decref(body);
-		return output__fail(STATUS_USAGE,
-				    "track start needs one of --pid, --cgroup, --device");
-	}
+	if (processes + (options->cgroup != NULL) + (options->device != NULL) != 1)
+		return "track start needs one of --pid, --vm, --cgroup, --device";
+	if (is_limited && !processes)
+		return "--range and --whole-process are of a process: they need --pid or --vm";
+	if (options->ranges.count && options->whole_process)
+		return "--range and --whole-process exclude each other";
+	return NULL;
+}
+
+/* A new reference. */
+static json_t *make_target(const struct options *options)
+{
+	json_t *target = json_object(), *ranges;
+
 	if (options->pid)
 		json_object_set_new(target, "pid", json_integer(options->pid));
+	if (options->vm)
+		json_object_set_new(target, "vm", json_string(options->vm));
 	if (options->cgroup)
 		json_object_set_new(target, "cgroup", json_string(options->cgroup));
 	if (options->device)
 		json_object_set_new(target, "device", json_string(options->device));
-	json_object_set_new(body, "target", target);
+	if (options->whole_process)
+		json_object_set_new(target, "whole_process", json_true());
+	ranges = options->ranges.count ? json_array() : NULL;
+	for (size_t i = 0; i < options->ranges.count; i++)
+		json_array_append_new(ranges, json_string(options->ranges.values[i]));
+	if (ranges)
+		json_object_set_new(target, "ranges", ranges);
+	return target;
+}
+
+static int run_start(struct call *call)
+{
+	const struct options *options = call->options;
+	const char *wrong = check_target(options);
+	json_t *body, *answer = NULL;
+	char *text = NULL;
+	int status;
+
+	if (wrong)
+		return output__fail(STATUS_USAGE, "%s", wrong);
+	body = json_object();
+	json_object_set_new(body, "target", make_target(options));
 	if (options->backend)
 		json_object_set_new(body, "backend", json_string(options->backend));
 	text = json_dumps(body, JSON_COMPACT);

@@ -17,6 +17,52 @@ static double real(json_t *object, const char *name)
 	return json_number_value(json_object_get(object, name));
 }
 
+/* Which of its memory it is, where that is not all. */
+static void put_scope(json_t *member, struct text *out)
+{
+	const char *scope = json_string_value(json_object_get(member, "scope"));
+	const char *why = json_string_value(json_object_get(member, "scope_reason"));
+	json_t *range;
+	size_t i;
+
+	if (why)
+		text__printf(out, "    %s\n", why);
+	if (!json_array_size(json_object_get(member, "ranges")))
+		return;
+	text__puts(out, scope && strcmp(scope, "guest") == 0 ? "    its guest's memory:"
+							     : "    of it only");
+	json_array_foreach(json_object_get(member, "ranges"), i, range)
+		text__printf(out, " %s", json_string_value(range));
+	if (number(member, "ranges_more"))
+		text__printf(out, " and %" PRIu64 " ranges more", number(member, "ranges_more"));
+	text__putc(out, '\n');
+}
+
+static void put_gap(json_t *gap, struct text *out)
+{
+	json_t *start = json_object_get(gap, "start");
+	const char *name = json_string_value(json_object_get(gap, "name"));
+
+	text__printf(out, "    not covered: %s, %" PRIu64 " pages%s",
+		     json_is_string(start) ? json_string_value(start) : "place not known",
+		     number(gap, "pages"), name && *name ? " of " : "");
+	text__terminal(out, name ? name : "");
+	text__printf(out, ": %s\n", json_string_value(json_object_get(gap, "reason")));
+}
+
+/* What else may have been written. */
+static void put_doubts(json_t *answer, struct text *out)
+{
+	const char *why = json_string_value(json_object_get(answer, "lower_bound_reason"));
+	json_t *gap;
+	size_t i;
+
+	if (json_is_true(json_object_get(answer, "lower_bound")))
+		text__printf(out, "    more may have been written%s%s\n", why ? ": " : "",
+			     why ? why : "");
+	json_array_foreach(json_object_get(answer, "not_covered"), i, gap) put_gap(gap, out);
+}
+
 void track_text__track(json_t *track, struct text *out)
 {
 	json_t *members = json_object_get(track, "members"), *member, *gap;
@@ -39,17 +85,11 @@ void track_text__track(json_t *track, struct text *out)
 			text__printf(out, ", stood still for %.0f us",
 				     real(member, "start_stopped_us"));
 		text__putc(out, '\n');
+		put_scope(member, out);
 		if (why)
 			text__printf(out, "    not better, because %s\n", why);
 		json_array_foreach(json_object_get(member, "not_covered"), j, gap)
-			text__printf(out, "    not covered: %s, %" PRIu64 " pages%s%s: %s\n",
-				     json_is_string(json_object_get(gap, "start"))
-					     ? json_string_value(json_object_get(gap, "start"))
-					     : "place not known",
-				     number(gap, "pages"),
-				     *json_string_value(json_object_get(gap, "name")) ? " of " : "",
-				     json_string_value(json_object_get(gap, "name")),
-				     json_string_value(json_object_get(gap, "reason")));
+			put_gap(gap, out);
 	}
 }
 
@@ -87,6 +127,7 @@ void track_text__pages(json_t *answer, struct text *out)
 	size_t i;
 
 	write_counts(answer, out);
+	put_doubts(answer, out);
 	if (json_array_size(ranges))
 		text__printf(out, "%7s  %-18s  %8s  %-7s  %s\n", "PID", "START", "PAGES", "WRITERS",
 			     "DEVICES");
@@ -109,6 +150,19 @@ void track_text__pages(json_t *answer, struct text *out)
 void track_text__watch(json_t *answer, struct text *out)
 {
 	write_counts(answer, out);
+	put_doubts(answer, out);
+}
+
+/* Of the pages that a round begins with. */
+static void put_zero(json_t *answer, struct text *out)
+{
+	json_t *zero = json_object_get(answer, "zero_pages");
+
+	if (json_is_object(zero))
+		text__printf(out,
+			     "of those %.0f (%.0f to %.0f) are zero, by a sample of %" PRIu64 "\n",
+			     real(zero, "value"), real(zero, "low"), real(zero, "high"),
+			     number(zero, "sample_pages"));
 }
 
 static void put_shares(json_t *answer, struct text *out)
@@ -134,6 +188,7 @@ void track_text__forecast(json_t *answer, struct text *out)
 		text__terminal(out, json_string_value(json_object_get(answer, "reason")));
 		text__printf(out, "\na round begins with %" PRIu64 " pages\n",
 			     number(answer, "pages"));
+		put_zero(answer, out);
 		put_shares(answer, out);
 		return;
 	}
@@ -154,5 +209,6 @@ void track_text__forecast(json_t *answer, struct text *out)
 		     " pages, %.0f pages/s are dirtied\n",
 		     real(answer, "bytes") / 1048576, number(answer, "pages"),
 		     real(answer, "rate"));
+	put_zero(answer, out);
 	put_shares(answer, out);
 }
