@@ -151,10 +151,13 @@ static void read_rdma(struct pin_sources *sources)
 	free(devices);
 }
 
-uint64_t pin_sources__rdma(const struct pin_sources *sources, uint32_t pid)
+uint64_t pin_sources__rdma(struct pin_sources *sources, uint32_t pid)
 {
 	uint64_t sum = 0;
 
+	if (!sources->rdma_is_read)
+		read_rdma(sources);
+	sources->rdma_is_read = true;
 	for (size_t i = 0; i < sources->rdma_count; i++)
 		if (sources->rdma[i].pid == pid)
 			sum += sources->rdma[i].bytes;
@@ -220,7 +223,6 @@ uint64_t pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t in
 void pin_sources__read(struct pin_sources *sources)
 {
 	*sources = (struct pin_sources){0};
-	read_rdma(sources);
 	read_xdp(sources);
 }
 

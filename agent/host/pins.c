@@ -244,8 +244,8 @@ int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *source
 	if (process < 0)
 		return process == -ENOENT ? -ESRCH : process;
 	err = read_vm_pin(process, &pins->vm_pin);
-	if (!err)
-		pins->by[PIN_RDMA] = sources ? pin_sources__rdma(sources, pid) : 0;
+	if (!err && pins->vm_pin && sources)
+		pins->by[PIN_RDMA] = pin_sources__rdma(sources, pid);
 	if (!err && (always || pins->vm_pin || (sources && sources->xdp_count)))
 		err = look_at_fds(process, sources, pid, pins);
 	if (!err)

@@ -13,17 +13,21 @@
 struct rdma_region;
 struct xdp_area;
 struct pin_sources {
+	bool rdma_is_read;
 	struct rdma_region *rdma;
 	size_t rdma_count;
 	struct xdp_area *xdp;
 	size_t xdp_count;
 };
 
-/* Reads both; what cannot be read stays empty. pin_sources__clear frees it. */
+/*
+ * What cannot be read stays empty. RDMA is asked once somebody wants to know: only who has VmPin
+ * can have a region (ib_umem_get(), drivers/infiniband/core/umem.c). pin_sources__clear frees it.
+ */
 void pin_sources__read(struct pin_sources *sources);
 void pin_sources__clear(struct pin_sources *sources);
 /* Bytes of a process's memory regions; their places are not told. */
-uint64_t pin_sources__rdma(const struct pin_sources *sources, uint32_t pid);
+uint64_t pin_sources__rdma(struct pin_sources *sources, uint32_t pid);
 /* Bytes of the area behind a socket's inode, the first time that it is asked for by this process:
  * sockets may share an area. */
 uint64_t pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t inode);

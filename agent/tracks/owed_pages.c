@@ -9,10 +9,18 @@
 #define AGES 512     /* pages of a chunk of ages */
 #define AGES_SLAB 32 /* chunks that are allocated at once */
 
-/* When each page was written last, as the number of an epoch; 0: never. */
+/*
+ * When each page was written last: a stamp of that epoch, 0: never, or too long ago. A byte a page
+ * keeps them in the cache of a CPU. Stamps come again after STAMPS epochs; until then those that
+ * are TRACK_EPOCHS old and older are forgotten.
+ */
+#define STAMPS 255
+#define FORGET_EPOCHS 64 /* between two times that they are */
+_Static_assert(TRACK_EPOCHS + FORGET_EPOCHS < STAMPS, "no stamp may come again");
+
 struct ages {
 	uint64_t number;
-	uint32_t last[AGES];
+	uint8_t last[AGES];
 	UT_hash_handle hh;
 };
 
@@ -80,6 +88,27 @@ struct page_map *owed_pages__fresh(struct owed_pages *owed)
 	return owed->fresh;
 }
 
+static uint8_t stamp(uint32_t epoch)
+{
+	return (uint8_t)(1 + epoch % STAMPS);
+}
+
+/* How many epochs ago that was; of a page that was written. */
+static uint32_t age_of(const struct owed_pages *owed, uint8_t last)
+{
+	const uint8_t now = stamp(owed->epoch);
+
+	return now >= last ? (uint32_t)(now - last) : (uint32_t)(now + STAMPS - last);
+}
+
+static void forget_old(struct owed_pages *owed)
+{
+	for (struct ages *ages = owed->ages; ages; ages = ages->hh.next)
+		for (size_t i = 0; i < AGES; i++)
+			if (ages->last[i] && age_of(owed, ages->last[i]) >= TRACK_EPOCHS)
+				ages->last[i] = 0;
+}
+
 /* NULL: memory is short. */
 static struct ages *get_ages(struct owed_pages *owed, uint64_t number)
 {
@@ -107,10 +136,12 @@ static struct ages *get_ages(struct owed_pages *owed, uint64_t number)
 }
 
 /* So many pages were written last in that epoch, and are written now. */
-static void recount(struct owed_pages *owed, uint32_t last, uint64_t pages)
+static void recount(struct owed_pages *owed, uint8_t last, uint64_t pages)
 {
-	if (last && owed->epoch - last < TRACK_EPOCHS)
-		owed->written[last % TRACK_EPOCHS] -= pages;
+	const uint32_t age = last ? age_of(owed, last) : TRACK_EPOCHS;
+
+	if (age < TRACK_EPOCHS)
+		owed->written[(owed->epoch - age) % TRACK_EPOCHS] -= pages;
 	owed->written[owed->epoch % TRACK_EPOCHS] += pages;
 }
 
@@ -118,8 +149,9 @@ static int note_ages(void *context, uint64_t page, uint64_t bits)
 {
 	struct owed_pages *owed = context;
 	struct ages *ages = get_ages(owed, page / AGES);
+	const uint8_t now = stamp(owed->epoch);
 	uint64_t same = 0;
-	uint32_t *last, was = 0;
+	uint8_t *last, was = 0;
 
 	if (!ages)
 		return -ENOMEM;
@@ -133,7 +165,7 @@ static int note_ages(void *context, uint64_t page, uint64_t bits)
 			same = 0;
 		}
 		was = last[bit];
-		last[bit] = owed->epoch;
+		last[bit] = now;
 		same++;
 	}
 	recount(owed, was, same);
@@ -166,6 +198,8 @@ int owed_pages__deliver(struct owed_pages *owed, uint64_t cursor, enum ds_eviden
 	owed->spare = NULL;
 	owed->epoch++;
 	owed->written[owed->epoch % TRACK_EPOCHS] = 0; /* those are older than that now */
+	if (owed->epoch % FORGET_EPOCHS == 0)
+		forget_old(owed);
 	if (!err)
 		err = page_map__each_word(owed->fresh, note_ages, owed);
 	if (!err)
@@ -243,9 +277,9 @@ void owed_pages__working_set(const struct owed_pages *owed, uint64_t first, uint
 	}
 	HASH_ITER (hh, owed->ages, ages, next)
 		for (size_t i = 0; i < AGES; i++)
-			if (ages->last[i] && owed->epoch - ages->last[i] < TRACK_EPOCHS &&
+			if (ages->last[i] && age_of(owed, ages->last[i]) < TRACK_EPOCHS &&
 			    ages->number * AGES + i >= first && ages->number * AGES + i < end)
-				sets[owed->epoch - ages->last[i]]++;
+				sets[age_of(owed, ages->last[i])]++;
 	for (size_t i = 0; i < TRACK_EPOCHS; i++)
 		sets[i] = sum += sets[i];
 }
@@ -265,7 +299,7 @@ int owed_pages__unwritten(const struct owed_pages *owed, uint64_t first, uint64_
 			page = number * AGES + AGES - 1;
 			continue;
 		}
-		if (!ages->last[page % AGES] || owed->epoch - ages->last[page % AGES] >= n)
+		if (!ages->last[page % AGES] || age_of(owed, ages->last[page % AGES]) >= n)
 			continue;
 		if (page > begun)
 			err = each(context, begun, page - begun);

@@ -261,7 +261,7 @@ static void test_copy_within(void **unused)
 
 /* ---- what is owed ---- */
 
-#define EPOCHS 90
+#define EPOCHS 300
 #define PAGES 1200
 
 struct ledger {
