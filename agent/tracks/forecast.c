@@ -9,10 +9,12 @@
 
 #include "agent/host/procfs.h"
 #include "agent/tracks/cpu/page_table.h"
+#include "agent/tracks/cpu/userfault.h"
 #include "agent/tracks/tracks_private.h"
 
 #define NO_GAIN 0.98	    /* a round that leaves this much of the one before gains nothing */
 #define PATIENCE 5	    /* such rounds in a row */
+#define LOST_MOST 0.9	    /* of an epoch: it did get on */
 #define ZERO_PAGE_BYTES 9.0 /* a header, and a byte: save_zero_page(), migration/ram.c */
 #define SAMPLE_SECONDS 0.02 /* that reading pages of one process may take */
 #define LOOK_SECONDS \
@@ -117,12 +119,23 @@ static struct outcome run_model(const struct forecast_curve *curve,
 	return outcome;
 }
 
+/* The same pages, in the time that it would have taken without the track. */
+static struct forecast_curve undisturbed(const struct forecast_curve *curve)
+{
+	struct forecast_curve faster = *curve;
+
+	for (size_t i = 0; i < curve->count; i++)
+		faster.seconds[i] -= curve->lost[i];
+	return faster;
+}
+
 void forecast__run(const struct forecast_curve *curve, const struct forecast_options *options,
 		   struct forecast *forecast)
 {
+	const struct forecast_curve faster = undisturbed(curve);
 	const struct zero_pages *zero = &options->zero;
 	const struct outcome least = run_model(curve, options, forecast__dirtied, zero->value);
-	const struct outcome most = run_model(curve, options, forecast__dirtied_most, zero->low);
+	const struct outcome most = run_model(&faster, options, forecast__dirtied_most, zero->low);
 
 	forecast->pages = options->pages;
 	forecast->zero = *zero;
@@ -133,6 +146,15 @@ void forecast__run(const struct forecast_curve *curve, const struct forecast_opt
 		forecast->verdict = FORECAST_UNKNOWN;
 		snprintf(forecast->reason, sizeof(forecast->reason),
 			 "the track is a lower bound, more may have been written than it saw");
+	} else if (!most.converges &&
+		   run_model(curve, options, forecast__dirtied_most, zero->low).converges) {
+		const size_t last = curve->count - 1;
+
+		forecast->verdict = FORECAST_UNKNOWN;
+		snprintf(forecast->reason, sizeof(forecast->reason),
+			 "the track's own faults took up to %.0f %% of the time, and without them "
+			 "more may be written: collect less often",
+			 100 * curve->lost[last] / curve->seconds[last]);
 	} else if (!most.converges) {
 		forecast->verdict = FORECAST_UNKNOWN;
 		snprintf(forecast->reason, sizeof(forecast->reason),
@@ -156,12 +178,18 @@ void forecast__run(const struct forecast_curve *curve, const struct forecast_opt
 static void make_curve(const struct track *track, const struct forecast_options *options,
 		       struct forecast_curve *curve)
 {
-	double seconds = 0;
+	const double fault = userfault__fault_seconds();
+	double seconds = 0, lost = 0;
 
 	*curve = (struct forecast_curve){0};
 	for (size_t n = 0; n < TRACK_EPOCHS && n < track->epoch; n++) {
-		seconds += track->history[(track->epoch - n) % TRACK_EPOCHS].seconds;
+		const struct epoch_record *record =
+			&track->history[(track->epoch - n) % TRACK_EPOCHS];
+
+		seconds += record->seconds;
+		lost += fmin((double)record->pages * fault, record->seconds * LOST_MOST);
 		curve->seconds[n] = seconds;
+		curve->lost[n] = lost;
 		curve->count = n + 1;
 	}
 	for (const struct member *member = track->members; member; member = member->next) {

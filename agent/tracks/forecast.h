@@ -15,10 +15,14 @@
  *
  * Between the points that were measured W is not known, only bounded. The number of distinct pages
  * grows ever more slowly, so it lies on or above the straight line between two points, and on or
- * below the later point; below the first point all of its pages may have been written at once. The
- * model runs by both: what converges by the most, converges; what does not converge by the least,
- * does not; the rest is not known, and a track with shorter epochs would tell. A curve that is a
- * lower bound itself has no most, so that it can never say "converges".
+ * below the later point; below the first point all of its pages may have been written at once. A
+ * track also slows what it follows, by a fault for each page and epoch: the most is reckoned over
+ * the time without these, as if one thread had had them all.
+ *
+ * The model runs by both: what converges by the most, converges; what does not converge by the
+ * least, does not; the rest is not known, and a track with shorter epochs, or with fewer faults,
+ * would tell. A curve that is a lower bound itself has no most, so that it can never say
+ * "converges".
  */
 #ifndef DIRTYSCOPE_AGENT_TRACKS_FORECAST_H
 #define DIRTYSCOPE_AGENT_TRACKS_FORECAST_H
@@ -52,6 +56,7 @@ struct forecast_options {
 
 struct forecast_curve {
 	double seconds[TRACK_EPOCHS]; /* rising */
+	double lost[TRACK_EPOCHS];    /* of these, that the track's own faults may have cost */
 	double pages[TRACK_EPOCHS];
 	size_t count;
 	bool lower_bound; /* more may have been written than was seen */

@@ -162,12 +162,46 @@ static void test_lower_bound(void **unused)
 	assert_int_equal(forecast.verdict, FORECAST_DIVERGES);
 }
 
+/* Who was slowed by the track may write more without it. */
+static void test_slowed(void **unused)
+{
+	struct forecast_curve curve = steady(20 * MIB, 1e9, 8);
+	struct forecast forecast = run(&curve, 40, 1, 1000 * 256);
+
+	assert_int_equal(forecast.verdict, FORECAST_CONVERGES);
+	for (size_t i = 0; i < curve.count; i++)
+		curve.lost[i] = curve.seconds[i] * 0.1;
+	assert_int_equal(run(&curve, 40, 1, 1000 * 256).verdict, FORECAST_CONVERGES);
+	for (size_t i = 0; i < curve.count; i++)
+		curve.lost[i] = curve.seconds[i] * 0.8;
+	forecast = run(&curve, 40, 1, 1000 * 256);
+	assert_int_equal(forecast.verdict, FORECAST_UNKNOWN);
+	assert_non_null(strstr(forecast.reason, "up to 80 %"));
+	/* What does not converge even so, does not. */
+	assert_int_equal(run(&curve, 15, 1, 1000 * 256).verdict, FORECAST_DIVERGES);
+}
+
+/* Zero pages are sent as a few bytes. */
+static void test_zero(void **unused)
+{
+	const struct forecast_curve curve = steady(0, 1e9, 8);
+	struct forecast_options options = {.bandwidth = 1048576, .downtime = 0.3, .pages = 2560};
+	struct forecast forecast = {0};
+
+	options.zero = (struct zero_pages){.sampled = 100, .value = 1000, .low = 900, .high = 1100};
+	forecast__run(&curve, &options, &forecast);
+	assert_int_equal(forecast.verdict, FORECAST_CONVERGES);
+	assert_float_equal(forecast.bytes, 1560 * 4096 + 1000 * 9, 1);
+	assert_int_equal(forecast.pages, 2560);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_curve),	    cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_limits),	    cmocka_unit_test(test_monotone),
 		cmocka_unit_test(test_long_epochs), cmocka_unit_test(test_lower_bound),
+		cmocka_unit_test(test_slowed),	    cmocka_unit_test(test_zero),
 	};
 
 	return cmocka_run_group_tests_name("forecast", tests, NULL, NULL);
