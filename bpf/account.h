@@ -145,10 +145,29 @@ struct new_process {
 	__u64 task; /* address of one of its tasks */
 };
 
+/* Which cgroups a task is in; bpf/dirtyscope.h. */
+struct task_cgroups {
+	__u64 id;
+	__u64 memory_id;
+	__u32 memory_hierarchy;
+	__u32 pad;
+};
+
+static __always_inline void task_cgroups__read(struct task_cgroups *cgroups,
+					       struct task_struct *task)
+{
+	struct cgroup *memory = task__memory_cgroup(task);
+
+	cgroups->id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	cgroups->memory_hierarchy = BPF_CORE_READ(memory, root, hierarchy_id);
+	cgroups->memory_id = cgroups->memory_hierarchy ? BPF_CORE_READ(memory, kn, id) : 0;
+}
+
 /* The rare path: a process is met for the first time, with its names while it still has them. */
 __weak __u32 process__admit(const struct new_process *fresh)
 {
 	struct ds_process_info *info;
+	struct task_cgroups cgroups;
 	struct ds_process_key key;
 	struct task_struct *task;
 	__u32 slot = 0, *won;
@@ -163,7 +182,10 @@ __weak __u32 process__admit(const struct new_process *fresh)
 	info->key = key;
 	BPF_CORE_READ_STR_INTO(&info->comm, task, group_leader, comm);
 	info->uid = BPF_CORE_READ(task, cred, uid.val);
-	info->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	task_cgroups__read(&cgroups, task);
+	info->cgroup_id = cgroups.id;
+	info->memory_cgroup_id = cgroups.memory_id;
+	info->memory_hierarchy = cgroups.memory_hierarchy;
 	info->exit_ns = 0;
 	info->execs = 0;
 	if (bpf_map_update_elem(&processes, &key, &slot, BPF_NOEXIST)) {
@@ -172,6 +194,11 @@ __weak __u32 process__admit(const struct new_process *fresh)
 		return won ? *won : DS_SLOT_NONE;
 	}
 	*(volatile __u32 *)&info->state = DS_SLOT_LIVE;
+	/* It wrote after its end was told: there will be no other event. */
+	if (!BPF_CORE_READ(task, signal, live.counter)) {
+		info->exit_ns = bpf_ktime_get_boot_ns();
+		event__close(event__offer(DS_SENSOR_PROCESS), DS_LOST_NOT);
+	}
 	return slot;
 }
 

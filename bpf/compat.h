@@ -54,6 +54,9 @@ enum fault_flag {
 	FAULT_FLAG_USER = 2,
 	FAULT_FLAG_REMOTE = 4,
 };
+enum cgroup_subsys_id {
+	memory_cgrp_id = 1,
+};
 enum vm_fault_reason {
 	VM_FAULT_OOM = 1,
 	VM_FAULT_SIGBUS = 2,
@@ -84,6 +87,21 @@ static __always_inline __u64 func__argument(void *ctx, __u32 number)
 
 	bpf_get_func_arg(ctx, number, &value);
 	return value;
+}
+
+/* The cgroup of a task in the memory controller's hierarchy; NULL: this kernel has no such. */
+static __always_inline struct cgroup *task__memory_cgroup(struct task_struct *task)
+{
+	struct cgroup_subsys_state *css = NULL;
+	__u64 set = (__u64)BPF_CORE_READ(task, cgroups);
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return NULL;
+	set += bpf_core_field_offset(struct css_set, subsys);
+	set += bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(css);
+	if (bpf_probe_read_kernel(&css, sizeof(css), (void *)set))
+		return NULL;
+	return BPF_CORE_READ(css, cgroup);
 }
 
 /* Base pages in a folio: 1 for a small one. */

@@ -47,7 +47,8 @@ enum ds_lost {
 	DS_LOST_FLOWS_FULL,	   /* flow table full: pages counted, flow not */
 	DS_LOST_MAPPINGS_FULL,	   /* ledger full, or an entry held too long: not recorded */
 	DS_LOST_TRUNCATED,	   /* the list of segments was longer than we walk */
-	DS_LOST_PFN_RANGE, /* a page beyond the page sets (memory added later, device memory) */
+	DS_LOST_PFN_RANGE,   /* a page beyond the page sets (memory added later, device memory) */
+	DS_LOST_EVENTS_FULL, /* no room to tell of a cgroup: its name is looked for */
 	DS_LOST_COUNT,
 	DS_LOST_NOT = DS_LOST_COUNT, /* the event was counted */
 };
@@ -61,7 +62,7 @@ struct ds_sensor_stats {
 	__u64 counted;
 	__u64 lost[DS_LOST_COUNT];
 	__u64 last_slot; /* of the process met last on this CPU; BPF only */
-	__u64 pad[5];
+	__u64 pad[4];
 };
 
 /* A process: pids are reused, (tgid, start_boottime) is not. */
@@ -74,9 +75,14 @@ struct ds_process_key {
 enum ds_slot_state {
 	DS_SLOT_FREE,
 	DS_SLOT_LIVE,
+	DS_SLOT_LEFT, /* of a process only: it went to another cgroup, and has another slot or none
+		       */
 };
 
-/* Set by BPF when the slot is taken; the agent reads it mapped. */
+/*
+ * Set by BPF when the slot is taken; the agent reads it mapped. What a slot counts was written in
+ * one cgroup: a process that moves to another leaves its slot behind.
+ */
 struct ds_process_info {
 	struct ds_process_key key;
 	char comm[DS_COMM_LEN]; /* the group leader's; may be any bytes */
@@ -85,7 +91,27 @@ struct ds_process_info {
 	__u32 uid;		/* real uid, in the initial user namespace */
 	__u32 execs;		/* rises with every exec and rename, so that names are read again */
 	__u32 state;		/* enum ds_slot_state; written last */
-	__u32 pad;
+	/* That of the memory controller where it has one of version 1; 0: it is in the default one.
+	 */
+	__u32 memory_hierarchy;
+	__u64 memory_cgroup_id; /* set with memory_hierarchy */
+	__u64 pad[7];		/* a row is two cache lines; faults look at the first alone */
+};
+
+/* What became of a cgroup; its id is unique within its hierarchy and never used again. */
+enum ds_cgroup_event_kind {
+	DS_CGROUP_MADE,
+	DS_CGROUP_RENAMED,
+	DS_CGROUP_REMOVED,
+};
+
+#define DS_CGROUP_PATH 1024 /* TRACE_CGROUP_PATH_LEN, kernel/cgroup/cgroup-internal.h */
+struct ds_cgroup_event {
+	__u64 id;	 /* of its directory (struct kernfs_node), which is st_ino there */
+	__u32 hierarchy; /* as /proc/PID/cgroup numbers them; 0: the default one */
+	__u16 kind;	 /* enum ds_cgroup_event_kind */
+	__u16 length;	 /* of the path, with its end; so much of it is there */
+	char path[DS_CGROUP_PATH];
 };
 
 /* Pages that one process wrote, as counted on one CPU. */
@@ -301,7 +327,7 @@ struct ds_calibration {
 _Static_assert(sizeof(struct ds_sensor_stats) == 128,
 	       "one row per sensor and CPU, two cache lines");
 _Static_assert(sizeof(struct ds_process_key) == 16, "hash key without holes");
-_Static_assert(sizeof(struct ds_process_info) == 64, "no holes");
+_Static_assert(sizeof(struct ds_process_info) == 128, "two cache lines per process, no holes");
 _Static_assert(sizeof(struct ds_process_stats) == 64, "one cache line per process and CPU");
 _Static_assert(sizeof(struct ds_source_key) == 16, "hash key without holes");
 _Static_assert(sizeof(struct ds_source_info) == 104, "no holes");

@@ -6,81 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum hierarchy {
-	HIERARCHY_OTHER,
-	HIERARCHY_SYSTEMD,
-	HIERARCHY_MEMORY,
-	HIERARCHY_DEFAULT,
-	HIERARCHIES,
-};
-
-static bool has_controller(const char *list, const char *name)
-{
-	size_t length = strlen(name);
-
-	for (const char *item = list; item; item = strchr(item, ',')) {
-		item += *item == ',';
-		if (!strncmp(item, name, length) && (!item[length] || item[length] == ','))
-			return true;
-	}
-	return false;
-}
-
-static enum hierarchy classify(const char *id, const char *controllers)
-{
-	if (!strcmp(id, "0") && !*controllers)
-		return HIERARCHY_DEFAULT;
-	if (has_controller(controllers, "memory"))
-		return HIERARCHY_MEMORY;
-	if (has_controller(controllers, "name=systemd"))
-		return HIERARCHY_SYSTEMD;
-	return HIERARCHY_OTHER;
-}
-
-/* The kernel adds it once the cgroup is removed; the name should not change for that. */
-static void strip_deleted(char *path)
-{
-	static const char suffix[] = " (deleted)";
-	size_t length = strlen(path), end = sizeof(suffix) - 1;
-
-	if (length > end && !strcmp(path + length - end, suffix))
-		path[length - end] = '\0';
-}
-
-const char *cgroup__choose(char *text, size_t length)
-{
-	const char *paths[HIERARCHIES] = {};
-	char *end = text + length;
-
-	for (char *line = text, *stop; line < end; line = stop + 1) {
-		char *controllers, *path;
-		enum hierarchy hierarchy;
-
-		/* A line without an end was cut: its path would be wrong. */
-		stop = memchr(line, '\n', (size_t)(end - line));
-		if (!stop)
-			break;
-		*stop = '\0';
-		controllers = strchr(line, ':');
-		path = controllers ? strchr(controllers + 1, ':') : NULL;
-		if (!path || path[1] != '/')
-			continue;
-		*controllers++ = '\0';
-		*path++ = '\0';
-		strip_deleted(path);
-		hierarchy = classify(line, controllers);
-		if (!paths[hierarchy] || strlen(path) > strlen(paths[hierarchy]))
-			paths[hierarchy] = path;
-	}
-	for (int i = HIERARCHIES - 1; i >= 0; i--)
-		if (paths[i] && strcmp(paths[i], "/") != 0)
-			return paths[i];
-	for (int i = HIERARCHIES - 1; i >= 0; i--)
-		if (paths[i])
-			return paths[i];
-	return "";
-}
-
 /* "ID", "docker-ID.scope", "cri-containerd-ID.scope", "crio-ID", "pod.slice:cri-containerd:ID". */
 static const char *container_in(const char *component, size_t length)
 {
@@ -121,6 +46,17 @@ bool cgroup__container(const char *path, char id[CONTAINER_ID_LENGTH + 1])
 	memcpy(id, found, CONTAINER_ID_LENGTH);
 	id[CONTAINER_ID_LENGTH] = '\0';
 	return true;
+}
+
+const char *cgroup__choose(const char *path, const char *memory)
+{
+	char id[CONTAINER_ID_LENGTH + 1];
+
+	if (cgroup__container(path, id))
+		return path;
+	if (cgroup__container(memory, id))
+		return memory;
+	return strcmp(path, "/") != 0 ? path : memory;
 }
 
 bool cgroup__is_path(const char *path)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the text of /proc/PID/cgroup says: the cgroup that a process is accounted in, and its
- * container. */
+/* What the path of a cgroup says: the one that a process is accounted in, and its container. */
 #ifndef DIRTYSCOPE_AGENT_HOST_CGROUPS_H
 #define DIRTYSCOPE_AGENT_HOST_CGROUPS_H
 
@@ -9,15 +8,15 @@
 
 #define CONTAINER_ID_LENGTH 64
 
-/*
- * The path in the default hierarchy ("0::/x"). On a host that still runs version 1, where that is
- * "/" or missing: the path of the memory hierarchy, else of name=systemd, else the longest. Points
- * into `text`, which is cut up; "" when there is none. " (deleted)" is removed.
- */
-const char *cgroup__choose(char *text, size_t length);
 /* The id of the innermost container in a cgroup's path: 64 hex digits. False: not in a container.
  */
 bool cgroup__container(const char *path, char id[CONTAINER_ID_LENGTH + 1]);
+
+/*
+ * Of a process's path in the default hierarchy, and that in the memory controller's of version 1:
+ * the one that names a container, else the first, unless that is the root.
+ */
+const char *cgroup__choose(const char *path, const char *memory);
 
 /* Whether it is a path below the root of the cgroup file system, "/a/b", that does not lead out. */
 bool cgroup__is_path(const char *path);

@@ -14,7 +14,6 @@
 #include "agent/base/files.h"
 
 #define STAT_SIZE 2048		      /* 52 numbers and a name of at most 64 bytes */
-#define CGROUP_SIZE (16 << 10)	      /* 13 hierarchies; a cut line is dropped */
 #define ZONEINFO_LIMIT (64UL << 20)   /* grows with CPUs x zones x nodes */
 #define FLAG_KERNEL_THREAD 0x00200000 /* PF_KTHREAD, include/linux/sched.h */
 #define NS_PER_SECOND 1000000000ULL
@@ -157,7 +156,6 @@ struct identity_text {
 	size_t arguments_length;
 	char cmdline[PROCFS_CMDLINE_MAX + 1];
 	char program[NAME_MAX + 1]; /* the program's file name */
-	char cgroup[CGROUP_SIZE];
 	char container[CONTAINER_ID_LENGTH + 1];
 	char vm_name[VM_NAME_SIZE];
 };
@@ -192,13 +190,6 @@ static void read_program(int process, struct identity_text *text)
 	suffix = strstr(text->program, deleted);
 	if (suffix && !suffix[sizeof(deleted) - 1])
 		*suffix = '\0';
-}
-
-static const char *read_cgroup(int process, struct identity_text *text)
-{
-	int length = files__read(process, "cgroup", text->cgroup, sizeof(text->cgroup));
-
-	return length > 0 ? cgroup__choose(text->cgroup, (size_t)length) : "";
 }
 
 /* Whether it holds a descriptor of a KVM virtual machine. No permission to look: not known, so no.
@@ -292,9 +283,9 @@ int procfs__identify(const char *root, const struct procfs_users *users,
 	if (!identity.comm[0])
 		memcpy(identity.comm, stat.comm, sizeof(identity.comm));
 	identity.user = procfs_users__name(users, known->uid);
-	identity.cgroup = read_cgroup(process, text);
-	identity.container =
-		cgroup__container(identity.cgroup, text->container) ? text->container : NULL;
+	identity.container = known->cgroup && cgroup__container(known->cgroup, text->container)
+				     ? text->container
+				     : NULL;
 	identity.vm_name = identity.hypervisor = NULL;
 	if (!stat.kernel_thread) {
 		read_cmdline(process, text);

@@ -44,9 +44,9 @@ bool procfs__is_start(uint64_t start_ticks, uint64_t start_boottime_ns);
 bool procfs__is_alive(const char *root, const struct ds_process_key *key);
 
 /*
- * Reads what a process is: known gives tgid, start_boottime_ns, comm, uid. *out is a new identity
- * with one reference. -ESRCH when it is gone, or its pid is another's now. A single thing that may
- * not be read (no permission) is left out.
+ * Reads what a process is: known gives tgid, start_boottime_ns, comm, uid, cgroup. *out is a new
+ * identity with one reference. -ESRCH when it is gone, or its pid is another's now. A single thing
+ * that may not be read (no permission) is left out.
  */
 int procfs__identify(const char *root, const struct procfs_users *users,
 		     const struct process_identity *known, struct process_identity **out);

@@ -11,24 +11,42 @@
 
 struct group {
 	char *name;
+	uint32_t references;
+	uint32_t members; /* that make it exist */
 	uint32_t processes;
+	bool listed;	/* it has a row */
+	uint64_t moved; /* the round in which it was written last */
+	double gone_at; /* 0: it is there */
 	struct series series;
 	UT_hash_handle hh;
 };
 
 struct groups {
-	struct group *by_name; /* uthash */
-	struct group overflow; /* not listed: its sum is in "other" */
+	struct group *by_name; /* uthash; also of those without a row, while somebody holds them */
+	uint32_t max_rows, rows;
+	uint64_t round; /* snapshots */
 	struct series_pool pool;
+	uint64_t exited[DS_WRITERS];	     /* of those that have gone */
+	uint64_t previous_total[DS_WRITERS]; /* of the host */
 };
 
-struct groups *groups__new(uint32_t max_series)
+struct groups *groups__new(uint32_t max_rows, uint32_t max_series)
 {
 	struct groups *groups = calloc(1, sizeof(*groups));
 
-	if (groups)
+	if (groups) {
+		groups->max_rows = max_rows;
 		groups->pool.limit = max_series;
+		groups->round = 1;
+	}
 	return groups;
+}
+
+static void free_group(struct groups *groups, struct group *group)
+{
+	HASH_DEL(groups->by_name, group);
+	free(group->name);
+	free(group);
 }
 
 void groups__free(struct groups *groups)
@@ -37,38 +55,45 @@ void groups__free(struct groups *groups)
 
 	if (!groups)
 		return;
-	HASH_ITER (hh, groups->by_name, group, next) {
-		HASH_DEL(groups->by_name, group);
-		free(group->name);
-		free(group);
-	}
+	HASH_ITER (hh, groups->by_name, group, next)
+		free_group(groups, group);
 	free(groups);
 }
 
-struct group *groups__find(struct groups *groups, const char *name)
+struct group *groups__get(struct groups *groups, const char *name)
 {
 	struct group *group;
 
 	HASH_FIND_STR(groups->by_name, name, group);
-	if (group)
-		return group;
-	if (HASH_COUNT(groups->by_name) >= GROUPS_MAX)
-		return &groups->overflow;
-	group = calloc(1, sizeof(*group));
-	if (!group)
-		return NULL;
-	group->name = strdup(name);
-	if (!group->name) {
-		free(group);
-		return NULL;
+	if (!group) {
+		group = calloc(1, sizeof(*group));
+		if (!group)
+			return NULL;
+		group->name = strdup(name);
+		if (!group->name) {
+			free(group);
+			return NULL;
+		}
+		HASH_ADD_KEYPTR(hh, groups->by_name, group->name, strlen(group->name), group);
 	}
-	HASH_ADD_KEYPTR(hh, groups->by_name, group->name, strlen(group->name), group);
+	group->references++;
 	return group;
 }
 
-void group__add(struct group *group, enum ds_writer writer, uint64_t pages)
+void groups__put(struct groups *groups, struct group *group)
 {
-	group->series.written[writer] += pages;
+	if (group && !--group->references && !group->listed)
+		free_group(groups, group);
+}
+
+const char *group__name(const struct group *group)
+{
+	return group->name;
+}
+
+void group__add_member(struct group *group, int more)
+{
+	group->members += more;
 }
 
 void group__add_process(struct group *group)
@@ -84,62 +109,176 @@ void groups__begin(struct groups *groups)
 		group->processes = 0;
 }
 
+/* Its row ends. Nothing was written in it in this round. */
+static void unlist(struct groups *groups, struct group *group)
+{
+	series_pool__end(&groups->pool, &group->series);
+	memset(&group->series, 0, sizeof(group->series));
+	group->listed = false;
+	group->gone_at = 0;
+	groups->rows--;
+	if (!group->references)
+		free_group(groups, group);
+}
+
+/* The group that has not written for the longest; NULL when all have, in this round. */
+static struct group *longest_idle(struct groups *groups)
+{
+	struct group *group, *next, *idle = NULL;
+
+	HASH_ITER (hh, groups->by_name, group, next)
+		if (group->listed && group->moved < groups->round &&
+		    (!idle || group->moved < idle->moved))
+			idle = group;
+	return idle;
+}
+
+static bool list_group(struct groups *groups, struct group *group)
+{
+	if (groups->rows >= groups->max_rows) {
+		struct group *idle = longest_idle(groups);
+
+		if (!idle)
+			return false;
+		unlist(groups, idle); /* what it had is left to "(other)" */
+	}
+	group->listed = true;
+	groups->rows++;
+	return true;
+}
+
+void groups__add(struct groups *groups, struct group *group, enum ds_writer writer, uint64_t pages)
+{
+	if (!pages || (!group->listed && !list_group(groups, group)))
+		return; /* what has no row is left to "(other)" */
+	group->moved = groups->round;
+	group->series.written[writer] += pages;
+}
+
+/* Those that have gone leave the list; their sums are in "(exited)" from then on. */
+static void leave(struct groups *groups, double now)
+{
+	struct group *group, *next;
+
+	HASH_ITER (hh, groups->by_name, group, next) {
+		if (!group->listed)
+			continue;
+		if (group->members || group->processes || group->moved == groups->round) {
+			group->gone_at = 0;
+		} else if (!group->gone_at) {
+			group->gone_at = now;
+		} else if (now - group->gone_at >= GROUPS_GONE_SECONDS) {
+			for (int writer = 0; writer < DS_WRITERS; writer++)
+				groups->exited[writer] += group->series.written[writer];
+			unlist(groups, group);
+		}
+	}
+}
+
 static int groups_by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct snapshot_group *)a)->name,
 		      ((const struct snapshot_group *)b)->name);
 }
 
-int groups__publish(struct groups *groups, double seconds, struct arena *arena,
-		    struct snapshot_group **list, size_t *listed, struct snapshot_rest *rest)
+static void fill_row(struct group *group, double seconds, struct snapshot_group *row)
 {
-	uint64_t totals[DS_WRITERS], promoted[DS_WRITERS] = {0};
-	size_t count = HASH_COUNT(groups->by_name), candidates = 0, next_row = 0;
-	struct snapshot_group *rows = arena__alloc(arena, (count + 1) * sizeof(*rows));
-	struct series **moved = malloc((count + 1) * sizeof(struct series *));
+	struct series *series = &group->series;
+
+	row->processes = group->processes;
+	row->promoted = series->promoted;
+	memcpy(row->written, series->written, sizeof(row->written));
+	memcpy(row->base, series->base, sizeof(row->base));
+	for (int writer = 0; writer < DS_WRITERS; writer++) {
+		uint64_t delta = series->written[writer] - series->published[writer];
+
+		row->rates[writer] = seconds > 0 ? delta / seconds : 0;
+	}
+}
+
+static void promote(struct groups *groups, double seconds, struct series **moved)
+{
 	struct group *group, *next;
-	int err = -ENOMEM;
+	size_t candidates = 0;
 
-	if (!rows || !moved)
-		goto cleanup;
-	memcpy(totals, groups->overflow.series.written, sizeof(totals));
 	HASH_ITER (hh, groups->by_name, group, next) {
-		struct snapshot_group *row = &rows[next_row++];
-
-		row->name = arena__strdup(arena, group->name);
-		if (!row->name)
-			goto cleanup;
+		if (!group->listed)
+			continue;
 		group->series.rate = 0;
 		for (int writer = 0; writer < DS_WRITERS; writer++) {
 			uint64_t delta =
 				group->series.written[writer] - group->series.published[writer];
 
-			row->rates[writer] = seconds > 0 ? delta / seconds : 0;
-			group->series.rate += row->rates[writer];
-			totals[writer] += group->series.written[writer];
+			group->series.rate += seconds > 0 ? delta / seconds : 0;
 		}
 		if (group->series.rate > 0 && !group->series.promoted)
 			moved[candidates++] = &group->series;
 	}
 	series_pool__promote(&groups->pool, moved, candidates);
-	next_row = 0;
-	HASH_ITER (hh, groups->by_name, group, next) { /* in the same order */
-		struct snapshot_group *row = &rows[next_row++];
+}
 
-		row->processes = group->processes;
-		row->promoted = group->series.promoted;
-		memcpy(row->written, group->series.written, sizeof(row->written));
-		memcpy(row->base, group->series.base, sizeof(row->base));
+/* The rows that are no group: what is not in the others. */
+static void fill_rest(struct groups *groups, double seconds, const uint64_t totals[DS_WRITERS],
+		      struct snapshot_group *rows, size_t count)
+{
+	struct snapshot_group *exited = &rows[count], *other = &rows[count + 1];
+
+	exited->name = SNAPSHOT_EXITED;
+	other->name = SNAPSHOT_OTHER;
+	for (int writer = 0; writer < DS_WRITERS; writer++) {
+		double rate = seconds > 0
+				      ? (totals[writer] - groups->previous_total[writer]) / seconds
+				      : 0;
+
+		exited->written[writer] = groups->exited[writer];
+		other->written[writer] = totals[writer] - groups->exited[writer];
+		for (size_t i = 0; i < count; i++) {
+			other->written[writer] -= rows[i].written[writer];
+			rate -= rows[i].rates[writer];
+		}
+		other->rates[writer] = rate > 0 ? rate : 0; /* a difference of sums may be -1e-12 */
+		groups->previous_total[writer] = totals[writer];
+	}
+}
+
+int groups__publish(struct groups *groups, double now, double seconds,
+		    const uint64_t totals[DS_WRITERS], struct arena *arena,
+		    struct snapshot_group **list, size_t *listed, struct snapshot_rest *rest)
+{
+	uint64_t promoted[DS_WRITERS] = {0};
+	struct snapshot_group *rows;
+	struct series **moved;
+	struct group *group, *next;
+	size_t count = 0;
+
+	leave(groups, now);
+	rows = arena__alloc(arena, (groups->rows + 2) * sizeof(*rows));
+	moved = malloc((groups->rows + 1) * sizeof(struct series *));
+	if (!rows || !moved) {
+		free(moved);
+		return -ENOMEM;
+	}
+	promote(groups, seconds, moved);
+	free(moved);
+	HASH_ITER (hh, groups->by_name, group, next) {
+		struct snapshot_group *row = &rows[count];
+
+		if (!group->listed)
+			continue;
+		row->name = arena__strdup(arena, group->name);
+		if (!row->name)
+			return -ENOMEM;
+		fill_row(group, seconds, row);
 		for (int writer = 0; writer < DS_WRITERS && row->promoted; writer++)
 			promoted[writer] += row->written[writer] - row->base[writer];
 		memcpy(group->series.published, group->series.written, sizeof(row->written));
+		count++;
 	}
+	fill_rest(groups, seconds, totals, rows, count);
 	series_pool__rest(&groups->pool, totals, promoted, rest);
-	qsort(rows, count, sizeof(*rows), groups_by_name);
+	qsort(rows, count + 2, sizeof(*rows), groups_by_name);
+	groups->round++;
 	*list = rows;
-	*listed = count;
-	err = 0;
-cleanup:
-	free(moved);
-	return err;
+	*listed = count + 2;
+	return 0;
 }

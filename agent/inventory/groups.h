@@ -1,28 +1,48 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sums over processes by name: cgroups, VMs. What a process writes is added to the group that it
- * is in at that moment, so a sum never falls when a process moves or ends. A group without
- * processes stays for as long as the agent runs, up to GROUPS_MAX; names beyond are "other".
+ * is in at that moment, so a sum never falls when a process moves or ends.
+ *
+ * A group has a row from its first page on. One that has neither members nor living processes
+ * leaves the list after GROUPS_GONE_SECONDS, and its sum goes into the row "(exited)". Where there
+ * are more, the one that has not written for the longest makes room for one that writes, and its
+ * sum goes into the row "(other)"; when it writes again, it has a new row, from nothing. "(other)"
+ * also has what is in no group. The rows' sum is the host's.
  */
 #ifndef DIRTYSCOPE_AGENT_INVENTORY_GROUPS_H
 #define DIRTYSCOPE_AGENT_INVENTORY_GROUPS_H
 
 #include "agent/snapshot/snapshot.h"
 
-#define GROUPS_MAX 4096
+#define GROUPS_MAX 4096	       /* rows, in an agent */
+#define GROUPS_GONE_SECONDS 60 /* that one stays listed, once it has gone */
 
 struct groups;
 struct group;
 
-struct groups *groups__new(uint32_t max_series);
+/* max_rows: beside "(exited)" and "(other)"; max_series: with a series of their own. */
+struct groups *groups__new(uint32_t max_rows, uint32_t max_series);
 void groups__free(struct groups *groups);
-/* Made if it is not known; the overflow group beyond GROUPS_MAX, NULL when memory is short. */
-struct group *groups__find(struct groups *groups, const char *name);
-void group__add(struct group *group, enum ds_writer writer, uint64_t pages);
+
+/* A reference to the group of that name, made if it is not known; NULL when memory is short. */
+struct group *groups__get(struct groups *groups, const char *name);
+/* Gives a reference back; group may be NULL. */
+void groups__put(struct groups *groups, struct group *group);
+const char *group__name(const struct group *group);
+
+/* Pages that were written in it since the last snapshot. */
+void groups__add(struct groups *groups, struct group *group, enum ds_writer writer, uint64_t pages);
+/* One more, or (more: -1) less, of what makes it exist without a process, such as a directory. */
+void group__add_member(struct group *group, int more);
 /* Counts one living process; groups__begin starts over. */
 void group__add_process(struct group *group);
 void groups__begin(struct groups *groups);
-int groups__publish(struct groups *groups, double seconds, struct arena *arena,
+/*
+ * All rows, by name, the two that begin with "(" first, from the arena. now: seconds, monotonic;
+ * seconds: since the last call; totals: pages of the host. -ENOMEM.
+ */
+int groups__publish(struct groups *groups, double now, double seconds,
+		    const uint64_t totals[DS_WRITERS], struct arena *arena,
 		    struct snapshot_group **list, size_t *count, struct snapshot_rest *rest);
 
 #endif

@@ -1,60 +1,93 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The inside of struct processes: for processes.c, which samples, and processes_publish.c alone. */
+/* The inside of struct processes: for processes.c, processes_slots.c and processes_publish.c alone.
+ */
 #ifndef DIRTYSCOPE_AGENT_INVENTORY_PROCESSES_PRIVATE_H
 #define DIRTYSCOPE_AGENT_INVENTORY_PROCESSES_PRIVATE_H
 
 #include <uthash.h>
 
+#include "agent/inventory/cgroup_names.h"
 #include "agent/inventory/groups.h"
 #include "agent/inventory/processes.h"
 #include "agent/inventory/series.h"
 #include "agent/host/users.h"
 
+/* Order of the counters of a slot. */
+enum { FIRST_TOUCH, REWRITE, KERNEL, PAGECACHE, BLOCKDEV, COUNTERS };
+
 struct process_record {
 	struct ds_process_key key;
-	uint32_t slot; /* DS_SLOT_NONE: it has none now */
+	uint32_t slot;	/* the one that it counts in; DS_SLOT_NONE: it has none now */
+	uint32_t slots; /* that and one for each cgroup that it left, on their way back */
 	uint32_t execs;
 	bool resolved; /* its names were read from /proc */
 	bool moved;    /* it wrote something in this interval */
-	bool retired;  /* its slot is on its way back */
 	enum process_state state;
 	double exited_at;
 	struct process_identity *identity;
-	uint64_t carried[DS_WRITERS + 2]; /* of earlier slots: first_touch, rewrite, kernel, ... */
 	uint64_t first_touch, rewrite, kernel;
 	double rates[DS_WRITERS];
 	struct series series; /* .written is what the process wrote */
-	struct group *cgroup, *vm;
+	struct group *cgroup; /* a reference; the one that it was in last; NULL: not known */
+	struct group *vm;     /* a reference */
 	UT_hash_handle hh;
 };
 
-/* Order of the counters of a slot, and of process_record.carried. */
-enum { FIRST_TOUCH, REWRITE, KERNEL, PAGECACHE, BLOCKDEV, COUNTERS };
+/* What is known of a slot of the kernel's table. */
+struct process_slot {
+	struct process_record *record; /* NULL: nobody has it */
+	struct group *cgroup;	       /* a reference; NULL: not known, or not yet */
+	uint64_t seen[COUNTERS];       /* the part that its record has already */
+	uint64_t owed[DS_WRITERS];     /* the part that is in no cgroup yet */
+	bool retired;		       /* it is on its way back */
+};
 
 struct processes {
 	const struct agent_config *config;
 	const struct kernel_tables *tables;
 	struct procfs_users *users;
 	struct process_record *by_key; /* uthash */
-	struct process_record **by_slot;
+	struct process_slot *slots;    /* by slot */
 	uint32_t *retired; /* slots taken out of the kernel's table, to be given back at the next
-			      sample */
+			      drain */
 	size_t retired_count;
 	uint32_t used; /* slots */
 	uint32_t high; /* no slot above it was ever used */
 	uint32_t next_check;
-	uint64_t lives;		      /* exits and execs that the kernel side has told of */
+	uint32_t owing;		      /* slots that owe something to a cgroup */
+	uint64_t lives;		      /* exits, execs and moves that the kernel side has told of */
+	uint64_t renames;	      /* of cgroups, as of the last sample */
 	uint64_t dropped[DS_WRITERS]; /* of processes no longer listed */
 	uint64_t dropped_cpu[CPU_KINDS];
 	uint64_t nobody[COUNTERS]; /* slot 0 */
 	uint64_t previous_total[DS_WRITERS], previous_cpu[CPU_KINDS];
 	struct series_pool pool;
 	struct groups *cgroups, *vms;
+	struct cgroup_names *names;
+	bool had_vms;
 };
 
+/* ---- processes.c: who ---- */
+
+struct process_record *process_record__new(struct processes *processes,
+					   const struct ds_process_key *key, const char *comm,
+					   uint32_t uid);
 void process_record__free(struct processes *processes, struct process_record *record);
+/* Reads the names from /proc; a process that is gone keeps what the kernel side saw. */
+void process_record__resolve(struct processes *processes, struct process_record *record);
+/* The kernel side saw an exec or a rename. */
+void process_record__take_name(struct processes *processes, struct process_record *record,
+			       const struct ds_process_info *info);
+/* It is in that cgroup now; takes a reference of its own. */
+void process_record__enter(struct processes *processes, struct process_record *record,
+			   struct group *cgroup);
+
+/* ---- processes_slots.c: what ---- */
+
+/* The record of a live slot, its counters read; NULL: none, for now. */
+struct process_record *process_slot__visit(struct processes *processes, uint32_t slot);
 /* It has ended: its slot is on its way back. now: seconds, monotonic. */
-void process_record__retire(struct processes *processes, struct process_record *record, double now);
+void process_record__end(struct processes *processes, struct process_record *record, double now);
 /* Looks at a few of the living, in turn. */
 void processes__check_some(struct processes *processes, double now);
 

@@ -46,12 +46,12 @@ static int drop_exited(struct processes *processes, double now,
 	if (!exited)
 		return -ENOMEM;
 	HASH_ITER (hh, processes->by_key, record, next) {
-		if (record->slot != DS_SLOT_NONE)
+		if (record->slots)
 			continue;
 		if (record->state == PROCESS_RUNNING) { /* only flows: nobody tells of its end */
 			if (procfs__is_alive(processes->config->procfs, &record->key))
 				continue;
-			process_record__retire(processes, record, now);
+			process_record__end(processes, record, now);
 		}
 		if (now - record->exited_at > PROCESSES_EXITED_SECONDS)
 			drop(processes, record, forget, context);
@@ -67,7 +67,8 @@ static int drop_exited(struct processes *processes, double now,
 	return 0;
 }
 
-static void rate_record(struct process_record *record, double seconds)
+/* What devices wrote for it is its newest cgroup's: a flow is a process's, not a slot's. */
+static void rate_record(struct processes *processes, struct process_record *record, double seconds)
 {
 	uint64_t *written = record->series.written;
 
@@ -79,10 +80,10 @@ static void rate_record(struct process_record *record, double seconds)
 		record->rates[writer] = seconds > 0 ? delta / seconds : 0;
 		record->series.rate += record->rates[writer];
 		record->moved |= delta > 0;
-		if (delta && record->cgroup)
-			group__add(record->cgroup, writer, delta);
-		if (delta && record->vm)
-			group__add(record->vm, writer, delta);
+		if (record->cgroup && writer == DS_WRITER_DMA)
+			groups__add(processes->cgroups, record->cgroup, writer, delta);
+		if (record->vm)
+			groups__add(processes->vms, record->vm, writer, delta);
 	}
 	if (record->state == PROCESS_RUNNING && record->cgroup)
 		group__add_process(record->cgroup);
@@ -158,6 +159,24 @@ static void total_cpu(struct processes *processes, double seconds, struct snapsh
 	}
 }
 
+static int publish_groups(struct processes *processes, double now, double seconds,
+			  struct snapshot *snapshot)
+{
+	int err = groups__publish(processes->cgroups, now, seconds, snapshot->totals,
+				  snapshot->arena, &snapshot->cgroups, &snapshot->cgroup_count,
+				  &snapshot->cgroup_rest);
+
+	if (!err)
+		err = groups__publish(processes->vms, now, seconds, snapshot->totals,
+				      snapshot->arena, &snapshot->vms, &snapshot->vm_count,
+				      &snapshot->vm_rest);
+	/* A host that never had a VM has no list of them. */
+	if (!err && !processes->had_vms && snapshot->vm_count <= 2)
+		snapshot->vm_count = 0;
+	processes->had_vms |= snapshot->vm_count;
+	return err;
+}
+
 int processes__publish(struct processes *processes, double now, double seconds,
 		       uint64_t unknown_dma, void (*forget)(void *, const struct ds_process_key *),
 		       void *context, struct snapshot *snapshot)
@@ -171,7 +190,7 @@ int processes__publish(struct processes *processes, double now, double seconds,
 	groups__begin(processes->cgroups);
 	groups__begin(processes->vms);
 	HASH_ITER (hh, processes->by_key, record, next)
-		rate_record(record, seconds);
+		rate_record(processes, record, seconds);
 	if (processes->high)
 		processes__check_some(processes, now);
 	err = drop_exited(processes, now, forget, context);
@@ -208,10 +227,5 @@ int processes__publish(struct processes *processes, double now, double seconds,
 	total_cpu(processes, seconds, snapshot);
 	series_pool__rest(&processes->pool, snapshot->totals, promoted, &snapshot->process_rest);
 	snapshot->limits.processes_used = processes->used;
-	err = groups__publish(processes->cgroups, seconds, snapshot->arena, &snapshot->cgroups,
-			      &snapshot->cgroup_count, &snapshot->cgroup_rest);
-	if (!err)
-		err = groups__publish(processes->vms, seconds, snapshot->arena, &snapshot->vms,
-				      &snapshot->vm_count, &snapshot->vm_rest);
-	return err;
+	return publish_groups(processes, now, seconds, snapshot);
 }

@@ -103,6 +103,7 @@ static int open_tables(struct kernel_side *kernel)
 	tables->page_sets_fd = bpf_map__fd(skeleton->maps.page_sets);
 	tables->mappings_fd = bpf_map__fd(skeleton->maps.mappings);
 	tables->buffers_fd = bpf_map__fd(skeleton->maps.buffers);
+	tables->cgroup_events_fd = bpf_map__fd(skeleton->maps.cgroup_events);
 	tables->max_flows = kernel->config->max_flows;
 	tables->max_pagecache = PAGECACHE_DEVICES;
 	kernel->map_memory = map_memory(skeleton->obj);

@@ -49,6 +49,7 @@ struct kernel_tables {
 	int sources_fd, source_slots_fd;
 	int flows_fd, pagecache_fd, page_sets_fd;
 	int mappings_fd, buffers_fd;
+	int cgroup_events_fd; /* ring of struct ds_cgroup_event */
 	uint32_t max_flows;
 	uint32_t max_pagecache;
 };

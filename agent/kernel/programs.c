@@ -112,6 +112,11 @@ const struct program_row program_table[] = {
 	{TP(sched_process_exit, PROCESS, sched_process_exit)},
 	{TP(sched_process_exec, PROCESS, sched_process_exec)},
 	{TP(task_rename, PROCESS, task_rename)},
+	{TP(cgroup_attach_task, PROCESS, cgroup_attach_task)},
+	{TP(cgroup_transfer_tasks, PROCESS, cgroup_transfer_tasks)},
+	{TP(cgroup_mkdir, PROCESS, cgroup_mkdir)},
+	{TP(cgroup_rename, PROCESS, cgroup_rename)},
+	{TP(cgroup_rmdir, PROCESS, cgroup_rmdir)},
 	{.name = "pinned_memory",
 	 .sensor = DS_SENSOR_PROCESS,
 	 .hook = "iter:task",
@@ -205,7 +210,7 @@ const struct sensor_row sensor_table[DS_SENSOR_COUNT] = {
 		},
 	[DS_SENSOR_PROCESS] =
 		{
-			.yields = "exits and execs of the processes listed",
+			.yields = "exits, execs and moves of the processes listed; names of cgroups",
 			.blind = "",
 		},
 };

@@ -62,6 +62,10 @@ struct snapshot_process {
 	uint64_t base[DS_WRITERS];
 };
 
+/* Names of two rows that are no group: the sum of those that have gone, and of what is in none. */
+#define SNAPSHOT_EXITED "(exited)"
+#define SNAPSHOT_OTHER "(other)"
+
 /* A sum over processes, per cgroup or per VM. Includes those that have ended. */
 struct snapshot_group {
 	const char *name;
@@ -330,7 +334,7 @@ struct snapshot {
 	const char *pins_reason;
 	struct snapshot_pins *pins; /* by pid */
 	size_t pin_count;
-	struct snapshot_group *cgroups; /* by name */
+	struct snapshot_group *cgroups; /* by name; their sum is the host's */
 	size_t cgroup_count;
 	struct snapshot_group *vms;
 	size_t vm_count;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/base/version.h"
 
@@ -82,6 +83,16 @@ static void write_record(struct json *json, const struct snapshot_record *record
 }
 
 /* null where it is this host that is looked at. */
+static size_t count_groups(const struct snapshot_group *groups, size_t rows)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < rows; i++)
+		count += strcmp(groups[i].name, SNAPSHOT_EXITED) != 0 &&
+			 strcmp(groups[i].name, SNAPSHOT_OTHER) != 0;
+	return count;
+}
+
 static void write_replay(struct json *json, const struct snapshot_replay *replay)
 {
 	if (!replay) {
@@ -132,8 +143,8 @@ void view__summary_fields(struct json *json, const struct snapshot *snapshot)
 	json__u64(json, "processes", snapshot->process_count);
 	json__u64(json, "devices", snapshot->device_count);
 	json__u64(json, "flows", snapshot->flow_count);
-	json__u64(json, "cgroups", snapshot->cgroup_count);
-	json__u64(json, "vms", snapshot->vm_count);
+	json__u64(json, "cgroups", count_groups(snapshot->cgroups, snapshot->cgroup_count));
+	json__u64(json, "vms", count_groups(snapshot->vms, snapshot->vm_count));
 	for (int sensor = 0; sensor < DS_SENSOR_COUNT; sensor++)
 		states[snapshot->sensors[sensor].state]++;
 	json__object(json, "sensors");

@@ -177,6 +177,110 @@ static void exec_and_exit(void **state)
 	harness__check(h);
 }
 
+/* Each slot is of one cgroup; what is written after a move is another's. */
+static void a_move_ends_the_slot(void **state)
+{
+	struct harness *h = *state;
+	struct ds_process_info *info = &h->process_infos[1];
+
+	run(h, move, 7, 70); /* has written nothing: not an event */
+	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
+	run(h, move, 7, 70); /* to where it is, or in a hierarchy that is not looked at */
+	want__process(h, 7, 70, 1);
+	want__counted(h, DS_SENSOR_FAULT);
+	h->want.processes[1].first_touch = 1;
+	assert_int_equal(info->state, DS_SLOT_LIVE);
+	harness__check(h);
+
+	info->cgroup_id++; /* it came from another one */
+	run(h, move, 7, 70);
+	want__counted(h, DS_SENSOR_PROCESS);
+	assert_int_equal(info->state, DS_SLOT_LEFT);
+	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
+	want__process(h, 7, 70, 2); /* the slot that it has now */
+	want__counted(h, DS_SENSOR_FAULT);
+	h->want.processes[2].first_touch = 1;
+	assert_int_equal(h->process_infos[2].cgroup_id, info->cgroup_id - 1);
+
+	h->process_infos[2].memory_hierarchy++; /* the same by the other hierarchy alone */
+	run(h, move, 7, 70);
+	want__counted(h, DS_SENSOR_PROCESS);
+	assert_int_equal(h->process_infos[2].state, DS_SLOT_LEFT);
+}
+
+/* ---- cgroups ---- */
+
+static uint64_t fake_cgroup(struct harness *h, uint64_t id, uint32_t hierarchy)
+{
+	uint64_t cgroup = fake__new(h, "cgroup", 1), node = fake__new(h, "kernfs_node", 1);
+	uint64_t root = fake__new(h, "cgroup_root", 1);
+
+	fake__set(h, cgroup, "cgroup.kn", node);
+	fake__set(h, cgroup, "cgroup.root", root);
+	fake__set(h, node, "kernfs_node.id", id);
+	fake__set(h, root, "cgroup_root.hierarchy_id", hierarchy);
+	return cgroup;
+}
+
+struct heard {
+	struct ds_cgroup_event last;
+	uint64_t count;
+};
+
+static int hear(void *context, void *data, size_t size)
+{
+	struct heard *heard = context;
+
+	heard->count++;
+	memset(&heard->last, 0, sizeof(heard->last));
+	memcpy(&heard->last, data, size);
+	return 0;
+}
+
+static void what_becomes_of_cgroups(void **state)
+{
+	struct harness *h = *state;
+	uint64_t cgroup = fake_cgroup(h, 1ULL << 40, 4), lost;
+	struct heard heard = {.count = 0};
+	struct ring_buffer *ring =
+		ring_buffer__new(bpf_map__fd(h->twins->maps.cgroup_events), hear, &heard, NULL);
+	char path[DS_CGROUP_PATH + 8];
+
+	assert_non_null(ring);
+	assert_true(ring_buffer__consume(ring) >= 0);
+	heard.count = 0;
+	run(h, cgroup, cgroup, fake__string(h, "/a/b"), DS_CGROUP_MADE);
+	want__counted(h, DS_SENSOR_PROCESS);
+	assert_int_equal(ring_buffer__consume(ring), 1);
+	assert_int_equal(heard.last.id, 1ULL << 40);
+	assert_int_equal(heard.last.hierarchy, 4);
+	assert_int_equal(heard.last.kind, DS_CGROUP_MADE);
+	assert_int_equal(heard.last.length, sizeof("/a/b"));
+	assert_string_equal(heard.last.path, "/a/b");
+
+	memset(path, 'x', sizeof(path));
+	path[DS_CGROUP_PATH - 2] = 0; /* the longest that was not cut */
+	run(h, cgroup, cgroup, fake__string(h, path), DS_CGROUP_RENAMED);
+	want__counted(h, DS_SENSOR_PROCESS);
+	assert_int_equal(ring_buffer__consume(ring), 1);
+	assert_string_equal(heard.last.path, path);
+	path[DS_CGROUP_PATH - 2] = 'x';
+	path[DS_CGROUP_PATH - 1] = 0;
+	run(h, cgroup, cgroup, fake__string(h, path), DS_CGROUP_RENAMED);
+	want__lost(h, DS_SENSOR_PROCESS, DS_LOST_TRUNCATED);
+	harness__check(h);
+
+	/* More than fits: each is told, or counted as lost. */
+	heard.count = 0;
+	for (int i = 0; i < 10000; i++)
+		run(h, cgroup, cgroup, fake__string(h, "/a/b"), DS_CGROUP_REMOVED);
+	lost = harness__sensor(h, DS_SENSOR_PROCESS).lost[DS_LOST_EVENTS_FULL];
+	assert_true(lost > 0);
+	assert_true(ring_buffer__consume(ring) > 0);
+	assert_int_equal(heard.count + lost, 10000);
+	ring_buffer__free(ring);
+}
+
 static void current_process_as_procfs_has_it(void **state)
 {
 	struct harness *h = *state;
@@ -323,6 +427,8 @@ int cpu_tests(void)
 		cmocka_unit_test_setup(process_table_full, harness__each),
 		cmocka_unit_test_setup(admitted_process_has_its_names, harness__each),
 		cmocka_unit_test_setup(exec_and_exit, harness__each),
+		cmocka_unit_test_setup(a_move_ends_the_slot, harness__each),
+		cmocka_unit_test_setup(what_becomes_of_cgroups, harness__each),
 		cmocka_unit_test_setup(current_process_as_procfs_has_it, harness__each),
 		cmocka_unit_test_setup(files_and_block_devices, harness__each),
 		cmocka_unit_test_setup(pagecache_tables_full, harness__each),

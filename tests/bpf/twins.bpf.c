@@ -91,6 +91,18 @@ TWIN(exec)
 	return process__exec(&process);
 }
 
+TWIN(move)
+{
+	struct ds_process_key process = PROCESS;
+
+	return process__move(&process, bpf_get_current_task());
+}
+
+TWIN(cgroup)
+{
+	return cgroup__tell(ARG(0), ARG(1), ARG(2));
+}
+
 TWIN(submit)
 {
 	struct ds_process_key process = PROCESS;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "agent/host/cgroup_tree.h"
 #include "agent/host/cgroups.h"
 #include "agent/host/hypervisor.h"
 #include "agent/host/procfs.h"
@@ -19,30 +20,43 @@
 static void test_cgroup(void **state)
 {
 	static const struct {
-		const char *text, *path;
+		const char *path, *memory, *chosen;
 	} cases[] = {
-		{"0::/user.slice/a.scope\n", "/user.slice/a.scope"},
-		{"0::/\n", "/"},
-		{"", ""},
-		{"9:name=systemd:/s\n4:memory:/m\n1:cpu:/a-longer-one\n0::/\n", "/m"},
-		{"9:name=systemd:/s\n4:memory:/\n1:cpu:/a-longer-one\n0::/\n", "/s"},
-		{"9:name=systemd:/\n4:memory:/\n2:pids:/x\n1:cpu,cpuacct:/longer\n0::/\n",
-		 "/longer"},
-		{"4:cpu,memory,x:/m\n0::/\n", "/m"},
-		{"4:memory_x:/m\n3:name=systemd:/s\n", "/s"},
-		{"4:memory:/m\n0::/v2\n", "/v2"},
-		{"0::/with:colon/b\n", "/with:colon/b"},
-		{"0::/gone (deleted)\n", "/gone"},
-		{"0::/cut/with/no/end", ""},
-		{"4:memory:/m\n0::/cu", "/m"},
-		{"::\n:\n\nx\n0:\n0::relative\n", ""},
-		{"0::/../outside\n", "/../outside"},
+		{"/user.slice/a.scope", "/m", "/user.slice/a.scope"},
+		{"/", "/m", "/m"},
+		{"/", "/", "/"},
+		{"/system.slice/containerd.service", "/docker/" ID_A, "/docker/" ID_A},
+		{"/", "/docker/" ID_A, "/docker/" ID_A},
+		{"/docker/" ID_B, "/docker/" ID_A, "/docker/" ID_B},
+		{"/docker/" ID_B, "/m", "/docker/" ID_B},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(cgroup__choose(cases[i].path, cases[i].memory),
+				    cases[i].chosen);
+}
+
+static void test_hierarchy(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t hierarchy;
+	} cases[] = {
+		{"0::/user.slice/a.scope\n", 0},
+		{"9:name=systemd:/s\n4:memory:/m\n1:cpu:/a-longer-one\n0::/\n", 4},
+		{"12:cpu,memory,x:/m\n0::/\n", 12},
+		{"4:memory_x:/m\n3:name=memory:/s\n", 0},
+		{"4:xmemory:/m\n", 0},
+		{"4:memory", 0},
+		{"x:memory:/\n", 0},
+		{"", 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *text = strdup(cases[i].text);
 
-		assert_string_equal(cgroup__choose(text, strlen(text)), cases[i].path);
+		assert_int_equal(cgroup_tree__hierarchy(text, strlen(text), "memory"),
+				 cases[i].hierarchy);
 		free(text);
 	}
 }
@@ -130,6 +144,7 @@ static struct process_identity *identify(const struct tree *tree, const struct p
 	struct process_identity known = {.tgid = tgid,
 					 .start_boottime_ns = ticks_to_ns(500) + 1,
 					 .uid = 1000,
+					 .cgroup = "/docker/" ID_A,
 					 .vm_name = "stale"};
 	struct process_identity *identity = NULL;
 
@@ -155,8 +170,6 @@ static void test_identify(void **state)
 	assert_string_equal(identity->comm, "bare) x");
 	assert_string_equal(identity->user, "me");
 	assert_string_equal(identity->cmdline, "");
-	assert_string_equal(identity->cgroup, "");
-	assert_null(identity->container);
 	assert_null(identity->vm_name);
 	process_identity__put(identity);
 	assert_int_equal(procfs__identify(tree->root, users, &known, &identity), -ESRCH);
@@ -166,20 +179,17 @@ static void test_identify(void **state)
 
 	/* All of it, in a container. */
 	tree__write(tree, "10/cmdline", "run\0-a\0two words\0\0", 18);
-	tree__puts(tree, "10/cgroup", "0::/docker/" ID_A "\n");
 	identity = identify(tree, users, 10);
 	assert_string_equal(identity->cmdline, "run -a two words");
 	assert_string_equal(identity->cgroup, "/docker/" ID_A);
 	assert_string_equal(identity->container, ID_A);
 	process_identity__put(identity);
 
-	/* A command line and cgroups without end. */
+	/* A command line without end. */
 	memset(large, 'x', 69999);
 	tree__puts(tree, "10/cmdline", large);
-	tree__puts(tree, "10/cgroup", large);
 	identity = identify(tree, users, 10);
 	assert_int_equal(strlen(identity->cmdline), PROCFS_CMDLINE_MAX);
-	assert_string_equal(identity->cgroup, "");
 	process_identity__put(identity);
 
 	/* QEMU, by its program; replaced on disk since. */
@@ -251,6 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test(test_hierarchy),
 		cmocka_unit_test(test_container),
 		cmocka_unit_test(test_vm_name),
 		cmocka_unit_test_setup_teardown(test_identify, tree__set_up, tree__tear_down),

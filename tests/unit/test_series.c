@@ -97,64 +97,164 @@ static void the_busiest_are_promoted(void **state)
 	assert_false(owners[1].promoted);
 }
 
-static void groups_keep_what_their_members_wrote(void **state)
-{
-	struct groups *groups = groups__new(1);
-	struct snapshot_group *rows;
-	struct snapshot_rest rest;
+/* One snapshot of them, in a host where all that is written is in groups or told beside. */
+struct rows {
+	struct groups *groups;
 	struct arena *arena;
-	struct group *a, *b;
+	struct snapshot_group *list;
 	size_t count;
+	struct snapshot_rest rest;
+	uint64_t total; /* of the host, by the CPU */
+	double now;
+};
 
-	a = groups__find(groups, "/b");
-	b = groups__find(groups, "/a");
-	assert_ptr_equal(groups__find(groups, "/b"), a);
-	for (int round = 1; round <= 3; round++) {
-		groups__begin(groups);
-		group__add(a, DS_WRITER_CPU, 10);
-		group__add(b, DS_WRITER_CPU, 1);
-		group__add_process(a);
-		arena = arena__new(256);
-		assert_int_equal(groups__publish(groups, 2.0, arena, &rows, &count, &rest), 0);
-		assert_int_equal(count, 2);
-		assert_string_equal(rows[0].name, "/a");
-		assert_int_equal(rows[1].written[DS_WRITER_CPU], 10 * round);
-		assert_true(rows[1].rates[DS_WRITER_CPU] == 5.0);
-		assert_int_equal(rows[1].processes, 1);
-		assert_true(rows[1].promoted && !rows[0].promoted);
-		/* Sum of series: the promoted since then, all else in other. */
-		assert_int_equal(rows[1].written[0] - rows[1].base[0] + rest.other[0] +
-					 rest.exited[0],
-				 11 * round);
-		arena__free(arena);
-	}
-	groups__free(groups);
+static void rows__new(struct rows *rows, uint32_t max_rows, uint32_t max_series)
+{
+	memset(rows, 0, sizeof(*rows));
+	rows->groups = groups__new(max_rows, max_series);
+	rows->arena = arena__new(256);
+	rows->now = 1000;
 }
 
-static void groups_are_bounded(void **state)
+static void rows__free(struct rows *rows)
 {
-	struct groups *groups = groups__new(10);
-	struct snapshot_group *rows;
-	struct snapshot_rest rest;
-	struct arena *arena = arena__new(256);
-	char name[32];
-	uint64_t visible = 0;
-	size_t count;
+	arena__free(rows->arena);
+	groups__free(rows->groups);
+}
 
-	for (int i = 0; i < GROUPS_MAX + 100; i++) {
-		(void)snprintf(name, sizeof(name), "/group-%d", i);
-		group__add(groups__find(groups, name), DS_WRITER_DMA, 1);
+static void rows__add(struct rows *rows, struct group *group, uint64_t pages)
+{
+	groups__add(rows->groups, group, DS_WRITER_CPU, pages);
+	rows->total += pages;
+}
+
+/* Publishes, and holds both sums against the host's. */
+static void rows__take(struct rows *rows, double seconds)
+{
+	const uint64_t totals[DS_WRITERS] = {[DS_WRITER_CPU] = rows->total};
+	uint64_t listed = 0, scraped;
+
+	rows->now += seconds;
+	assert_int_equal(groups__publish(rows->groups, rows->now, seconds, totals, rows->arena,
+					 &rows->list, &rows->count, &rows->rest),
+			 0);
+	scraped = rows->rest.other[DS_WRITER_CPU] + rows->rest.exited[DS_WRITER_CPU];
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct snapshot_group *row = &rows->list[i];
+
+		listed += row->written[DS_WRITER_CPU];
+		if (row->promoted)
+			scraped += row->written[DS_WRITER_CPU] - row->base[DS_WRITER_CPU];
 	}
-	assert_int_equal(groups__publish(groups, 1, arena, &rows, &count, &rest), 0);
-	assert_int_equal(count, GROUPS_MAX);
-	for (size_t i = 0; i < count; i++)
-		visible += rows[i].promoted
-				   ? rows[i].written[DS_WRITER_DMA] - rows[i].base[DS_WRITER_DMA]
-				   : 0;
-	assert_int_equal(visible, 10); /* series */
-	assert_int_equal(visible + rest.other[DS_WRITER_DMA], GROUPS_MAX + 100);
-	arena__free(arena);
-	groups__free(groups);
+	assert_int_equal(listed, rows->total);
+	assert_int_equal(scraped, rows->total);
+	groups__begin(rows->groups);
+}
+
+static const struct snapshot_group *rows__find(const struct rows *rows, const char *name)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		if (strcmp(rows->list[i].name, name) == 0)
+			return &rows->list[i];
+	return NULL;
+}
+
+static uint64_t rows__cpu(const struct rows *rows, const char *name)
+{
+	const struct snapshot_group *row = rows__find(rows, name);
+
+	assert_non_null(row);
+	return row->written[DS_WRITER_CPU];
+}
+
+static void groups_keep_what_their_members_wrote(void **state)
+{
+	struct group *a, *b;
+	struct rows rows;
+
+	rows__new(&rows, 10, 1);
+	a = groups__get(rows.groups, "/b");
+	b = groups__get(rows.groups, "/a");
+	assert_ptr_equal(groups__get(rows.groups, "/b"), a);
+	for (uint64_t round = 1; round <= 3; round++) {
+		rows__add(&rows, a, 10);
+		rows__add(&rows, b, 1);
+		rows.total += 100; /* of nobody */
+		group__add_process(a);
+		rows__take(&rows, 2);
+		assert_int_equal(rows.count, 4);
+		assert_string_equal(rows.list[0].name, SNAPSHOT_EXITED);
+		assert_string_equal(rows.list[1].name, SNAPSHOT_OTHER);
+		assert_string_equal(rows.list[2].name, "/a");
+		assert_int_equal(rows.list[1].written[DS_WRITER_CPU], 100 * round);
+		assert_true(rows.list[1].rates[DS_WRITER_CPU] == 50.0);
+		assert_int_equal(rows.list[3].written[DS_WRITER_CPU], 10 * round);
+		assert_true(rows.list[3].rates[DS_WRITER_CPU] == 5.0);
+		assert_int_equal(rows.list[3].processes, 1);
+		assert_true(rows.list[3].promoted && !rows.list[2].promoted);
+	}
+	rows__free(&rows);
+}
+
+static void groups_that_have_gone_leave(void **state)
+{
+	struct group *kept, *gone;
+	struct rows rows;
+
+	rows__new(&rows, 10, 10);
+	kept = groups__get(rows.groups, "/kept");
+	gone = groups__get(rows.groups, "/gone");
+	group__add_member(kept, 1);
+	group__add_member(gone, 1);
+	rows__add(&rows, kept, 5);
+	rows__add(&rows, gone, 7);
+	rows__take(&rows, 1);
+	group__add_member(gone, -1);
+	groups__put(rows.groups, gone);
+	rows__take(&rows, 1);
+	rows__take(&rows, GROUPS_GONE_SECONDS - 1);
+	assert_int_equal(rows__cpu(&rows, "/gone"), 7);
+	rows__take(&rows, 1);
+	assert_null(rows__find(&rows, "/gone"));
+	assert_int_equal(rows__cpu(&rows, SNAPSHOT_EXITED), 7);
+	assert_int_equal(rows__cpu(&rows, SNAPSHOT_OTHER), 0);
+	assert_int_equal(rows__cpu(&rows, "/kept"), 5);
+	/* One of its name is another. */
+	gone = groups__get(rows.groups, "/gone");
+	rows__add(&rows, gone, 1);
+	rows__take(&rows, 1);
+	assert_int_equal(rows__cpu(&rows, "/gone"), 1);
+	rows__free(&rows);
+}
+
+static void groups_make_room_for_who_writes(void **state)
+{
+	enum { ROOM = 8, MANY = 100 };
+	struct group *groups[MANY];
+	struct rows rows;
+	char name[32];
+
+	rows__new(&rows, ROOM, 3);
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(name, sizeof(name), "/group-%d", i);
+		groups[i] = groups__get(rows.groups, name);
+		group__add_member(groups[i], 1);
+	}
+	for (int i = 0; i < MANY; i++) { /* one writes, all others are idle */
+		rows__add(&rows, groups[i], i + 1);
+		rows__take(&rows, 1);
+		(void)snprintf(name, sizeof(name), "/group-%d", i);
+		assert_int_equal(rows__cpu(&rows, name), i + 1);
+		assert_true(rows.count <= ROOM + 2);
+	}
+	rows__add(&rows, groups[0], 3); /* back again, from nothing */
+	rows__take(&rows, 1);
+	assert_int_equal(rows__cpu(&rows, "/group-0"), 3);
+	for (int i = 0; i < MANY; i++) /* more at once than there is room for */
+		rows__add(&rows, groups[i], 1);
+	rows__take(&rows, 1);
+	assert_int_equal(rows.count, ROOM + 2);
+	rows__free(&rows);
 }
 
 #define WORDS 1024
@@ -205,7 +305,8 @@ int main(void)
 		cmocka_unit_test(series_never_fall),
 		cmocka_unit_test(the_busiest_are_promoted),
 		cmocka_unit_test(groups_keep_what_their_members_wrote),
-		cmocka_unit_test(groups_are_bounded),
+		cmocka_unit_test(groups_that_have_gone_leave),
+		cmocka_unit_test(groups_make_room_for_who_writes),
 		cmocka_unit_test(a_sweep_loses_no_bit),
 	};
 
