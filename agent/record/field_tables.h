@@ -19,6 +19,7 @@
 
 /* track_fields.c */
 extern const struct record_struct record_page_counts, record_track_gap, record_track_progress,
-	record_track_range, record_track_sharer, record_track_member, record_track;
+	record_track_range, record_track_backend_cost, record_track_sharer, record_track_member,
+	record_track;
 
 #endif

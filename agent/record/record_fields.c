@@ -383,6 +383,7 @@ const struct record_struct *const record_structs[] = {
 	&record_track_gap,
 	&record_track_range,
 	&record_track_progress,
+	&record_track_backend_cost,
 	&record_track_sharer,
 	&record_track_member,
 	&record_track,

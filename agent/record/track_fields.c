@@ -26,6 +26,14 @@ static const struct field record_track_progress_fields[] = {
 };
 TABLE(record_track_progress, struct track_progress, NULL);
 
+static const struct field record_track_backend_cost_fields[] = {
+	ROW(struct track_backend_cost, backend, FIELD_STRING),
+	ROW(struct track_backend_cost, unknown, FIELD_STRING_OR_NULL),
+	ROW(struct track_backend_cost, scan_ns_per_page, FIELD_DOUBLE),
+	ROW(struct track_backend_cost, fault_ns, FIELD_DOUBLE),
+};
+TABLE(record_track_backend_cost, struct track_backend_cost, NULL);
+
 static const struct field record_track_sharer_fields[] = {
 	ROW(struct track_sharer, pid, FIELD_U32),
 	ROW(struct track_sharer, followed, FIELD_BOOL),
@@ -82,6 +90,8 @@ static const struct field record_track_fields[] = {
 	ROW(struct track_info, bytes, FIELD_U64),
 	ROW(struct track_info, working_set, FIELD_U64),
 	ROW(struct track_info, rate, FIELD_DOUBLE),
+	COUNTED(struct track_info, backend_costs, FIELD_ROWS, backend_cost_count,
+		.of = &record_track_backend_cost),
 	COUNTED(struct track_info, members, FIELD_ROWS, member_count, .of = &record_track_member),
 	ROW(struct track_info, member_more, FIELD_U64),
 	COUNTED(struct track_info, sharers, FIELD_ROWS, sharer_count, .of = &record_track_sharer),

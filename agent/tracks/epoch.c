@@ -13,6 +13,8 @@ int track__add_members(struct tracks *tracks, struct track *track, bool later,
 {
 	int err;
 
+	if (track->kind != TRACK_DEVICE && !later)
+		track__measure(tracks, track);
 	switch (track->kind) {
 	case TRACK_PID:
 		return later ? 0

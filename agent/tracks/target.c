@@ -158,6 +158,7 @@ static int make(struct target *target)
 	target->cpu.tgid = procfs__reader(options->procfs, options->tgid);
 	target->cpu.work = options->work;
 	target->cpu.no_faults = options->no_faults;
+	target->cpu.costs = options->costs;
 	target->epoch = page_map__new();
 	target->stale = page_map__new();
 	if (!target->epoch || !target->stale)
@@ -200,6 +201,7 @@ static int start_cpu(struct target *target, struct reason *why)
 
 	track_work__step(target->options.work, "stopping one of its threads", 0);
 	err = cpu_side__start(&target->cpu, target->options.backend);
+	target->cpu.costs = target->options.costs = NULL;
 	if (err)
 		reason__set(why, "%s", *target->cpu.reason ? target->cpu.reason : strerror(-err));
 	target->start_stopped_ns = target->cpu.stopped_ns;

@@ -18,8 +18,9 @@
 struct target_options {
 	const char *procfs;
 	uint32_t tgid;
-	uint64_t start_ticks;  /* of the process, as in its stat */
-	const char *backend;   /* NULL: the best that works */
+	uint64_t start_ticks;		   /* of the process, as in its stat */
+	const char *backend;		   /* NULL: the best that works */
+	const struct backend_costs *costs; /* as no_faults; NULL: not known */
 	const char *no_faults; /* why no sensor counts faults; NULL: one does. Until it is made. */
 	const struct scope_want *want; /* of its memory; until it is made */
 	struct write_feed *feed;

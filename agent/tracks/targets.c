@@ -38,6 +38,24 @@ static int check_process(const struct tracks *tracks, uint32_t pid, uint64_t *st
 	return 0;
 }
 
+/* Between two measurements: what else the host does changes what it costs. */
+#define COSTS_SECONDS 60
+
+void track__measure(struct tracks *tracks, struct track *track)
+{
+	const double now = tracks__now();
+
+	pthread_mutex_lock(&tracks->costs_lock);
+	if (!tracks->costs_at || now - tracks->costs_at > COSTS_SECONDS) {
+		track_work__step(&track->work, "measuring what its backends cost", 0);
+		backend_costs__measure(&tracks->costs);
+		tracks->costs_at = now;
+	}
+	track->costs = tracks->costs;
+	track->has_costs = true;
+	pthread_mutex_unlock(&tracks->costs_lock);
+}
+
 /* Whether a fault sensor runs; else why not. Before there are numbers that is not known: it may. */
 static bool faults_are_counted(const struct tracks *tracks, struct reason *why)
 {
@@ -65,6 +83,7 @@ static int make_target(struct tracks *tracks, struct track *track, uint32_t pid,
 		.start_ticks = start_ticks,
 		.backend = *track->backend ? track->backend : NULL,
 		.no_faults = faults_are_counted(tracks, &no_faults) ? NULL : no_faults.text,
+		.costs = track->has_costs ? &track->costs : NULL,
 		.want = want,
 		.feed = tracks->feed,
 		.frames = tracks->frames,

@@ -119,6 +119,23 @@ static void add_member(const struct member *member, struct track_info *info)
 	info->not_covered_bytes += pages * PAGE_BYTES;
 }
 
+_Static_assert(COUNT(((struct track_info *)NULL)->backend_costs) == MEASURED_BACKENDS,
+	       "a row for each");
+
+static void list_costs(const struct backend_costs *costs, struct track_info *info)
+{
+	for (size_t i = 0; i < MEASURED_BACKENDS; i++) {
+		const struct backend_cost *cost = &costs->rows[i];
+
+		info->backend_costs[info->backend_cost_count++] = (struct track_backend_cost){
+			.backend = cost->backend,
+			.unknown = cost->unknown,
+			.scan_ns_per_page = cost->unknown ? 0 : cost->scan_ns_per_page,
+			.fault_ns = cost->unknown ? 0 : cost->fault_ns,
+		};
+	}
+}
+
 void track__info(const struct track *track, struct track_info *info)
 {
 	static const size_t spans[] = {1, 10, TRACK_EPOCHS};
@@ -144,6 +161,8 @@ void track__info(const struct track *track, struct track_info *info)
 	memcpy(info->target, track->target, sizeof(info->target));
 	memcpy(info->vm, track->vm, sizeof(info->vm));
 	memcpy(info->reason, track->reason, sizeof(info->reason));
+	if (track->has_costs)
+		list_costs(&track->costs, info);
 	for (const struct member *member = track->members; member; member = member->next) {
 		uint64_t sets[TRACK_EPOCHS];
 

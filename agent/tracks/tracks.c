@@ -209,6 +209,7 @@ struct tracks *tracks__new(const struct agent_config *config, struct events *eve
 	tracks->keeper_stop = tracks->host_lock = -1;
 	pthread_mutex_init(&tracks->lock, NULL);
 	pthread_mutex_init(&tracks->targets_lock, NULL);
+	pthread_mutex_init(&tracks->costs_lock, NULL);
 	tracks->feed = write_feed__new();
 	if (!tracks->feed) {
 		tracks__free(tracks);
@@ -279,6 +280,7 @@ void tracks__free(struct tracks *tracks)
 	if (tracks->host_lock >= 0)
 		close(tracks->host_lock);
 	pthread_mutex_destroy(&tracks->targets_lock);
+	pthread_mutex_destroy(&tracks->costs_lock);
 	pthread_mutex_destroy(&tracks->lock);
 	free(tracks);
 }

@@ -112,6 +112,14 @@ struct track_member {
 	size_t not_covered_count, not_covered_more;
 };
 
+/* What an epoch costs by a backend here, as of the track's start, on memory of the agent's own. */
+struct track_backend_cost {
+	const char *backend;	 /* static */
+	const char *unknown;	 /* static: why it was not measured; NULL: it was */
+	double scan_ns_per_page; /* of reading it and beginning anew */
+	double fault_ns;	 /* of the first write to a page after that, for the target */
+};
+
 struct track_info {
 	uint64_t id;
 	enum track_kind kind;
@@ -135,6 +143,8 @@ struct track_info {
 	uint64_t bytes;
 	uint64_t working_set[3]; /* distinct pages of the last 1, 10, 60 epochs */
 	double rate;		 /* pages per second, of the last epoch */
+	struct track_backend_cost backend_costs[2];
+	size_t backend_cost_count; /* 0: it has no CPU side, or is not that far */
 	struct track_member members[8];
 	size_t member_count, member_more;
 	struct track_sharer sharers[16];

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "agent/tracks/cpu/backend_cost.h"
 #include "agent/tracks/forecast.h"
 #include "agent/tracks/target.h"
 #include "agent/tracks/tracks.h"
@@ -60,6 +61,8 @@ struct track {
 	bool whole_process;	     /* also of a hypervisor */
 	char vm[TRACK_VM_NAME];	     /* that it runs; "": none */
 	pthread_mutex_t lock;	     /* what follows */
+	struct backend_costs costs;  /* as of its start */
+	bool has_costs;		     /* false: it has no CPU side */
 	struct member *members;
 	struct write_log *log;	 /* of TRACK_DEVICE */
 	struct sharing *sharing; /* NULL: of TRACK_DEVICE, or not begun */
@@ -89,6 +92,9 @@ struct tracks {
 	struct shared_target *targets;
 	uint64_t next_id, frames;
 	struct track_sweeps sweeps;
+	pthread_mutex_t costs_lock; /* the next two; held while they are measured */
+	struct backend_costs costs;
+	double costs_at;  /* seconds, monotonic; 0: never */
 	bool serving;	  /* false: not ready, or over */
 	pthread_t keeper; /* ends tracks that nobody collects */
 	int keeper_stop;  /* eventfd; -1: there is no keeper */
@@ -111,6 +117,8 @@ int track__too_large(const struct tracks *tracks, const struct track *track,
 		     struct track_error *error);
 
 /* targets.c; under track->lock */
+/* What the backends cost here, measured now or not long ago. */
+void track__measure(struct tracks *tracks, struct track *track);
 /* A sentence about a process (0: about none); returns err. */
 int track__refuse(struct track_error *error, int err, uint32_t pid, const char *why);
 /* With a use more. want: of its memory; copied. */

@@ -89,6 +89,27 @@ static void put_progress(struct json *json, const struct track_progress *progres
 	json__end_object(json);
 }
 
+static void put_costs(struct json *json, const struct track_info *info)
+{
+	json__array(json, "backend_cost");
+	for (size_t i = 0; i < info->backend_cost_count; i++) {
+		const struct track_backend_cost *cost = &info->backend_costs[i];
+
+		json__object(json, NULL);
+		json__string(json, "backend", cost->backend);
+		if (cost->unknown) {
+			json__null(json, "scan_ns_per_page");
+			json__null(json, "fault_ns");
+		} else {
+			json__double(json, "scan_ns_per_page", cost->scan_ns_per_page);
+			json__double(json, "fault_ns", cost->fault_ns);
+		}
+		json__string(json, "reason", cost->unknown);
+		json__end_object(json);
+	}
+	json__end_array(json);
+}
+
 void track_json__put(struct json *json, const struct track_info *info)
 {
 	track_json__id(json, "id", info->id);
@@ -115,6 +136,7 @@ void track_json__put(struct json *json, const struct track_info *info)
 	json__u64(json, "epochs_60", info->working_set[2]);
 	json__end_object(json);
 	json__u64(json, "memory_bytes", info->bytes);
+	put_costs(json, info);
 	json__array(json, "members");
 	for (size_t i = 0; i < info->member_count; i++)
 		put_member(json, &info->members[i], info->kind != TRACK_DEVICE);

@@ -115,46 +115,41 @@ def epochs(agent, size, note, permilles):
         table.close()
 
 
-def throughput(writer, between):
-    """Passes over the same tenth of its memory a second; between(): after each."""
-    begin, passes = time.perf_counter(), 0
-    while time.perf_counter() - begin < SECONDS:
+def throughput(writer, every=0.0, read=lambda: None):
+    """Passes over the same tenth of its memory, a second in which nobody reads; read(): each so many seconds."""
+    begin = last = time.perf_counter()
+    passes, spent = 0, 0.0
+    while (now := time.perf_counter()) - begin < SECONDS:
+        if every and now - last >= every:
+            read()
+            last = now
+            spent += time.perf_counter() - now
         writer.do("write", 1, 100)
         passes += 1
-        between()
-    return passes / (time.perf_counter() - begin)
+    return passes / max(time.perf_counter() - begin - spent, 0.01)
 
 
 def slowdown(agent):
-    print("\n| a process that writes the same 26 MiB again and again | ratio of its speed to that without a track |\n|---|---|")
-    for name, every, threads in (("a track collected each second", 1.0, 1), ("each 100 ms", 0.1, 1),
+    """Under a track, and where the process protects itself and nobody else has to do with it: less it cannot cost."""
+    print("\n| a process that writes the same 26 MiB again and again | under a track | protecting itself |\n|---|---|---|")
+    for name, every, threads in (("read each second", 1.0, 1), ("each 100 ms", 0.1, 1),
                                  ("each second, two threads on neighbouring pages", 1.0, 2)):
-        ratios = []
-        with Writer("private", 65536, threads) as writer:
-            for _ in range(ROUNDS):
-                without = throughput(writer, lambda: None)
+        tracked, alone = [], []
+        for _ in range(ROUNDS):
+            with Writer("private", 65536, threads) as writer:
+                without = throughput(writer)
                 with Track(agent, {"pid": writer.pid}) as track:
-                    last = [time.perf_counter()]
-
-                    def now_and_then():
-                        if time.perf_counter() - last[0] >= every:
-                            last[0] = time.perf_counter()
-                            collect(agent, track)
-                    spent = [0.0]
-
-                    def timed():
-                        begin = time.perf_counter()
-                        now_and_then()
-                        spent[0] += time.perf_counter() - begin
-                    passes = throughput(writer, timed) * SECONDS
-                    ratios.append(passes / max(SECONDS - spent[0], 0.01) / without)
-        print(f"| {name} | {quartiles(ratios)} |", flush=True)
+                    tracked.append(throughput(writer, every, lambda: collect(agent, track)) / without)
+                without = throughput(writer)
+                writer.do("protect")
+                alone.append(throughput(writer, every, lambda: writer.do("scan")) / without)
+        print(f"| {name} | {quartiles(tracked)} | {quartiles(alone)} |", flush=True)
 
 
 def main():
     require_root()
     directory = scratch()
-    print(f"\n**Tracks, {ROUNDS} interleaved rounds; milliseconds, medians**\n")
+    print(f"\n**Tracks, {ROUNDS} interleaved rounds; milliseconds, medians; load average {os.getloadavg()[0]:.1f}**\n")
     print("| target | written | bare scan | epoch in the agent | ratio of these (quartiles) | HTTP and bitmaps with it | "
           "full page table read |\n|---|---|---|---|---|---|---|")
     with Agent("--track-memory", "4G", listen=f"unix:{directory}/socket", interval=1) as agent:

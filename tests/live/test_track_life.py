@@ -378,6 +378,24 @@ def backend_of(track, pid):
     return track.member(pid)["backend"], track.member(pid)["backend_reason"]
 
 
+@suite.test("what an epoch costs by each backend here is measured, and told")
+def costs():
+    with Writer("private", 8) as writer, Track(agent, {"pid": writer.pid}) as track:
+        rows = {row["backend"]: row for row in track.info["backend_cost"]}
+        equal(sorted(rows), ["pagemap-scan", "soft-dirty"], "backends that find pages")
+        for row in rows.values():
+            true(bool(row["reason"]) == (row["scan_ns_per_page"] is None) == (row["fault_ns"] is None), f"a figure or a reason: {row}")
+            true(row["reason"] or (row["scan_ns_per_page"] > 0 and row["fault_ns"] > 0), f"nothing is free: {row}")
+        backend, reason = backend_of(track, writer.pid)
+        if backend == "pagemap-scan":
+            equal(rows[backend]["reason"], None, "why it was not measured")
+        else:
+            true(reason.startswith("pagemap-scan: "), reason)
+        with Writer("private", 8) as other, Track(agent, {"pid": other.pid}) as second:
+            equal(second.info["backend_cost"], track.info["backend_cost"], "what was measured a moment ago")
+        return json.dumps(track.info["backend_cost"])
+
+
 @suite.test("a target that is traced already gets the next best backend, and its tracer keeps it")
 def traced():
     tracer = ("import ctypes,os,sys,time\npid=int(sys.argv[1])\nlibc=ctypes.CDLL(None,use_errno=True)\n"

@@ -15,6 +15,7 @@
  * has drop                  unmaps the second mapping faults                minor faults so far
  *   exec                  becomes another program
  *   leave                 its first thread ends, another one goes on
+ *   protect               protects its region by itself; scan: asks what it wrote
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/live/self_protect.h"
+
 #define PAGE 4096UL
 #define HUGE (2UL << 20)
 #define MOST_THREADS 128
@@ -40,6 +43,7 @@ struct writer {
 	int threads;
 	pthread_barrier_t begin, end;
 	uint64_t seed, permille;
+	struct self_protect self;
 };
 
 struct worker {
@@ -264,6 +268,12 @@ static void obey(struct writer *writer, char *line, char **argv)
 		printf("%ld", usage.ru_minflt);
 	} else if (!strcmp(verb, "leave")) {
 		leave(writer, argv);
+	} else if (!strcmp(verb, "protect")) {
+		if (self_protect__begin(&writer->self, writer->region, writer->pages * PAGE))
+			die("protect");
+	} else if (!strcmp(verb, "scan")) {
+		if (self_protect__scan(&writer->self))
+			die("scan");
 	} else if (!strcmp(verb, "exec")) {
 		execv("/proc/self/exe", argv);
 		die("execv");

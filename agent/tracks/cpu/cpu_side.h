@@ -12,6 +12,7 @@
 #include "agent/base/reason.h"
 #include "agent/tracks/base/not_covered.h"
 #include "agent/tracks/base/page_map.h"
+#include "agent/tracks/cpu/backend_cost.h"
 #include "agent/tracks/cpu/page_table.h"
 #include "agent/tracks/cpu/scope.h"
 #include "agent/tracks/shared/maps.h"
@@ -31,11 +32,12 @@ struct range {
 struct cpu_side {
 	const struct cpu_backend *backend;
 	const char *procfs;
-	uint32_t process;	    /* its number */
-	uint32_t tgid;		    /* whose directory has its memory: procfs__reader() */
-	uint64_t start_ticks;	    /* of the process, as in its stat; 0: not known */
-	struct page_table *pagemap; /* borrowed */
-	struct track_work *work;    /* of the call that runs; borrowed, may be NULL */
+	uint32_t process;		   /* its number */
+	uint32_t tgid;			   /* whose directory has its memory: procfs__reader() */
+	uint64_t start_ticks;		   /* of the process, as in its stat; 0: not known */
+	struct page_table *pagemap;	   /* borrowed */
+	struct track_work *work;	   /* of the call that runs; borrowed, may be NULL */
+	const struct backend_costs *costs; /* for the start; NULL: not known */
 	const char *no_faults; /* why no sensor counts its faults, for the start; NULL: one does */
 	int uffd;	       /* -1: none */
 	uint64_t stopped_ns; /* that the target stood still for the start; of an epoch: the last */
@@ -80,7 +82,8 @@ extern const struct cpu_backend cpu_wp_async, cpu_soft_dirty, cpu_faults;
 extern const struct cpu_backend *const cpu_backends[];
 
 /*
- * Starts the best backend that works (or the one of that name; NULL: any). -ESRCH when it is gone,
+ * Starts the best backend that works (or the one of that name; NULL: any), where soft-dirty is the
+ * best if it costs that much less. -ESRCH when it is gone,
  * -EPERM, -EOPNOTSUPP when the named one does not work; side->reason says why.
  */
 int cpu_side__start(struct cpu_side *side, const char *name);

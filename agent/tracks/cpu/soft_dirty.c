@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #include "agent/tracks/cpu/cpu_side.h"
+#include "agent/tracks/cpu/soft_dirty.h"
 #include "agent/tracks/inject/freeze.h"
 
-static int clear_bits(const char *procfs, uint32_t tgid)
+int soft_dirty__clear(const char *procfs, uint32_t tgid)
 {
 	char path[64];
 	int fd, err = 0;
@@ -28,8 +29,7 @@ static int clear_bits(const char *procfs, uint32_t tgid)
 	return err;
 }
 
-/* A kernel without them takes the write, and never sets the bit: fresh memory of ours tells. */
-static bool kernel_has_them(void)
+bool soft_dirty__is_there(void)
 {
 	uint64_t entry = 0;
 	char *page =
@@ -84,7 +84,7 @@ static int read_and_clear(struct cpu_side *side, struct page_map *written)
 		err = page_table__read(side->pagemap, region->start, region->end, take_entries,
 				       written);
 	}
-	return err ? err : clear_bits(side->procfs, side->tgid);
+	return err ? err : soft_dirty__clear(side->procfs, side->tgid);
 }
 
 static int epoch(struct cpu_side *side, struct page_map *written)
@@ -103,13 +103,13 @@ static int start(struct cpu_side *side, struct reason *why)
 {
 	int err;
 
-	if (!kernel_has_them()) {
+	if (!soft_dirty__is_there()) {
 		reason__set(why, "this kernel has no soft-dirty bits");
 		return -EOPNOTSUPP;
 	}
 	err = cpu_side__read_regions(side);
 	if (!err)
-		err = clear_bits(side->procfs, side->tgid);
+		err = soft_dirty__clear(side->procfs, side->tgid);
 	if (err)
 		reason__set(why, "its soft-dirty bits cannot be cleared: %s", strerror(-err));
 	return err;

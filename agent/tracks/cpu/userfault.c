@@ -41,14 +41,28 @@ int userfault__enable(int uffd)
 	return ioctl(uffd, UFFDIO_API, &api) ? -errno : 0;
 }
 
-bool userfault__can_protect(void)
+int userfault__open(void)
 {
 	const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY);
-	const bool has = fd < 0 || userfault__enable(fd) == 0;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = userfault__enable(fd);
+	if (err) {
+		close(fd);
+		return err == -EINVAL ? -EOPNOTSUPP : err;
+	}
+	return fd;
+}
+
+bool userfault__can_protect(void)
+{
+	const int fd = userfault__open();
 
 	if (fd >= 0)
 		close(fd);
-	return has;
+	return fd != -EOPNOTSUPP;
 }
 
 int userfault__hold(int uffd, uint64_t start, uint64_t end)

@@ -15,6 +15,8 @@
  * our own, before a target is touched; who may have none cannot tell: true.
  */
 bool userfault__can_protect(void);
+/* One of the agent's own, with it. A descriptor that the caller closes, or a negative errno. */
+int userfault__open(void);
 /* With it, before anything else is done. 0, or a negative errno. */
 int userfault__enable(int uffd);
 
