@@ -321,7 +321,7 @@ $(WEB)/tests/node_modules/playwright-core/package.json: tests/web/package-lock.j
 tests-build: compilers $(B)/tests/unit/layouts.o $(WEB)/tests/node_modules/playwright-core/package.json $(B)/dirtyscope $(TEST_PROGRAMS) $(PLAIN_UNIT)
 
 # What tests/distros runs in the root of another release.
-tests-local: $(B)/tests/unit/layouts.o $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/pages
+tests-local: $(B)/tests/unit/layouts.o $(UNIT_TESTS) $(B)/tests/bpf/test_accounting $(B)/tests/bpf/verify $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/pages
 
 test: deps-test
 	$(Q)$(MAKE) -j$$(nproc) WERROR=1 tests-build
