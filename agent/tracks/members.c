@@ -72,6 +72,9 @@ int track__add_process(struct tracks *tracks, struct track *track, uint32_t pid,
 	err = track__want(tracks, track, pid, member, &want, error);
 	if (!err)
 		err = track__get_target(tracks, track, pid, &want, &member->shared, error);
+	/* Of all of a hypervisor, too, its guest's memory is told from the rest. */
+	if (!err && track->whole_process && *track->vm)
+		err = target__widen(member->shared->target, &(struct scope_want){.guest = true});
 	if (!err)
 		err = member__read_scope(member);
 	if (!err)

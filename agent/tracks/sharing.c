@@ -87,9 +87,13 @@ static bool is_unfollowed(const struct sharing *sharing, const struct object_key
 static bool is_guest_memory(const struct member *member, const struct span *span)
 {
 	const uint64_t start = span->page * PAGE_BYTES;
+	uint64_t bytes;
 
-	return member->scope == TRACK_SCOPE_GUEST &&
-	       address_ranges__bytes(&member->ranges, start, start + span->pages * PAGE_BYTES);
+	target__lock(member->shared->target);
+	bytes = address_ranges__bytes(target__guest(member->shared->target), start,
+				      start + span->pages * PAGE_BYTES);
+	target__unlock(member->shared->target);
+	return bytes;
 }
 
 /*

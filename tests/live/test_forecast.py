@@ -134,6 +134,7 @@ def rewriting():
                     time.sleep(epoch)
                     for track in (one, other):
                         track.collect()
+                equal(other.member()["backend"], one.member()["backend"], "the backend of the sandboxed one")
                 for track, source in ((one, plain), (other, sandboxed)):
                     forecast = forecast_of(track, LOOP_BANDWIDTH, LOOP_DOWNTIME)
                     notes.append(f"{source.name}, each {epoch} s: by {track.member()['backend']}, converges "

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Tracks of a part of a process: of ranges, and of the memory of the guest that a hypervisor runs."""
 import os
+import time
 
 from guest import MIB, Machine, build
 from harness import BINARY, Agent, Suite, equal, eventually, require_root, run, scratch, true
@@ -149,6 +150,9 @@ def guest_memory(name, *options):
             equal([one for one in told if not start <= one < end], [], "told elsewhere")
         with Track(agent, {"pid": machine.pid, "whole_process": True}) as track:
             equal((track.member()["scope"], track.member()["ranges"]), ("process", None), "the whole process")
+            for _ in range(3):
+                time.sleep(0.1)
+                equal([one for one in track.collect()["not_covered"] if "write(2)" in one["reason"]], [], "of all, not covered")
         with Track(agent, {"pid": machine.pid}) as track:
             equal(track.member()["scope"], "guest", "by pid")
 

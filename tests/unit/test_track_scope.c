@@ -268,6 +268,39 @@ static void test_guest_args(void **unused)
 	}
 }
 
+/* Any process may give itself any arguments: under the sanitizers. */
+static void test_hostile_args(void **unused)
+{
+	static const char *const words[] = {
+		"-m",	     "-object", "-mem-path", "memory-backend-ram",
+		"size=",     "1G",	",",	     ",,",
+		"=",	     "{",	"\"size\":", "\"qom-type\":",
+		"mem-path=", "}",	"9e999",     "maxmem=",
+		"-",	     "--m",	"\xff",	     "/"};
+	char text[512];
+
+	for (int round = 0; round < 20000; round++) {
+		const size_t most = chance(sizeof(text));
+		struct guest_args args;
+		size_t length = 0;
+
+		while (length < most) {
+			const char *word = words[chance(sizeof(words) / sizeof(words[0]))];
+			const size_t size = strlen(word) + chance(2);
+
+			if (length + size > most)
+				break;
+			for (size_t i = 0; i < size; i++)
+				text[length++] = word[i];
+		}
+		guest_args__parse(&args, text, length);
+		assert_in_range(args.size_count, 1, GUEST_SIZES_MAX);
+		assert_in_range(args.path_count, 0, GUEST_PATHS_MAX);
+		for (size_t i = 0; i < args.size_count; i++)
+			assert_true(args.sizes[i] > 0);
+	}
+}
+
 /* Of so many pages of our own so many are not zero; how many does a sample say are? */
 static void look(size_t pages, size_t written, struct zero_pages *zero)
 {
@@ -314,7 +347,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges),	   cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_keep),	   cmocka_unit_test(test_scope),
-		cmocka_unit_test(test_guest_args), cmocka_unit_test(test_zero_pages),
+		cmocka_unit_test(test_guest_args), cmocka_unit_test(test_hostile_args),
+		cmocka_unit_test(test_zero_pages),
 	};
 
 	return cmocka_run_group_tests_name("track_scope", tests, NULL, NULL);
