@@ -174,6 +174,7 @@ static const struct column group_columns[] = {
 static const struct column track_columns[] = {
 	{"id", "TRACK", COLUMN_TEXT, "id", 0, false, "number since the agent's start"},
 	{"target", "TARGET", COLUMN_TEXT, "target.pid", 0, false, "pid of a process"},
+	{"vm", "VM", COLUMN_TEXT, "target.vm", 40, false, "VM that the process runs"},
 	{"cgroup", "CGROUP", COLUMN_TEXT, "target.cgroup", 40, false, "path of a cgroup"},
 	{"device", "DEVICE", COLUMN_TEXT, "target.device", 0, false, "id of a device"},
 	{"state", "STATE", COLUMN_STATE, "state", 0, false, "active or ended"},
@@ -276,7 +277,7 @@ static const struct resource resources[] = {
 	 "Sums over the processes of a VM, those that have ended included.", NULL},
 	{"tracks", "/api/v1/tracks", 0, 0, track_columns,
 	 "id,target,cgroup,device,state,epoch,cpu,dma,union,missed,rate,working_set,memory",
-	 "id,target,cgroup,device,state,reason,epoch,acknowledged,cpu,dma,union,missed,rate,"
+	 "id,target,vm,cgroup,device,state,reason,epoch,acknowledged,cpu,dma,union,missed,rate,"
 	 "working_set,memory",
 	 NULL, "precise sessions: which pages",
 	 "dirtyscope track --help tells how to start and read one.", NULL},
