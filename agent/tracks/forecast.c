@@ -9,7 +9,6 @@
 
 #include "agent/host/procfs.h"
 #include "agent/tracks/cpu/page_table.h"
-#include "agent/tracks/cpu/userfault.h"
 #include "agent/tracks/tracks_private.h"
 
 #define NO_GAIN 0.98	    /* a round that leaves this much of the one before gains nothing */
@@ -175,10 +174,33 @@ void forecast__run(const struct forecast_curve *curve, const struct forecast_opt
 
 /* ---- of a track ---- */
 
+/* What the first write to a page costs the members in an epoch, seconds; 0: it is not known. */
+static double fault_seconds(const struct track *track)
+{
+	double most = 0;
+
+	for (const struct member *member = track->members; member; member = member->next) {
+		struct target_facts facts = {.backend = ""};
+
+		if (member->shared) {
+			target__lock(member->shared->target);
+			target__facts(member->shared->target, &facts);
+			target__unlock(member->shared->target);
+		}
+		for (size_t i = 0; track->has_costs && i < MEASURED_BACKENDS; i++) {
+			const struct backend_cost *cost = &track->costs.rows[i];
+
+			if (!cost->unknown && strcmp(cost->backend, facts.backend) == 0)
+				most = fmax(most, cost->fault_ns / 1e9);
+		}
+	}
+	return most;
+}
+
 static void make_curve(const struct track *track, const struct forecast_options *options,
 		       struct forecast_curve *curve)
 {
-	const double fault = userfault__fault_seconds();
+	const double fault = fault_seconds(track);
 	double seconds = 0, lost = 0;
 
 	*curve = (struct forecast_curve){0};

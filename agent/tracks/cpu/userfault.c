@@ -9,9 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/host/proc_status.h"
@@ -102,47 +100,6 @@ int userfault__protect(int uffd, uint64_t start, uint64_t end)
 		start += slice.range.len;
 	}
 	return 0;
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-double userfault__fault_seconds(void)
-{
-	enum { PAGES = 64, PAGE = 4096, ROUNDS = 3, BYTES = PAGES * PAGE };
-	const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY);
-	volatile char *memory =
-		mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const uint64_t start = (uintptr_t)memory;
-	double most = 0;
-
-	if (fd >= 0 && memory != MAP_FAILED && userfault__enable(fd) == 0) {
-		madvise((void *)memory, BYTES, MADV_NOHUGEPAGE);
-		for (size_t i = 0; i < PAGES; i++)
-			memory[i * PAGE] = 1;
-		for (int round = 0;
-		     round < ROUNDS && userfault__hold(fd, start, start + BYTES) == 0 &&
-		     userfault__protect(fd, start, start + BYTES) == 0;
-		     round++) {
-			const double begun = now();
-			double each;
-
-			for (size_t i = 0; i < PAGES; i++)
-				memory[i * PAGE] = 2;
-			each = (now() - begun) / PAGES;
-			most = each > most ? each : most;
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-	if (memory != MAP_FAILED)
-		munmap((void *)memory, BYTES);
-	return most;
 }
 
 unsigned userfault__count(const char *procfs, uint32_t tgid)

@@ -31,12 +31,6 @@ void userfault__let_go(int uffd, uint64_t start, uint64_t end);
 /* Protects all of a held range, also what is not there, which makes page tables for it. */
 int userfault__protect(int uffd, uint64_t start, uint64_t end);
 
-/*
- * What a protected page costs who writes it first, seconds: measured now, on memory of our own, in
- * a few milliseconds. 0: it cannot be known here.
- */
-double userfault__fault_seconds(void);
-
 /* How many descriptors of the process are userfaultfds; 0 where that cannot be seen. */
 unsigned userfault__count(const char *procfs, uint32_t tgid);
 /* Bytes of page tables that the process has; 0 where that cannot be seen. */
