@@ -10,10 +10,14 @@
 #include "agent/base/version.h"
 #include "api/metrics/scrape.h"
 #include "api/views/assets.h"
+#include "api/views/compress.h"
 #include "api/views/json.h"
+#include "api/views/negotiate.h"
 #include "api/views/views.h"
 #include "api/views/views_policies.h"
 #include "api/views/views_tracks.h"
+
+#define COMPRESSED_FROM 1024 /* bytes: fewer fit into one packet anyway */
 
 /* The file api/openapi.json, linked in. */
 extern const char _binary_api_openapi_json_start[], _binary_api_openapi_json_end[];
@@ -258,6 +262,20 @@ static void finish(int err, struct answer *answer)
 	}
 }
 
+/* An answer that is not worth it, or for which memory is short, stays as it is. */
+static void compress(const struct route_call *call, struct answer *answer)
+{
+	struct text packed = {0};
+
+	if (answer->gzip || answer->body || answer->stream.wanted ||
+	    answer->text.length < COMPRESSED_FROM || !accept__gzip(call->accept_encoding) ||
+	    text__gzip(&answer->text, &packed))
+		return;
+	text__free(&answer->text);
+	answer->text = packed;
+	answer->gzip = true;
+}
+
 static void not_ready(const struct api_context *context, struct answer *answer)
 {
 	char step[128];
@@ -348,6 +366,7 @@ void routes__answer(const struct api_context *context, const struct route_call *
 		}
 	}
 	finish(request.route->handler(&request, answer), answer);
+	compress(call, answer);
 	if (request.snapshot)
 		snapshot__put(request.snapshot);
 }

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "api/metrics/metrics.h"
+#include "api/views/compress.h"
 #include "api/views/negotiate.h"
 
 struct scrape {
@@ -65,38 +65,9 @@ static struct body *render(const struct scrape *scrape, const struct snapshot *s
 
 static struct body *compress_body(const struct body *plain)
 {
-	const int gzip_window = 15 + 16, memory = 8;
 	struct text text = {};
-	z_stream stream = {};
-	struct body *body = NULL;
-	char *shrunk;
 
-	/* Level 1: a scrape each second must cost little; the lines repeat so much that it does
-	 * well. */
-	if (deflateInit2(&stream, 1, Z_DEFLATED, gzip_window, memory, Z_DEFAULT_STRATEGY) != Z_OK)
-		return NULL;
-	text.capacity = deflateBound(&stream, plain->text.length) + 1;
-	text.data = malloc(text.capacity);
-	if (!text.data)
-		goto cleanup;
-	stream.next_in = (Bytef *)plain->text.data;
-	stream.avail_in = (uInt)plain->text.length;
-	stream.next_out = (Bytef *)text.data;
-	stream.avail_out = (uInt)text.capacity;
-	if (deflate(&stream, Z_FINISH) != Z_STREAM_END) {
-		text__free(&text);
-		goto cleanup;
-	}
-	text.length = stream.total_out;
-	shrunk = realloc(text.data, text.length + 1);
-	if (shrunk) {
-		text.data = shrunk;
-		text.capacity = text.length + 1;
-	}
-	body = body__new(&text, plain->type, true);
-cleanup:
-	deflateEnd(&stream);
-	return body;
+	return text__gzip(&plain->text, &text) ? NULL : body__new(&text, plain->type, true);
 }
 
 struct body *scrape__get(struct scrape *scrape, const struct snapshot *snapshot, const char *accept,

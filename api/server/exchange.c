@@ -111,7 +111,6 @@ static void free_body(void *body)
 static void add_page_headers(struct MHD_Response *response, const struct answer *answer)
 {
 	MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, answer->etag);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
 	MHD_add_response_header(response, "Content-Security-Policy", ASSETS_POLICY);
 	MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
 	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
@@ -123,6 +122,7 @@ static void add_headers(struct MHD_Response *response, const struct answer *answ
 
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 				answer->body ? answer->body->type : answer->type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
 				*answer->etag ? "no-cache" : "no-store");

@@ -192,9 +192,19 @@ def compressed():
         equal(plain.headers.get("content-encoding"), None, f"encoding of {path}, not asked for")
         refused_gzip = agent.get(path, {"Accept-Encoding": "gzip;q=0"})
         equal(refused_gzip.headers.get("content-encoding"), None, f"encoding of {path}, with q=0")
-    packed = agent.get("/metrics", {"Accept-Encoding": "gzip"})
-    equal(packed.headers.get("content-encoding"), "gzip", "encoding of /metrics")
-    true(b"dirtyscope_build_info" in gzip.decompress(packed.body), "gzip holds something else")
+    notes = []
+    for path, word in (("/metrics", b"dirtyscope_build_info"), ("/api/v1/processes?limit=1000", b'"processes"'),
+                       ("/api/v1/openapi.json", b'"openapi"')):
+        packed = agent.get(path, {"Accept-Encoding": "gzip"})
+        equal(packed.headers.get("content-encoding"), "gzip", f"encoding of {path}")
+        true("accept-encoding" in packed.headers["vary"].lower(), f"{path}: an answer that a cache may give to others")
+        whole = gzip.decompress(packed.body)
+        true(word in whole, f"{path}: gzip holds something else")
+        true(len(packed.body) < len(whole) / 2, f"{path}: {len(packed.body)} of {len(whole)} bytes")
+        notes.append(f"{path}: {len(packed.body)} of {len(whole)} bytes")
+    small = agent.get("/-/healthy", {"Accept-Encoding": "gzip"})
+    equal(small.headers.get("content-encoding"), None, "encoding of what fits into a packet")
+    return notes
 
 
 def raw(data, seconds=10):
