@@ -102,8 +102,8 @@ static struct outcome run_model(const struct forecast_curve *curve,
 	const double most = (double)options->pages;
 	const double working = curve->count ? curve->pages[curve->count - 1] : 0;
 	double left = most - zero, pool = most, best = most;
-	struct outcome outcome = {.bytes = zero * ZERO_PAGE_BYTES,
-				  .seconds = zero * ZERO_PAGE_BYTES / options->bandwidth};
+	const double empty = (zero + options->absent) * ZERO_PAGE_BYTES;
+	struct outcome outcome = {.bytes = empty, .seconds = empty / options->bandwidth};
 	int stuck = 0;
 
 	do {
@@ -234,8 +234,21 @@ static void make_curve(const struct track *track, const struct forecast_options 
 	}
 }
 
+/* Of what is sent, that is neither in memory nor in swap. */
+static double absent_pages(const struct member *member, const struct forecast_options *options,
+			   const struct residents *residents)
+{
+	const uint64_t bytes = address_ranges__bytes(&member->ranges, options->start,
+						     options->end ? options->end : UINT64_MAX);
+	const uint64_t there = residents__count(residents) + residents__swapped(residents);
+
+	/* Some may have come since the track's last epoch. */
+	return bytes / PAGE_BYTES > there ? (double)(bytes / PAGE_BYTES - there) : 0;
+}
+
 static int look_at_member(const struct tracks *tracks, struct track *track,
-			  const struct member *member, struct forecast_options *options)
+			  const struct member *member, struct forecast_options *options,
+			  bool *looked)
 {
 	struct residents *residents = residents__new((uint64_t)(tracks__now() * 1e9));
 	struct zero_pages zero;
@@ -245,13 +258,18 @@ static int look_at_member(const struct tracks *tracks, struct track *track,
 						&track->work, residents)
 			    : -ENOMEM;
 
+	if (!err && member->scope == TRACK_SCOPE_GUEST)
+		options->absent += absent_pages(member, options, residents);
+	if (!err)
+		options->pages += residents__swapped(residents);
 	if (!err && residents__count(residents)) {
 		residents__look(residents, procfs__reader(tracks->config->procfs, member->pid),
 				SAMPLE_SECONDS, &zero);
-		if (options->pages)
+		if (*looked)
 			zero_pages__add(&options->zero, &zero);
 		else
 			options->zero = zero;
+		*looked = true;
 		options->pages += residents__count(residents);
 	}
 	residents__free(residents);
@@ -262,12 +280,13 @@ static int look_at_member(const struct tracks *tracks, struct track *track,
 static int look_at_memory(const struct tracks *tracks, struct track *track,
 			  struct forecast_options *options)
 {
+	bool looked = false;
 	int err = 0;
 
 	options->zero = (struct zero_pages){0};
 	for (const struct member *member = track->members; member && !err; member = member->next)
 		if (member->shared)
-			err = look_at_member(tracks, track, member, options);
+			err = look_at_member(tracks, track, member, options, &looked);
 	/* Where nothing is known of them, none are reckoned with. */
 	if (!options->zero.sampled)
 		options->zero = (struct zero_pages){0};

@@ -46,12 +46,13 @@ struct forecast_options {
 	double bandwidth;    /* bytes per second, above 0 */
 	double downtime;     /* seconds, 0 or more */
 	uint64_t start, end; /* of the addresses that are sent, bytes; end 0: all of them */
-	uint64_t pages;	     /* that the first round goes over; 0: all that are resident */
+	uint64_t pages;	     /* that the first round goes over; 0: all that are in memory or swap */
 	/*
 	 * How many of them are zero, and sent as a few bytes. With pages 0: what a look at the
 	 * target's memory says. sampled 0: none.
 	 */
 	struct zero_pages zero;
+	double absent; /* pages of a guest that it never had, which are sent as if they were zero */
 };
 
 struct forecast_curve {

@@ -13,6 +13,7 @@
 #define Z 1.96	 /* of 95 % */
 
 struct residents {
+	uint64_t swapped;
 	uint64_t count, next; /* next: the number of the page that is taken into the sample */
 	uint64_t state;	      /* of the chance */
 	double weight;
@@ -77,6 +78,16 @@ void residents__add(struct residents *residents, uint64_t address)
 uint64_t residents__count(const struct residents *residents)
 {
 	return residents->count;
+}
+
+void residents__add_swapped(struct residents *residents)
+{
+	residents->swapped++;
+}
+
+uint64_t residents__swapped(const struct residents *residents)
+{
+	return residents->swapped;
 }
 
 /* ---- what is in them ---- */

@@ -24,6 +24,9 @@ void residents__free(struct residents *residents);
 /* One more page that it has in memory. */
 void residents__add(struct residents *residents, uint64_t address);
 uint64_t residents__count(const struct residents *residents);
+/* One that is in swap: it is not looked at, and none of the others. */
+void residents__add_swapped(struct residents *residents);
+uint64_t residents__swapped(const struct residents *residents);
 /*
  * Reads the sample, for `seconds` at most, and tells what follows from it for all of them. Pages
  * that may not be read, or are gone, are not of the sample.

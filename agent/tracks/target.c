@@ -49,6 +49,8 @@ static int add_residents(void *context, uint64_t address, const uint64_t *entrie
 	for (size_t i = 0; i < count; i++)
 		if (entries[i] & PAGEMAP_PRESENT)
 			residents__add(residents, address + i * PAGE_BYTES);
+		else if (page_table__has_page(entries[i]))
+			residents__add_swapped(residents);
 	return 0;
 }
 

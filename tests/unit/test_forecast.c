@@ -193,6 +193,9 @@ static void test_zero(void **unused)
 	assert_int_equal(forecast.verdict, FORECAST_CONVERGES);
 	assert_float_equal(forecast.bytes, 1560 * 4096 + 1000 * 9, 1);
 	assert_int_equal(forecast.pages, 2560);
+	options.absent = 500;
+	forecast__run(&curve, &options, &forecast);
+	assert_float_equal(forecast.bytes, 1560 * 4096 + 1500 * 9, 1);
 }
 
 int main(void)
