@@ -202,6 +202,14 @@ static void read_xdp(struct pin_sources *sources)
 	(void)dump(NETLINK_SOCK_DIAG, request, take_area, sources);
 }
 
+bool pin_sources__has_xdp(struct pin_sources *sources)
+{
+	if (!sources->xdp_is_read)
+		read_xdp(sources);
+	sources->xdp_is_read = true;
+	return sources->xdp_count;
+}
+
 uint64_t pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t inode)
 {
 	for (size_t i = 0; i < sources->xdp_count; i++) {
@@ -220,10 +228,17 @@ uint64_t pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t in
 
 /* ---- both ---- */
 
-void pin_sources__read(struct pin_sources *sources)
+struct pin_sources *pin_sources__new(void)
 {
-	*sources = (struct pin_sources){0};
-	read_xdp(sources);
+	return calloc(1, sizeof(struct pin_sources));
+}
+
+void pin_sources__renew_xdp(struct pin_sources *sources)
+{
+	free(sources->xdp);
+	sources->xdp = NULL;
+	sources->xdp_count = 0;
+	sources->xdp_is_read = false;
 }
 
 void pin_sources__clear(struct pin_sources *sources)
@@ -231,4 +246,11 @@ void pin_sources__clear(struct pin_sources *sources)
 	free(sources->rdma);
 	free(sources->xdp);
 	*sources = (struct pin_sources){0};
+}
+
+void pin_sources__free(struct pin_sources *sources)
+{
+	if (sources)
+		pin_sources__clear(sources);
+	free(sources);
 }

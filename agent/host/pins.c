@@ -145,7 +145,7 @@ static int look_at_fd(int process, const char *fd, struct pin_sources *sources, 
 		if (err && err != -ENOENT)
 			partly(pins, "a ring of io_uring is in use all the time, and does not tell "
 				     "its buffers");
-	} else if (sources && sources->xdp_count &&
+	} else if (pin_sources__has_xdp(sources) &&
 		   strncmp(link, SOCKET_LINK, strlen(SOCKET_LINK)) == 0 &&
 		   files__parse_u64(link + strlen(SOCKET_LINK),
 				    strcspn(link + strlen(SOCKET_LINK), "]"), &inode)) {
@@ -232,42 +232,35 @@ static int read_vm_pin(int process, uint64_t *bytes)
 	return err == -ENODATA ? 0 : err; /* it has no memory of its own, as a kernel thread */
 }
 
-int pins__read_with(const char *procfs, uint32_t pid, struct pin_sources *sources, bool always,
-		    struct pins *pins)
+static int read_with(const struct pins_options *options, struct pin_sources *sources,
+		     struct pins *pins)
 {
 	char path[4096];
 	int process, err;
 
 	*pins = (struct pins){.whole = true};
-	snprintf(path, sizeof(path), "%s/%" PRIu32, procfs, pid);
+	snprintf(path, sizeof(path), "%s/%" PRIu32, options->procfs, options->pid);
 	process = files__open_directory(AT_FDCWD, path);
 	if (process < 0)
 		return process == -ENOENT ? -ESRCH : process;
 	err = read_vm_pin(process, &pins->vm_pin);
-	if (!err && pins->vm_pin && sources)
-		pins->by[PIN_RDMA] = pin_sources__rdma(sources, pid);
-	if (!err && (always || pins->vm_pin || (sources && sources->xdp_count)))
-		err = look_at_fds(process, sources, pid, pins);
+	if (!err && pins->vm_pin)
+		pins->by[PIN_RDMA] = pin_sources__rdma(sources, options->pid);
+	if (!err && (!options->rings_are_counted || pins->vm_pin || pin_sources__has_xdp(sources)))
+		err = look_at_fds(process, sources, options->pid, pins);
 	if (!err)
 		add_up(process, pins);
 	close(process);
 	return err == -ENOENT ? -ESRCH : err;
 }
 
-int pins__read_counted(const char *procfs, uint32_t pid, bool ring_is_counted, struct pins *pins)
+int pins__read(const struct pins_options *options, struct pins *pins)
 {
-	struct pin_sources sources;
-	int err;
+	struct pin_sources own = {0};
+	int err = read_with(options, options->sources ? options->sources : &own, pins);
 
-	pin_sources__read(&sources);
-	err = pins__read_with(procfs, pid, &sources, !ring_is_counted, pins);
-	pin_sources__clear(&sources);
+	pin_sources__clear(&own);
 	return err;
-}
-
-int pins__read(const char *procfs, uint32_t pid, struct pins *pins)
-{
-	return pins__read_counted(procfs, pid, false, pins);
 }
 
 void pins__clear(struct pins *pins)

@@ -39,17 +39,36 @@ struct pins {
 };
 
 /*
+ * What the kernel tells by netlink: RDMA memory regions by process, AF_XDP areas by socket. Asked
+ * for when it is needed first, and kept for all processes that are read with it. For one thread.
+ */
+struct pin_sources;
+/* NULL: memory is short. */
+struct pin_sources *pin_sources__new(void);
+void pin_sources__free(struct pin_sources *sources);
+/* AF_XDP is asked for again, by whoever is read next. */
+void pin_sources__renew_xdp(struct pin_sources *sources);
+
+struct pins_options {
+	const char *procfs;
+	uint32_t pid;
+	struct pin_sources *sources; /* borrowed; NULL: asked for this process alone */
+	/*
+	 * All rings count in VmPin (pins__ring_is_counted): a process without VmPin has none, and
+	 * its descriptors need not be looked at for them.
+	 */
+	bool rings_are_counted;
+};
+
+/*
  * Reads one process's pins. *pins is filled in whatever is returned; pins__clear frees it. -ESRCH:
  * it is gone; -EACCES: its descriptors may not be looked at, vm_pin is known then. A process that
- * keeps its rings busy or has more descriptors than PINS_FDS_MAX leaves `whole` false.
+ * keeps its rings busy or has more descriptors than PINS_FDS_MAX leaves `whole` false. RDMA counts
+ * in VmPin (ib_umem_get(), drivers/infiniband/core/umem.c), and is asked for only where that is not
+ * 0.
  */
 #define PINS_FDS_MAX 65536
-int pins__read(const char *procfs, uint32_t pid, struct pins *pins);
-/*
- * The same where it is known whether rings count in VmPin (pins__ring_is_counted): a process
- * without VmPin then has none, and its descriptors need not be looked at.
- */
-int pins__read_counted(const char *procfs, uint32_t pid, bool ring_is_counted, struct pins *pins);
+int pins__read(const struct pins_options *options, struct pins *pins);
 /*
  * Whether this kernel counts the buffers of every ring in VmPin, by one of this process: Linux 7.2
  * and 7.3 do not count those of root. False where there is no telling: io_uring is not to be had,

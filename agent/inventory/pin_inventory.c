@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "agent/base/arena.h"
-#include "agent/host/pins_private.h"
+#include "agent/host/pins.h"
 #include "agent/kernel/pinned.h"
 
 struct pin_inventory {
@@ -31,8 +31,12 @@ struct pin_inventory {
 static bool look_at(struct pin_inventory *inventory, const struct ds_pinned *process,
 		    struct pin_sources *sources, struct snapshot_pins *row)
 {
+	const struct pins_options options = {.procfs = inventory->procfs,
+					     .pid = process->tgid,
+					     .sources = sources,
+					     .rings_are_counted = true};
 	struct pins pins;
-	int err = pins__read_with(inventory->procfs, process->tgid, sources, false, &pins);
+	int err = pins__read(&options, &pins);
 
 	*row = (struct snapshot_pins){.pid = process->tgid,
 				      .start_boottime_ns = process->start_boottime,
@@ -56,7 +60,7 @@ static bool look_at(struct pin_inventory *inventory, const struct ds_pinned *pro
 static int look(struct pin_inventory *inventory, struct snapshot_pins **found, size_t *count)
 {
 	struct ds_pinned *processes;
-	struct pin_sources sources;
+	struct pin_sources *sources;
 	size_t processes_count;
 	int err = pinned__read(inventory->kernel, &processes, &processes_count);
 
@@ -64,14 +68,14 @@ static int look(struct pin_inventory *inventory, struct snapshot_pins **found, s
 	*count = 0;
 	if (err)
 		return err;
-	pin_sources__read(&sources);
+	sources = pin_sources__new();
 	if (processes_count) {
 		*found = calloc(processes_count, sizeof(**found));
-		err = *found ? 0 : -ENOMEM;
+		err = sources && *found ? 0 : -ENOMEM;
 	}
 	for (size_t i = 0; i < processes_count && !err; i++)
-		*count += look_at(inventory, &processes[i], &sources, &(*found)[*count]);
-	pin_sources__clear(&sources);
+		*count += look_at(inventory, &processes[i], sources, &(*found)[*count]);
+	pin_sources__free(sources);
 	free(processes);
 	return err;
 }

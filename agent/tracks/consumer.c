@@ -7,6 +7,7 @@
 
 #include "agent/base/errno_text.h"
 #include "agent/base/log.h"
+#include "agent/host/pins.h"
 #include "agent/tracks/cpu/page_table.h"
 #include "agent/tracks/tracks_private.h"
 
@@ -35,12 +36,19 @@ static struct track *begin(struct tracks *tracks, uint64_t id, const bool *cance
 	return track;
 }
 
+void track__end_work(struct track *track)
+{
+	track_work__step(&track->work, NULL, 0);
+	track->work.cancelled = NULL;
+	pin_sources__free(track->work.pin_sources);
+	track->work.pin_sources = NULL;
+}
+
 /* info may be NULL. */
 static void finish(struct tracks *tracks, struct track *track, struct track_info *info)
 {
 	track->touched = tracks__now();
-	track_work__step(&track->work, NULL, 0);
-	track->work.cancelled = NULL;
+	track__end_work(track);
 	track__post(tracks, track);
 	if (info)
 		*info = track->info; /* which only we change, under its lock */

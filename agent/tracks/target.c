@@ -25,7 +25,7 @@ static int run_epoch(struct target *target)
 	int err = target->cpu.backend->epoch(&target->cpu, target->epoch);
 
 	err = target__run_devices(target, asked, err);
-	return err ? err : pin_side__epoch(&target->pins, target->epoch);
+	return err ? err : pin_side__epoch(&target->pins, target->epoch, target->cpu.work);
 }
 
 static bool is_same_process(const struct target *target)
@@ -190,7 +190,8 @@ static int look(struct target *target, struct reason *why)
 		reason__set(why, "its page frames cannot be followed: %s", strerror(-err));
 		return err;
 	}
-	err = pin_side__start(&target->pins, options->procfs, target->cpu.tgid, options->feed);
+	err = pin_side__start(&target->pins, options->procfs, target->cpu.tgid, options->feed,
+			      options->work);
 	if (err)
 		reason__set(why, "its pinned memory cannot be looked at: %s", strerror(-err));
 	return err;

@@ -399,8 +399,7 @@ int tracks__start(struct tracks *tracks, const struct track_request *request, co
 		err = track__too_large(tracks, track, error);
 	clock_gettime(CLOCK_REALTIME, &track->started);
 	track->epoch_begun = track->touched = tracks__now();
-	track_work__step(&track->work, NULL, 0);
-	track->work.cancelled = NULL;
+	track__end_work(track);
 	if (!err) {
 		track__post(tracks, track);
 		*info = track->info; /* which only we change, under its lock */

@@ -116,6 +116,9 @@ void track__end(struct tracks *tracks, struct track *track, const char *reason);
 int track__too_large(const struct tracks *tracks, const struct track *track,
 		     struct track_error *error);
 
+/* consumer.c; under track->lock. A call that may have taken long is over. */
+void track__end_work(struct track *track);
+
 /* targets.c; under track->lock */
 /* What the backends cost here, measured now or not long ago. */
 void track__measure(struct tracks *tracks, struct track *track);

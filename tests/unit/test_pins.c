@@ -85,6 +85,15 @@ static void test_ring_of_nonsense(void **state)
 	pins__clear(&pins);
 }
 
+static int read_own(bool rings_are_counted, struct pins *pins)
+{
+	const struct pins_options options = {.procfs = "/proc",
+					     .pid = (uint32_t)getpid(),
+					     .rings_are_counted = rings_are_counted};
+
+	return pins__read(&options, pins);
+}
+
 static int setup_ring(void)
 {
 	struct io_uring_params params = {0};
@@ -100,7 +109,7 @@ static void check_own(int ring, char *memory, size_t bytes)
 
 	assert_int_equal(syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS, vectors, 2),
 			 0);
-	assert_int_equal(pins__read("/proc", (uint32_t)getpid(), &pins), 0);
+	assert_int_equal(read_own(false, &pins), 0);
 	assert_true(pins.whole);
 	assert_int_equal(pins.range_count, 2);
 	assert_int_equal(pins.by[PIN_IO_URING], 2 * 4096 + bytes / 4);
@@ -156,7 +165,7 @@ static void test_unexplained(void **state)
 				 &update, 1),
 			 1);
 	close(ring);
-	assert_int_equal(pins__read("/proc", (uint32_t)getpid(), &pins), 0);
+	assert_int_equal(read_own(false, &pins), 0);
 	assert_int_equal(pins.vm_pin, 65536);
 	assert_int_equal(pins.by[PIN_IO_URING], 0);
 	assert_int_equal(pins__unexplained(&pins), 65536);
@@ -179,13 +188,13 @@ static void test_counted(void **state)
 		munmap(memory, 4096);
 		return;
 	}
-	assert_int_equal(pins__read("/proc", (uint32_t)getpid(), &pins), 0);
+	assert_int_equal(read_own(false, &pins), 0);
 	before = pins.vm_pin; /* a hidden ring of another test lives as long as this process */
 	pins__clear(&pins);
 	assert_int_equal(syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS, &vector, 1),
 			 0);
 	for (int known = 0; known <= counted; known++) {
-		assert_int_equal(pins__read_counted("/proc", (uint32_t)getpid(), known, &pins), 0);
+		assert_int_equal(read_own(known, &pins), 0);
 		assert_int_equal(pins.range_count, 1);
 		assert_int_equal(pins.by[PIN_IO_URING], 4096);
 		assert_int_equal(pins.vm_pin, before + (counted ? 4096 : 0));
@@ -197,9 +206,10 @@ static void test_counted(void **state)
 
 static void test_gone(void **state)
 {
+	const struct pins_options options = {.procfs = "/proc", .pid = 0x7fffffff};
 	struct pins pins;
 
-	assert_int_equal(pins__read("/proc", 0x7fffffff, &pins), -ESRCH);
+	assert_int_equal(pins__read(&options, &pins), -ESRCH);
 	pins__clear(&pins);
 }
 

@@ -11,11 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pin_sources;
+
 struct track_work {
 	const bool *cancelled, *stopping; /* atomic: either ends it; NULL: never */
 	/* Atomic: */
 	const char *step;  /* static; NULL: nothing is being done */
 	uint64_t done, of; /* of the step; of 0: not known */
+	/* What all members of this call are read with (agent/host/pins.h); NULL: not yet needed. */
+	struct pin_sources *pin_sources;
 };
 
 struct track_progress {

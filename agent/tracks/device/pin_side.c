@@ -22,9 +22,29 @@ static uint64_t unplaced(const struct pins *pins, const char **reason)
 	return pinned + xdp;
 }
 
-static int look(const struct pin_side *side, struct pins *pins)
+/*
+ * RDMA is asked for once, for all members of the call: it only says what to call the rest of VmPin,
+ * which is read now. An area of AF_XDP is no part of VmPin. One that came after another member was
+ * looked at, and before this one's memory was protected, is known only if it is asked for now.
+ */
+static struct pin_sources *sources_of(struct track_work *work)
 {
-	int err = pins__read_counted(side->procfs, side->tgid, side->ring_is_counted, pins);
+	if (!work)
+		return NULL;
+	if (work->pin_sources)
+		pin_sources__renew_xdp(work->pin_sources);
+	else
+		work->pin_sources = pin_sources__new();
+	return work->pin_sources;
+}
+
+static int look(const struct pin_side *side, struct track_work *work, struct pins *pins)
+{
+	const struct pins_options options = {.procfs = side->procfs,
+					     .pid = side->tgid,
+					     .sources = sources_of(work),
+					     .rings_are_counted = side->ring_is_counted};
+	int err = pins__read(&options, pins);
 
 	/* Without a right to its descriptors the sum is known, and none of the places. */
 	return err == -ESRCH || err == -ENOMEM ? err : 0;
@@ -46,21 +66,21 @@ static int add_ranges(const struct pin_side *side, const struct pins *pins, stru
 }
 
 int pin_side__start(struct pin_side *side, const char *procfs, uint32_t tgid,
-		    struct write_feed *feed)
+		    struct write_feed *feed, struct track_work *work)
 {
 	*side = (struct pin_side){.procfs = procfs,
 				  .tgid = tgid,
 				  .feed = feed,
 				  .ring_is_counted = pins__ring_is_counted()};
-	return look(side, &side->pins);
+	return look(side, work, &side->pins);
 }
 
-int pin_side__epoch(struct pin_side *side, struct page_map *map)
+int pin_side__epoch(struct pin_side *side, struct page_map *map, struct track_work *work)
 {
 	const char *reason_before, *reason_now;
 	uint64_t before, bytes;
 	struct pins now;
-	int err = look(side, &now);
+	int err = look(side, work, &now);
 
 	if (!err)
 		err = add_ranges(side, &side->pins, map);

@@ -14,6 +14,7 @@
 
 #include "agent/host/pins.h"
 #include "agent/tracks/base/not_covered.h"
+#include "agent/tracks/base/work.h"
 #include "agent/tracks/device/write_feed.h"
 
 struct pin_side {
@@ -25,11 +26,17 @@ struct pin_side {
 	struct not_covered rest; /* of the last epoch; no pages: nothing is left */
 };
 
-/* Looks for the first time. All is borrowed. -ESRCH, -ENOMEM, or 0. */
+/*
+ * Looks for the first time. All is borrowed, the work for this call alone; it may be NULL. -ESRCH,
+ * -ENOMEM, or 0.
+ */
 int pin_side__start(struct pin_side *side, const char *procfs, uint32_t tgid,
-		    struct write_feed *feed);
-/* Adds the pages that were pinned at either end of this epoch. -ESRCH, -ENOMEM, or 0. */
-int pin_side__epoch(struct pin_side *side, struct page_map *map);
+		    struct write_feed *feed, struct track_work *work);
+/*
+ * Adds the pages that were pinned at either end of this epoch, of which the CPU side is done.
+ * -ESRCH, -ENOMEM, or 0.
+ */
+int pin_side__epoch(struct pin_side *side, struct page_map *map, struct track_work *work);
 void pin_side__end(struct pin_side *side);
 
 #endif
