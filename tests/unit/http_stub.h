@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/unit/clock.h"
 
 #define STUB_REQUESTS 1024
 
@@ -36,22 +37,6 @@ struct stub_visit {
 	struct stub *stub;
 	int fd;
 };
-
-static inline double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-static inline void rest(double seconds)
-{
-	const struct timespec time = {(time_t)seconds,
-				      (long)((seconds - (double)(time_t)seconds) * 1e9)};
-
-	nanosleep(&time, NULL);
-}
 
 /* False: the client has gone. */
 static inline bool stub__say(int fd, const char *text)

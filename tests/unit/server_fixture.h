@@ -16,6 +16,7 @@
 #include "agent/base/reason.h"
 #include "api/metrics/counters.h"
 #include "api/server/server.h"
+#include "tests/unit/clock.h"
 #include "tests/unit/sample_snapshot.h"
 
 #define LIMIT_CONNECTIONS 24
@@ -104,14 +105,6 @@ static inline int tear_down(void **state)
 	snapshot_store__free(fixture->store);
 	free(fixture);
 	return 0;
-}
-
-static inline double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 static inline int dial(const struct fixture *fixture)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/descriptors.h"
 #include "tests/unit/exec_queue_fixture.h"
 
 /* ---- what it is given ---- */
@@ -31,8 +32,8 @@ static void test_arguments(void **state)
 
 	begin(fixture, (struct exec_queue_options){0});
 	assert_int_equal(exec_queue__run(fixture->execs, argv, NULL, (void *)1), 0);
-	await(fixture, 1);
-	expect(fixture, 1, "ok", "");
+	results__await(&fixture->results, 1);
+	results__expect(&fixture->results, 1, "ok", "");
 	snprintf(want, sizeof(want), "%s|%s|%s|%s|%s|%s|", argv[4], argv[5], argv[6], argv[7],
 		 argv[8], argv[9]);
 	got = content(fixture, "out", NULL);
@@ -56,11 +57,11 @@ static void test_environment(void **state)
 	assert_int_equal(exec_queue__run(fixture->execs, argv, envp, (void *)1), 0);
 	assert_int_equal(exec_queue__run(fixture->execs, argv, NULL, (void *)2), 0);
 	assert_int_equal(exec_queue__run(fixture->execs, argv, paths, (void *)3), 0);
-	await(fixture, 3);
+	results__await(&fixture->results, 3);
 	unsetenv("SECRET");
-	assert_string_equal(fixture->results[0].reason, "A=1 2B=C=x=");
-	assert_string_equal(fixture->results[1].reason, "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
-	assert_string_equal(fixture->results[2].reason, "PATH=/optB=1");
+	assert_string_equal(fixture->results.rows[0].reason, "A=1 2B=C=x=");
+	assert_string_equal(fixture->results.rows[1].reason, "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+	assert_string_equal(fixture->results.rows[2].reason, "PATH=/optB=1");
 }
 
 static void ignore(int number)
@@ -95,7 +96,7 @@ static void test_surroundings(void **state)
 	sigaction(SIGPIPE, &ignored, &before[1]);
 	begin(fixture, (struct exec_queue_options){0});
 	assert_int_equal(run(fixture, 1, script), 0);
-	await(fixture, 1);
+	results__await(&fixture->results, 1);
 	sigaction(SIGUSR1, &before[0], NULL);
 	sigaction(SIGPIPE, &before[1], NULL);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
@@ -126,8 +127,9 @@ static void test_user(void **state)
 		skip();
 	begin(fixture, (struct exec_queue_options){0});
 	assert_int_equal(run(fixture, 1, script), 0);
-	await(fixture, 1);
-	expect(fixture, 1, "failed", "exit status 1: cat: /etc/shadow: Permission denied");
+	results__await(&fixture->results, 1);
+	results__expect(&fixture->results, 1, "failed",
+			"exit status 1: cat: /etc/shadow: Permission denied");
 	got = content(fixture, "out", NULL);
 	assert_non_null(got);
 	assert_string_equal(got, "Uid:\t65534\t65534\t65534\t65534\n"
@@ -177,10 +179,10 @@ static void test_descriptors(void **state)
 	assert_true(high >= 500);
 	for (uintptr_t tag = 0; tag < 8; tag++)
 		assert_int_equal(exec_queue__run(fixture->execs, argv, NULL, (void *)tag), 0);
-	await(fixture, 8);
+	results__await(&fixture->results, 8);
 	for (uintptr_t tag = 0; tag < 8; tag++) {
-		expect(fixture, tag, "ok", "");
-		assert_string_equal(fixture->results[tag].reason, "0  1  2  3"); /* 3: of ls */
+		results__expect(&fixture->results, tag, "ok", "");
+		assert_string_equal(fixture->results.rows[tag].reason, "0  1  2  3"); /* 3: of ls */
 	}
 	end(fixture, 0);
 	if (input >= 0) {
@@ -190,17 +192,6 @@ static void test_descriptors(void **state)
 	close(fds[0]);
 	close(fds[1]);
 	close(high);
-}
-
-static size_t open_descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
 }
 
 /* ---- how it ends ---- */
@@ -218,12 +209,13 @@ static void test_ends(void **state)
 	assert_int_equal(run(fixture, 3, "kill -SEGV $$"), 0);
 	assert_int_equal(exec_queue__run(fixture->execs, missing, NULL, (void *)4), 0);
 	assert_int_equal(exec_queue__run(fixture->execs, directory, NULL, (void *)5), 0);
-	await(fixture, 5);
-	expect(fixture, 1, "ok", "hello");
-	expect(fixture, 2, "failed", "exit status 3: bad [1m\xef\xbf\xbd thing");
-	expect(fixture, 3, "failed", "signal 11 (Segmentation fault)");
-	expect(fixture, 4, "failed", "it cannot be executed: No such file or directory");
-	expect(fixture, 5, "failed", "it cannot be executed: Permission denied");
+	results__await(&fixture->results, 5);
+	results__expect(&fixture->results, 1, "ok", "hello");
+	results__expect(&fixture->results, 2, "failed", "exit status 3: bad [1m\xef\xbf\xbd thing");
+	results__expect(&fixture->results, 3, "failed", "signal 11 (Segmentation fault)");
+	results__expect(&fixture->results, 4, "failed",
+			"it cannot be executed: No such file or directory");
+	results__expect(&fixture->results, 5, "failed", "it cannot be executed: Permission denied");
 	end(fixture, 0);
 	assert_int_equal(open_descriptors(), descriptors);
 }
@@ -239,8 +231,8 @@ static void test_flood(void **state)
 			     "head -c 3000000 /dev/zero | tr '\\0' x;"
 			     "head -c 3000000 /dev/zero >&2; echo end > \"$1/out\""),
 			 0);
-	await(fixture, 1);
-	expect(fixture, 1, "ok", "xxxx");
+	results__await(&fixture->results, 1);
+	results__expect(&fixture->results, 1, "ok", "xxxx");
 	got = content(fixture, "out", &length);
 	assert_non_null(got); /* it was never held up */
 	free(got);
@@ -259,11 +251,11 @@ static void test_timeout(void **state)
 			     "while :; do sleep 0.05; done"),
 			 0);
 	assert_int_equal(run(fixture, 4, "kill -STOP $$"), 0);
-	await(fixture, 4);
+	results__await(&fixture->results, 4);
 	assert_true(now() - start >= 2.4);
 	for (uintptr_t tag = 1; tag <= 4; tag++)
-		expect(fixture, tag, "timeout", "still running after 0.5 s");
-	expect(fixture, 1, "timeout", ": slow");
+		results__expect(&fixture->results, tag, "timeout", "still running after 0.5 s");
+	results__expect(&fixture->results, 1, "timeout", ": slow");
 	expect_gone(number_in(fixture, "out")); /* SIGTERM had reached it */
 }
 
@@ -283,10 +275,10 @@ static void test_leftovers(void **state)
 			     "setsid sh -c 'echo $$ > \"$1/three\"; exec yes' test \"$1\" &"
 			     "while ! [ -s \"$1/three\" ]; do sleep 0.01; done"),
 			 0);
-	await(fixture, 3);
-	expect(fixture, 1, "ok", "");
-	expect(fixture, 2, "timeout", "");
-	expect(fixture, 3, "ok", "");
+	results__await(&fixture->results, 3);
+	results__expect(&fixture->results, 1, "ok", "");
+	results__expect(&fixture->results, 2, "timeout", "");
+	results__expect(&fixture->results, 3, "ok", "");
 	expect_gone(number_in(fixture, "one"));
 	expect_gone(number_in(fixture, "two"));
 	/* Its next write found nobody who reads. */
@@ -308,9 +300,9 @@ static void test_concurrency(void **state)
 			run(fixture, tag,
 			    "printf + >> \"$1/marks\"; sleep 0.02; printf - >> \"$1/marks\""),
 			0);
-	await(fixture, 100);
+	results__await(&fixture->results, 100);
 	for (uintptr_t tag = 0; tag < 100; tag++)
-		expect(fixture, tag, "ok", "");
+		results__expect(&fixture->results, tag, "ok", "");
 	marks = content(fixture, "marks", &length);
 	assert_int_equal(length, 200);
 	for (size_t i = 0; marks && i < length; i++) {
@@ -336,23 +328,23 @@ static void test_shutdown(void **state)
 	assert_int_equal(run(fixture, 5, "echo too many"), -ENOSPC);
 	end(fixture, 1.5);
 	assert_true(now() - start >= 1.5 && now() - start < PATIENCE);
-	assert_int_equal(fixture->count, 5);
-	expect(fixture, 0, "dropped", "the agent stops");
-	expect(fixture, 1, "ok", "first");
-	expect(fixture, 2, "ok", "second");
-	expect(fixture, 3, "dropped", "the agent stops");
-	expect(fixture, 4, "dropped", "the agent stops");
+	assert_int_equal(fixture->results.count, 5);
+	results__expect(&fixture->results, 0, "dropped", "the agent stops");
+	results__expect(&fixture->results, 1, "ok", "first");
+	results__expect(&fixture->results, 2, "ok", "second");
+	results__expect(&fixture->results, 3, "dropped", "the agent stops");
+	results__expect(&fixture->results, 4, "dropped", "the agent stops");
 	expect_gone(number_in(fixture, "zero"));
 	/* Without a grace, and with nothing that runs yet, perhaps. */
 	for (int round = 0; round < 20; round++) {
-		fixture->count = 0;
+		fixture->results.count = 0;
 		begin(fixture, (struct exec_queue_options){.concurrency = 1});
 		for (uintptr_t tag = 0; tag < 3; tag++)
 			assert_int_equal(run(fixture, tag, "exec sleep 100"), 0);
 		end(fixture, 0);
-		assert_int_equal(fixture->count, 3);
+		assert_int_equal(fixture->results.count, 3);
 		for (uintptr_t tag = 0; tag < 3; tag++)
-			expect(fixture, tag, "dropped", "the agent stops");
+			results__expect(&fixture->results, tag, "dropped", "the agent stops");
 	}
 }
 

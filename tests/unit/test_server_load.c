@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 
+#include "tests/unit/descriptors.h"
 #include "tests/unit/server_fixture.h"
 
 #define CROWD 100 /* slow clients */
@@ -134,17 +135,6 @@ static void busy(void **state)
 	assert_true(now() - start < AT_ONCE);
 	for (int i = 0; i < LIMIT_PER_ADDRESS; i++)
 		close(fds[i]);
-}
-
-static size_t open_descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
 }
 
 static void hang_ups(void **state)

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "api/server/stream_text.h"
+#include "tests/unit/descriptors.h"
 #include "tests/unit/server_fixture.h"
 
 #define STREAMS_MAX (LIMIT_CONNECTIONS / 2)
@@ -239,17 +240,6 @@ static void unread_stream(void **state)
 	next_snapshot(fixture);
 	free(until(reader, "event: snapshot"));
 	close(reader);
-}
-
-static size_t open_descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
 }
 
 static void too_many(void **state)

@@ -12,23 +12,14 @@
 #include "agent/policies/delivery/webhook_queue.h"
 #include "agent/base/version.h"
 #include "tests/unit/http_stub.h"
+#include "tests/unit/queue_results.h"
 
 #define TARGETS 8
-#define RESULTS 2048
-#define PATIENCE 20.0 /* seconds, where a CPU is emulated */
-
-struct result {
-	uintptr_t tag;
-	char result[16], reason[512];
-	double time;
-};
 
 struct fixture {
 	struct stub *stub;
 	struct webhook_queue *webhooks;
-	pthread_mutex_t lock;
-	struct result results[RESULTS];
-	size_t count;
+	struct results results;
 };
 
 /* ---- a name server that answers late ---- */
@@ -47,27 +38,11 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 
 /* ---- the fixture ---- */
 
-static void on_done(void *context, void *tag, const char *result, const char *reason)
-{
-	struct fixture *fixture = context;
-	struct result *slot;
-
-	pthread_mutex_lock(&fixture->lock);
-	if (fixture->count < RESULTS) {
-		slot = &fixture->results[fixture->count++];
-		slot->tag = (uintptr_t)tag;
-		slot->time = now();
-		snprintf(slot->result, sizeof(slot->result), "%s", result);
-		snprintf(slot->reason, sizeof(slot->reason), "%s", reason);
-	}
-	pthread_mutex_unlock(&fixture->lock);
-}
-
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-	pthread_mutex_init(&fixture->lock, NULL);
+	results__begin(&fixture->results);
 	fixture->stub = stub__new();
 	*state = fixture;
 	return 0;
@@ -79,7 +54,7 @@ static int tear_down(void **state)
 
 	webhook_queue__free(fixture->webhooks, 0);
 	stub__free(fixture->stub);
-	pthread_mutex_destroy(&fixture->lock);
+	results__end(&fixture->results);
 	free(fixture);
 	return 0;
 }
@@ -102,8 +77,8 @@ static void begin(struct fixture *fixture, struct webhook_queue_options options,
 		targets[options.target_count] = (struct webhook_target){path, url};
 	}
 	options.targets = targets;
-	options.done = on_done;
-	options.context = fixture;
+	options.done = results__take;
+	options.context = &fixture->results;
 	if (!options.timeout)
 		options.timeout = PATIENCE;
 	if (!options.back_off)
@@ -121,43 +96,6 @@ static int post(struct fixture *fixture, const char *path, uintptr_t tag)
 
 	assert_true(asprintf(&body, "{\"number\":%lu}", tag) > 0);
 	return webhook_queue__send(fixture->webhooks, path, body, (void *)tag);
-}
-
-static void await(struct fixture *fixture, size_t count)
-{
-	double until = now() + PATIENCE;
-	size_t have = 0;
-
-	while (have < count && now() < until) {
-		rest(0.002);
-		pthread_mutex_lock(&fixture->lock);
-		have = fixture->count;
-		pthread_mutex_unlock(&fixture->lock);
-	}
-	assert_int_equal(have, count);
-}
-
-static const struct result *result_of(const struct fixture *fixture, uintptr_t tag)
-{
-	static const struct result nothing = {.result = "nothing"};
-	const struct result *found = &nothing;
-
-	for (size_t i = 0; i < fixture->count; i++)
-		if (fixture->results[i].tag == tag) {
-			assert_ptr_equal(found, &nothing); /* once */
-			found = &fixture->results[i];
-		}
-	return found;
-}
-
-static void expect(const struct fixture *fixture, uintptr_t tag, const char *result,
-		   const char *part)
-{
-	const struct result *found = result_of(fixture, tag);
-
-	if (strcmp(found->result, result) != 0 || !strstr(found->reason, part))
-		fail_msg("%lu: %s (%s), not %s (%s)", tag, found->result, found->reason, result,
-			 part);
 }
 
 /* ---- one message ---- */
@@ -178,11 +116,11 @@ static void test_request(void **state)
 	memset(body, 'b', large);
 	body[large] = '\0';
 	assert_int_equal(webhook_queue__send(fixture->webhooks, "/ok", body, (void *)8), 0);
-	await(fixture, 2);
+	results__await(&fixture->results, 2);
 	unsetenv("http_proxy");
 	unsetenv("ALL_PROXY");
-	expect(fixture, 7, "delivered", "200");
-	expect(fixture, 8, "delivered", "200");
+	results__expect(&fixture->results, 7, "delivered", "200");
+	results__expect(&fixture->results, 8, "delivered", "200");
 	assert_int_equal(fixture->stub->count, 2);
 	assert_string_equal(request->body, "{\"number\":7}");
 	assert_int_equal(strncmp(request->head, "POST /ok HTTP/1.1\r\n", 19), 0);
@@ -218,10 +156,10 @@ static void test_verdicts(void **state)
 
 		begin(fixture, (struct webhook_queue_options){.attempts = 3}, paths);
 		assert_int_equal(post(fixture, cases[i].path, i), 0);
-		await(fixture, i + 1);
+		results__await(&fixture->results, i + 1);
 		webhook_queue__free(fixture->webhooks, 0);
 		fixture->webhooks = NULL;
-		expect(fixture, i, cases[i].result, cases[i].part);
+		results__expect(&fixture->results, i, cases[i].result, cases[i].part);
 		if (cases[i].visits)
 			assert_int_equal(stub__visits(fixture->stub, cases[i].path),
 					 cases[i].visits);
@@ -239,10 +177,10 @@ static void test_no_answer(void **state)
 	begin(fixture, (struct webhook_queue_options){.attempts = 2, .timeout = 0.2}, paths);
 	assert_int_equal(post(fixture, paths[0], 1), 0);
 	assert_int_equal(post(fixture, paths[1], 2), 0);
-	await(fixture, 2);
+	results__await(&fixture->results, 2);
 	assert_true(now() - start >= 0.4);
-	expect(fixture, 1, "failed", "tried 2 times");
-	expect(fixture, 2, "failed", "tried 2 times");
+	results__expect(&fixture->results, 1, "failed", "tried 2 times");
+	results__expect(&fixture->results, 2, "failed", "tried 2 times");
 	assert_int_equal(stub__visits(fixture->stub, "/hang"), 2);
 }
 
@@ -255,7 +193,7 @@ static void test_back_off(void **state)
 
 	begin(fixture, (struct webhook_queue_options){.attempts = 4, .back_off = 0.1}, paths);
 	assert_int_equal(post(fixture, "/broken", 1), 0);
-	await(fixture, 1);
+	results__await(&fixture->results, 1);
 	assert_int_equal(fixture->stub->count, 4);
 	for (size_t i = 0; i < 4; last = requests[i++].time) {
 		if (i == 0)
@@ -266,15 +204,15 @@ static void test_back_off(void **state)
 	/* The receiver's wish is the longer wait. */
 	assert_int_equal(post(fixture, "/later", 2), 0);
 	assert_int_equal(post(fixture, "/tomorrow", 3), 0);
-	await(fixture, 2);
-	expect(fixture, 2, "delivered", "200");
+	results__await(&fixture->results, 2);
+	results__expect(&fixture->results, 2, "delivered", "200");
 	assert_true(requests[fixture->stub->count - 1].time - requests[4].time >= 0.9);
 	/* It is not due before the end, so that nothing is waited for. */
 	last = now();
 	webhook_queue__free(fixture->webhooks, 50);
 	fixture->webhooks = NULL;
 	assert_true(now() - last < 10);
-	expect(fixture, 3, "dropped", "503");
+	results__expect(&fixture->results, 3, "dropped", "503");
 }
 
 static void test_secrets(void **state)
@@ -292,13 +230,13 @@ static void test_secrets(void **state)
 	begin(fixture, (struct webhook_queue_options){.attempts = 1}, paths);
 	assert_int_equal(post(fixture, good, 1), 0);
 	assert_int_equal(post(fixture, refused, 2), 0);
-	await(fixture, 2);
-	expect(fixture, 1, "failed", "status 403: POST ***?*** HTTP/1.1");
+	results__await(&fixture->results, 2);
+	results__expect(&fixture->results, 1, "failed", "status 403: POST ***?*** HTTP/1.1");
 	/* It was sent, though. */
 	assert_non_null(strstr(fixture->stub->requests[0].head, "Basic WmFwaG9kOnBAc3M="));
 	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
-		assert_null(strstr(result_of(fixture, 1)->reason, secrets[i]));
-		assert_null(strstr(result_of(fixture, 2)->reason, secrets[i]));
+		assert_null(strstr(results__of(&fixture->results, 1)->reason, secrets[i]));
+		assert_null(strstr(results__of(&fixture->results, 2)->reason, secrets[i]));
 	}
 }
 
@@ -350,13 +288,13 @@ static void test_overflow(void **state)
 		assert_int_equal(post(fixture, "/hang", tag), 0);
 	assert_int_equal(post(fixture, "/hang", 4), -ENOSPC);
 	assert_int_equal(post(fixture, "/ok", 5), 0);
-	await(fixture, 1);
+	results__await(&fixture->results, 1);
 	webhook_queue__free(fixture->webhooks, 0);
 	fixture->webhooks = NULL;
-	assert_int_equal(fixture->count, 5);
+	assert_int_equal(fixture->results.count, 5);
 	for (uintptr_t tag = 0; tag < 4; tag++)
-		expect(fixture, tag, "dropped", "the agent stops");
-	expect(fixture, 5, "delivered", "200");
+		results__expect(&fixture->results, tag, "dropped", "the agent stops");
+	results__expect(&fixture->results, 5, "delivered", "200");
 }
 
 static void test_grace(void **state)
@@ -373,11 +311,11 @@ static void test_grace(void **state)
 	webhook_queue__free(fixture->webhooks, 2);
 	fixture->webhooks = NULL;
 	assert_true(now() - start >= 1.9 && now() - start < PATIENCE);
-	assert_int_equal(fixture->count, 4);
-	expect(fixture, 1, "delivered", "200");
-	expect(fixture, 2, "delivered", "200");
-	expect(fixture, 3, "dropped", "the agent stops");
-	expect(fixture, 4, "dropped", "status 500");
+	assert_int_equal(fixture->results.count, 4);
+	results__expect(&fixture->results, 1, "delivered", "200");
+	results__expect(&fixture->results, 2, "delivered", "200");
+	results__expect(&fixture->results, 3, "dropped", "the agent stops");
+	results__expect(&fixture->results, 4, "dropped", "status 500");
 }
 
 /* Neither a receiver that hangs nor a name server that does holds up another target. */
@@ -392,17 +330,18 @@ static void test_independent(void **state)
 	assert_int_equal(post(fixture, paths[2], 1001), 0);
 	for (uintptr_t tag = 0; tag < 5; tag++)
 		assert_int_equal(post(fixture, "/ok", tag), 0);
-	await(fixture, 7);
+	results__await(&fixture->results, 7);
 	for (uintptr_t tag = 0; tag < 5; tag++) {
-		expect(fixture, tag, "delivered", "200");
-		assert_true(result_of(fixture, tag)->time < result_of(fixture, 1000)->time);
+		results__expect(&fixture->results, tag, "delivered", "200");
+		assert_true(results__of(&fixture->results, tag)->time <
+			    results__of(&fixture->results, 1000)->time);
 	}
-	expect(fixture, 1000, "failed", "");
-	expect(fixture, 1001, "failed", "");
+	results__expect(&fixture->results, 1000, "failed", "");
+	results__expect(&fixture->results, 1001, "failed", "");
 	/* The time-out holds while a name is looked up, too, and is not slept through. */
 	assert_int_equal(asked, 1);
 	assert_int_equal(told, 0);
-	assert_true(result_of(fixture, 1001)->time - start < 3.5);
+	assert_true(results__of(&fixture->results, 1001)->time - start < 3.5);
 	/* That thread frees what it has, if the process lasts. */
 	while (!told)
 		rest(0.01);
@@ -433,10 +372,10 @@ static size_t delivered_of(struct fixture *fixture)
 {
 	size_t delivered = 0;
 
-	pthread_mutex_lock(&fixture->lock);
-	for (size_t i = 0; i < fixture->count; i++)
-		delivered += strcmp(fixture->results[i].result, "delivered") == 0;
-	pthread_mutex_unlock(&fixture->lock);
+	pthread_mutex_lock(&fixture->results.lock);
+	for (size_t i = 0; i < fixture->results.count; i++)
+		delivered += strcmp(fixture->results.rows[i].result, "delivered") == 0;
+	pthread_mutex_unlock(&fixture->results.lock);
 	return delivered;
 }
 
@@ -458,8 +397,8 @@ static void test_exactly_once(void **state)
 		rest(0.01);
 	webhook_queue__free(fixture->webhooks, 0.3);
 	fixture->webhooks = NULL;
-	for (size_t i = 0; i < fixture->count; i++) {
-		const struct result *result = &fixture->results[i];
+	for (size_t i = 0; i < fixture->results.count; i++) {
+		const struct result *result = &fixture->results.rows[i];
 		uintptr_t number = result->tag % 1000;
 		bool second = result->tag >= 1000;
 
