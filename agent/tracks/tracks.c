@@ -94,28 +94,6 @@ static bool unlist(struct tracks *tracks, const struct track *track)
 	return found;
 }
 
-/* Under its lock: what is read of it from now on. */
-void track__post(struct tracks *tracks, const struct track *track)
-{
-	struct track *own = (struct track *)track;
-	struct track_info info;
-
-	track__info(track, &info);
-	pthread_mutex_lock(&tracks->lock);
-	own->info = info;
-	own->published = (struct snapshot_track){
-		.id = info.id,
-		.ended = info.ended,
-		.pid = info.kind == TRACK_PID && info.member_count ? info.members[0].pid : 0,
-		.pages = {[DS_TRACK_CPU] = info.last.cpu,
-			  [DS_TRACK_DMA] = info.last.dma,
-			  [DS_TRACK_BOTH] = info.last.both},
-		.missed_total = info.missed_total,
-		.bytes = info.bytes,
-	};
-	pthread_mutex_unlock(&tracks->lock);
-}
-
 /* Under its lock: it stays listed for a while, and costs nothing more. */
 void track__end(struct tracks *tracks, struct track *track, const char *reason)
 {

@@ -108,8 +108,6 @@ __attribute__((format(printf, 3, 4))) int track_error__set(struct track_error *e
 /* With a reference; NULL: none. */
 struct track *tracks__find(struct tracks *tracks, uint64_t id);
 void tracks__put(struct tracks *tracks, struct track *track);
-/* Under track->lock: what is read of it from now on. */
-void track__post(struct tracks *tracks, const struct track *track);
 /* Under track->lock: it stays listed for a while, and costs nothing more. */
 void track__end(struct tracks *tracks, struct track *track, const char *reason);
 /* Under track->lock. -ENOSPC, or 0. */
@@ -190,5 +188,7 @@ int track__forecast(const struct tracks *tracks, struct track *track,
 /* Of memory: the agent's, and what page tables protecting its targets took. */
 uint64_t track__bytes(const struct track *track);
 void track__info(const struct track *track, struct track_info *info);
+/* What is read of it from now on. */
+void track__post(struct tracks *tracks, const struct track *track);
 
 #endif
