@@ -21,7 +21,7 @@
 #include "agent/inventory/sampler.h"
 #include "agent/kernel/kernel_side.h"
 #include "agent/kernel/ledger.h"
-#include "agent/kernel/page_set.h"
+#include "agent/kernel/page_sets.h"
 #include "agent/kernel/probe.h"
 #include "agent/option_table.h"
 #include "agent/policies/policies.h"
@@ -78,17 +78,15 @@ static int show_help(void)
 static void log_limits(const struct agent *agent)
 {
 	const struct agent_config *config = &agent->config;
-	const struct kernel_tables *tables = kernel_side__tables(agent->kernel);
 
 	log_info("limits",
 		 "processes=%" PRIu32 " devices=%" PRIu32 " flows=%" PRIu32 " requests=%" PRIu32
 		 " mappings=%" PRIu32 " ledger_bytes_at_most=%" PRIu64 " page_set_memory=%" PRIu64
-		 " bytes_per_page_set=%" PRIu64 " tables_bytes=%" PRIu64,
+		 " tables_bytes=%" PRIu64,
 		 config->max_processes, config->max_devices, config->max_flows,
 		 config->max_requests, config->no_ledger ? 0 : config->max_mappings,
 		 config->no_ledger ? 0 : (uint64_t)config->max_mappings * LEDGER_ENTRY_BYTES,
-		 config->page_set_memory, page_set__bytes(tables->memory_pages),
-		 kernel_side__map_memory(agent->kernel));
+		 config->page_set_memory, kernel_side__map_memory(agent->kernel));
 }
 
 /* *status: of the exit, where they cannot be. */
@@ -234,8 +232,7 @@ static int start_sampling(struct agent *agent, struct kernel_error *error)
 	err = sampler__start(&sampler, &agent->sampler, error);
 	sweeps.context = agent->sampler;
 	if (!err)
-		err = tracks__serve(agent->tracks, kernel_side__tables(agent->kernel)->memory_pages,
-				    &sweeps);
+		err = tracks__serve(agent->tracks, &sweeps);
 	return err ? err : policies__start(agent->policies);
 }
 

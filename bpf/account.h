@@ -75,8 +75,19 @@ DS_TABLE(mappings, struct ds_mapping_key, struct ds_mapping, BPF_F_NO_PREALLOC);
 DS_TABLE(buffers, struct ds_buffer_key, struct ds_buffer, BPF_F_NO_PREALLOC);
 DS_TABLE(domains, __u64, __u32, 0); /* IOMMU domain not of the DMA API -> slot of its device */
 
-/* One bitmap over all PFNs per device; slot 0 is the shared set of the unattributed. */
-struct ds_page_set {
+/* Page sets; see bpf/dirtyscope.h. Set 0 is the shared one, of the unattributed. */
+const volatile __u32 ds_regions __weak = 1;	/* columns of a row; column 0 is always empty */
+__u32 ds_set_of[DS_SLOTS_MAX] __weak = {};	/* by slot; the agent's */
+__u32 ds_region_of[DS_REGIONS_MAX] __weak = {}; /* by PFN >> DS_REGION_SHIFT; 0: none yet */
+__u64 ds_memory_pages __weak = 0;		/* highest PFN of the host + 1; the agent's */
+
+__u64 ds_pieces_taken __weak = 0; /* off the stack, in all */
+
+DS_ROWS(page_entries, __u64); /* (set * ds_regions + region) * DS_REGION_PIECES + GiB in it */
+DS_FREE_SLOTS(free_regions);
+DS_FREE_SLOTS(free_pieces);
+
+struct ds_page_bank {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -87,8 +98,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__array(values, struct ds_page_set);
-} page_sets __weak SEC(".maps");
+	__array(values, struct ds_page_bank);
+} page_banks __weak SEC(".maps");
 
 #define ds_add(counter, n) ((void)__sync_fetch_and_add(&(counter), (n)))
 
@@ -357,7 +368,8 @@ static __always_inline void event__close_device(struct ds_sensor_stats *sensor,
 
 #define DS_MARK_PAGES 512 /* pages that one call marks at most: a huge page */
 #define DS_MARK_WORDS (DS_MARK_PAGES / 64 + 1)
-#define DS_RANGE_STEPS 2048 /* 4 GiB, DS_MARK_PAGES at a time */
+#define DS_RANGE_PAGES (1ULL << 20) /* that one event marks at most: 4 GiB */
+#define DS_RANGE_STEPS (DS_RANGE_PAGES / DS_MARK_PAGES + 1 + 3 * (DS_RANGE_PAGES >> DS_PIECE_SHIFT))
 
 static __always_inline __u64 pages__spanned(__u64 offset, __u64 bytes)
 {
@@ -373,121 +385,213 @@ static __always_inline __u64 page__pfn(__u64 page)
 	return (page - ds_vmemmap_base) / bpf_core_type_size(struct page);
 }
 
-/* The set of a slot, or the shared one of those that have none. */
-static __always_inline void *page_set__of(__u32 slot)
+/* The entry for a page in the set of a slot, or in the shared set of those that have none. */
+static __always_inline volatile __u64 *page_set__entry(__u32 slot, __u64 pfn)
 {
-	void *set = bpf_map_lookup_elem(&page_sets, &slot);
-	__u32 shared = DS_SLOT_NONE;
+	__u64 at = pfn >> DS_REGION_SHIFT;
+	__u32 set = ds_set_of[slot % DS_SLOTS_MAX], region, index;
 
-	return set ? set : bpf_map_lookup_elem(&page_sets, &shared);
+	if (at >= DS_REGIONS_MAX)
+		return NULL;
+	barrier_var(at); /* else clang drops the bound that the verifier wants to see */
+	region = ds_region_of[at % DS_REGIONS_MAX];
+	index = (set * ds_regions + region) * DS_REGION_PIECES +
+		(pfn >> DS_PIECE_SHIFT) % DS_REGION_PIECES;
+	return bpf_map_lookup_elem(&page_entries, &index);
 }
 
-/* Test first: a bit that is set costs no write. */
-static __always_inline void page_set__or(volatile __u64 *word, __u64 bits)
+/* The word of a page in the piece of an entry's value; NULL: it has none. */
+static __always_inline volatile __u64 *page_set__word(__u64 value, __u64 pfn)
 {
-	if ((*word & bits) != bits)
-		__sync_fetch_and_or(word, bits);
-}
+	__u32 piece = (__u32)value - 1, bank = piece / DS_BANK_PIECES;
+	__u32 index = piece % DS_BANK_PIECES * DS_PIECE_WORDS + (pfn >> 6) % DS_PIECE_WORDS;
+	void *words = bpf_map_lookup_elem(&page_banks, &bank);
 
-static __always_inline int page_set__mark_words(__u32 slot, __u64 pfn, __u64 pages)
-{
-	void *set = page_set__of(slot);
-
-	if (!set || pfn >> 37)
-		return -1;
-	for (int i = 0; i < DS_MARK_WORDS && pages; i++) {
-		__u32 index = pfn >> 6, bit = pfn & 63;
-		__u64 here = 64 - bit, bits = ~0ULL;
-		__u64 *word = bpf_map_lookup_elem(set, &index);
-
-		if (!word)
-			return -1;
-		if (pages < here) {
-			here = pages;
-			bits = (1ULL << here) - 1;
-		}
-		page_set__or(word, bits << bit);
-		pfn += here;
-		pages -= here;
-	}
-	return 0;
-}
-
-/* Up to DS_MARK_PAGES pages. */
-__weak int page_set__mark_many(__u32 slot, __u64 pfn, __u64 pages)
-{
-	return page_set__mark_words(slot, pfn, pages);
+	return words ? bpf_map_lookup_elem(words, &index) : NULL;
 }
 
 /*
- * Puts up to DS_MARK_PAGES pages into the set of a slot. Returns 0, or -1 when a page is beyond
- * the set. One page, the usual case, is spared the call, which is most of its cost.
+ * Test first: bits that are set cost no write. The sweep takes the block's bit of the entry before
+ * it takes words, so that bit is set after the word, and looked at again after that; where the word
+ * was set already, whoever set it may not have come that far yet.
  */
-static __always_inline int page_set__mark(__u32 slot, __u64 pfn, __u64 pages)
+static __always_inline bool page_set__or(volatile __u64 *entry, __u64 pfn, __u64 bits)
 {
-	__u32 index = pfn >> 6;
-	__u64 *word;
-	void *set;
+	__u64 value = *entry;
+	__u64 block = 1ULL << (DS_ENTRY_BLOCKS + (pfn >> DS_BLOCK_SHIFT) % DS_ENTRY_BLOCKS);
+	volatile __u64 *word = page_set__word(value, pfn);
 
-	if (pages != 1)
-		return page_set__mark_many(slot, pfn, pages);
-	set = page_set__of(slot);
-	if (!set || pfn >> 37) /* 512 TiB: a word index has 32 bits */
-		return -1;
-	word = bpf_map_lookup_elem(set, &index);
 	if (!word)
-		return -1;
-	page_set__or(word, 1ULL << (pfn & 63));
-	return 0;
+		return false;
+	if ((*word & bits) != bits) {
+		__sync_fetch_and_or(word, bits);
+		value = *entry;
+	}
+	if (!(value & block))
+		__sync_fetch_and_or(entry, block);
+	return true;
+}
+
+/* The column of a region, given to it with the first page that is written there; 0: none is left.
+ */
+static __always_inline __u32 region__of(__u64 at)
+{
+	__u32 region = 0, old;
+
+	if (at >= DS_REGIONS_MAX)
+		return 0;
+	barrier_var(at);
+	at %= DS_REGIONS_MAX;
+	old = ds_region_of[at];
+	if (old || bpf_map_pop_elem(&free_regions, &region))
+		return old;
+	old = __sync_val_compare_and_swap(&ds_region_of[at], 0, region);
+	if (!old)
+		return region;
+	bpf_map_push_elem(&free_regions, &region, BPF_ANY);
+	return old;
+}
+
+/* The first page of a GiB. False: there is no piece left. */
+static __always_inline bool entry__take_piece(volatile __u64 *entry)
+{
+	__u32 piece = 0;
+
+	if (bpf_map_pop_elem(&free_pieces, &piece))
+		return false;
+	if (!__sync_val_compare_and_swap(entry, 0, (__u64)piece + 1)) {
+		ds_add(ds_pieces_taken, 1);
+		return true;
+	}
+	bpf_map_push_elem(&free_pieces, &piece, BPF_ANY);
+	return true;
+}
+
+/*
+ * The rare path of a word's pages: no piece is there. Without one for its own set a page still is
+ * in the shared set, where that has one. Returns enum ds_lost.
+ */
+static __always_inline int page_set__take_and_mark(__u32 slot, __u64 pfn, __u64 bits)
+{
+	volatile __u64 *entry;
+
+	if (!region__of(pfn >> DS_REGION_SHIFT))
+		return DS_LOST_PFN_RANGE;
+	entry = page_set__entry(slot, pfn);
+	if (!entry)
+		return DS_LOST_PFN_RANGE;
+	if (((__u32)*entry || entry__take_piece(entry)) && page_set__or(entry, pfn, bits))
+		return DS_LOST_NOT;
+	entry = page_set__entry(DS_SLOT_NONE, pfn);
+	if (entry)
+		page_set__or(entry, pfn, bits);
+	return DS_LOST_PAGE_SETS_FULL;
+}
+
+__weak int page_set__mark_first(__u32 slot, __u64 pfn, __u64 bits)
+{
+	return page_set__take_and_mark(slot, pfn, bits);
 }
 
 struct page_range {
 	__u64 pfn;
 	__u64 pages;
 	__u32 slot;
-	__u32 failed;
+	__u32 lost;
 };
 
-/* Marks the first DS_MARK_PAGES of a range and takes them off it; 1 at the end. */
-__weak int page_range__mark(struct page_range *range)
+/* The pages of a range that lie in one word. */
+static __always_inline __u64 page_range__bits(const struct page_range *range, __u64 *pages)
 {
-	__u64 pages;
+	__u32 bit = range->pfn & 63;
+	__u64 bits = ~0ULL;
 
-	if (!range || !range->pages)
-		return 1;
-	pages = range->pages < DS_MARK_PAGES ? range->pages : DS_MARK_PAGES;
-	if (page_set__mark_words(range->slot, range->pfn, pages)) {
-		range->failed = 1;
-		return 1;
+	*pages = 64 - bit;
+	if (range->pages < *pages) {
+		*pages = range->pages;
+		bits = (1ULL << *pages) - 1;
 	}
+	return bits << bit;
+}
+
+/* Marks up to DS_MARK_PAGES of a range and takes them off it, up to a page without a piece. */
+static __always_inline void page_range__mark_words(struct page_range *range)
+{
+	for (int i = 0; i < DS_MARK_WORDS && range->pages; i++) {
+		volatile __u64 *entry = page_set__entry(range->slot, range->pfn);
+		__u64 pages, bits = page_range__bits(range, &pages);
+
+		if (!entry || !page_set__or(entry, range->pfn, bits))
+			return;
+		range->pfn += pages;
+		range->pages -= pages;
+	}
+}
+
+/* Marks the pages of one word, whether or not it has a piece. False: they are no memory. */
+static __always_inline bool page_range__mark_first(struct page_range *range)
+{
+	__u64 pages, bits = page_range__bits(range, &pages);
+	__u32 lost = page_set__take_and_mark(range->slot, range->pfn, bits);
+
+	event__lose(range->lost, lost);
 	range->pfn += pages;
 	range->pages -= pages;
+	return lost != DS_LOST_PFN_RANGE;
+}
+
+__weak int page_range__mark(struct page_range *range)
+{
+	if (range)
+		page_range__mark_words(range);
 	return 0;
 }
 
+__weak int page_range__first(struct page_range *range)
+{
+	return !range || !range->pages || !page_range__mark_first(range);
+}
+
+/* Both are called from here: a program's calls may be nested eight deep. */
 static long page_range__step(__u32 index, struct page_range *range)
 {
-	return page_range__mark(range) != 0;
+	__u64 pages = range->pages;
+
+	page_range__mark(range);
+	if (!range->pages)
+		return 1;
+	return range->pages == pages && page_range__first(range) != 0;
 }
 
 __weak int page_range__mark_all(__u32 slot, __u64 pfn, __u64 pages)
 {
-	struct page_range range = {.slot = slot, .pfn = pfn, .pages = pages};
+	struct page_range range = {.slot = slot, .pfn = pfn, .pages = pages, .lost = DS_LOST_NOT};
 
+	if (range.pages > DS_RANGE_PAGES)
+		range.pages = DS_RANGE_PAGES;
 	bpf_loop(DS_RANGE_STEPS, page_range__step, &range, 0);
-	if (range.failed)
-		return DS_LOST_PFN_RANGE;
-	return range.pages ? DS_LOST_TRUNCATED : DS_LOST_NOT;
+	if (range.pages || pages > DS_RANGE_PAGES)
+		event__lose(range.lost, DS_LOST_TRUNCATED);
+	return range.lost;
 }
 
-/* Any number of pages, up to 4 GiB at once. Returns enum ds_lost. */
-static __always_inline __u32 page_set__mark_range(__u32 slot, __u64 pfn, __u64 pages)
+/* One page, the usual case, is spared the call, which is most of its cost. */
+static __always_inline __u32 page_set__mark_page(__u32 slot, __u64 pfn)
 {
-	if (!pages)
+	volatile __u64 *entry = page_set__entry(slot, pfn);
+	__u64 bits = 1ULL << (pfn & 63);
+
+	if (entry && page_set__or(entry, pfn, bits))
 		return DS_LOST_NOT;
-	if (pages > DS_MARK_PAGES)
-		return page_range__mark_all(slot, pfn, pages);
-	return page_set__mark(slot, pfn, pages) ? DS_LOST_PFN_RANGE : DS_LOST_NOT;
+	return page_set__mark_first(slot, pfn, bits);
+}
+
+/* Any number of pages, up to 4 GiB at once, into the set of a slot. Returns enum ds_lost. */
+static __always_inline __u32 page_set__mark(__u32 slot, __u64 pfn, __u64 pages)
+{
+	if (pages == 1)
+		return page_set__mark_page(slot, pfn);
+	return pages ? page_range__mark_all(slot, pfn, pages) : DS_LOST_NOT;
 }
 
 /* ---- flows ---- */

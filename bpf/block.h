@@ -98,7 +98,7 @@ __weak int block__segment(struct block_walk *walk)
 {
 	struct bio_vec segment;
 	__u64 offset, pages;
-	__u32 bytes, most;
+	__u32 bytes, most, lost;
 
 	if (!walk)
 		return 1;
@@ -129,9 +129,9 @@ __weak int block__segment(struct block_walk *walk)
 	if (bytes > most)
 		bytes = most;
 	pages = pages__spanned(offset, bytes);
-	if (page_set__mark(walk->slot,
-			   page__pfn((__u64)segment.bv_page) + (offset >> DS_PAGE_SHIFT), pages))
-		event__lose(walk->lost, DS_LOST_PFN_RANGE);
+	lost = page_set__mark(walk->slot,
+			      page__pfn((__u64)segment.bv_page) + (offset >> DS_PAGE_SHIFT), pages);
+	event__lose(walk->lost, lost);
 	walk->pages += pages;
 	walk->owner_pages += pages;
 	walk->owner_bytes += bytes;

@@ -47,8 +47,9 @@ enum ds_lost {
 	DS_LOST_FLOWS_FULL,	   /* flow table full: pages counted, flow not */
 	DS_LOST_MAPPINGS_FULL,	   /* ledger full, or an entry held too long: not recorded */
 	DS_LOST_TRUNCATED,	   /* the list of segments was longer than we walk */
-	DS_LOST_PFN_RANGE,   /* a page beyond the page sets (memory added later, device memory) */
-	DS_LOST_EVENTS_FULL, /* no room to tell of a cgroup: its name is looked for */
+	DS_LOST_PFN_RANGE,	   /* a page beyond the page sets: no memory of this host */
+	DS_LOST_EVENTS_FULL,	   /* no room to tell of a cgroup: its name is looked for */
+	DS_LOST_PAGE_SETS_FULL,	   /* no piece was left for a page; it may be in the shared set */
 	DS_LOST_COUNT,
 	DS_LOST_NOT = DS_LOST_COUNT, /* the event was counted */
 };
@@ -64,6 +65,31 @@ struct ds_sensor_stats {
 	__u64 last_slot; /* of the process met last on this CPU; BPF only */
 	__u64 pad[4];
 };
+
+/*
+ * Page sets: which pages a device wrote. A set is a row of entries, one for each GiB of memory, of
+ * which one that was written has a piece: a bitmap of 32 KiB out of a pool. Pieces lie in banks,
+ * which user space adds; the programs take pieces off a stack of free ones, in any context.
+ *
+ * Memory is told apart in regions of 64 GiB, and a row has room for those that exist only: a
+ * region gets its column, which all sets share, when the first page of it is written.
+ */
+#define DS_SLOTS_MAX 8192   /* of sources; a power of two */
+#define DS_REGION_SHIFT 24  /* pages */
+#define DS_REGIONS_MAX 4096 /* 256 TiB; no memory of a host lies beyond that */
+#define DS_REGION_PIECES 64
+#define DS_PIECE_SHIFT 18 /* pages */
+#define DS_PIECE_WORDS (1u << (DS_PIECE_SHIFT - 6))
+#define DS_PIECE_BYTES (DS_PIECE_WORDS * 8ULL)
+#define DS_BANK_PIECES 64 /* at most */
+/*
+ * An entry: number of its piece + 1, and above that a bit for each 32 MiB of the GiB in which a
+ * page was written since the last sweep. A bit follows the page's own, and is taken before it.
+ */
+#define DS_ENTRY_PIECE 0xffffffffULL
+#define DS_ENTRY_BLOCKS 32 /* bit of the first; blocks there are */
+#define DS_BLOCK_SHIFT 13  /* pages */
+#define DS_BLOCK_WORDS (1u << (DS_BLOCK_SHIFT - 6))
 
 /* A process: pids are reused, (tgid, start_boottime) is not. */
 struct ds_process_key {

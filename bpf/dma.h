@@ -48,15 +48,6 @@ static __always_inline int dma__map(struct device *dev, __u64 phys, __u64 dma_ad
 	return dma_event__end(&event);
 }
 
-/* Whether there are pages at that physical address: then the shared set has a word for them. */
-static __always_inline bool memory__exists(__u64 phys)
-{
-	__u32 index = phys >> DS_PAGE_SHIFT >> 6;
-	void *set = page_set__of(DS_SLOT_NONE);
-
-	return set && !(phys >> DS_PAGE_SHIFT >> 37) && bpf_map_lookup_elem(set, &index);
-}
-
 /* A failed allocation has no address; memory outside of the direct map has pages not known here. */
 static __always_inline int dma__alloc(struct device *dev, __u64 virt, __u64 dma_addr, __u64 size,
 				      __u32 direction)
@@ -64,7 +55,7 @@ static __always_inline int dma__alloc(struct device *dev, __u64 virt, __u64 dma_
 	__u64 phys = virt - ds_page_offset;
 
 	/* vmalloc, of single pages behind an IOMMU; KASLR may put it close to the direct map. */
-	if (!memory__exists(phys))
+	if (phys >> DS_PAGE_SHIFT >= ds_memory_pages)
 		phys = DS_UNKNOWN_MEMORY;
 	return dma__map(dev, phys, virt ? dma_addr : DMA_MAPPING_ERROR, size, direction,
 			DS_MAPPING_COHERENT);

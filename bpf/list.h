@@ -50,7 +50,7 @@ __weak int list__segment(struct list_walk *walk)
 	marked = length < walk->mark ? length : walk->mark;
 	if (marked) {
 		__u64 pages = pages__spanned(phys, marked);
-		__u32 lost = page_set__mark_range(walk->slot, phys >> DS_PAGE_SHIFT, pages);
+		__u32 lost = page_set__mark(walk->slot, phys >> DS_PAGE_SHIFT, pages);
 
 		event__lose(walk->lost, lost);
 		walk->marked += pages;

@@ -66,7 +66,7 @@ static __always_inline __u32 dma__completed(__u32 slot, __u64 phys, __u64 bytes)
 
 	if (!stats || phys == DS_UNKNOWN_MEMORY)
 		return DS_LOST_NOT;
-	lost = page_set__mark_range(slot, phys >> DS_PAGE_SHIFT, pages);
+	lost = page_set__mark(slot, phys >> DS_PAGE_SHIFT, pages);
 	if (lost == DS_LOST_NOT)
 		ds_add(stats->completed_pages, pages);
 	return lost;

@@ -25,9 +25,7 @@ static __always_inline void net__mark(struct net_walk *walk, __u64 pfn, __u64 of
 	__u32 lost = DS_LOST_TRUNCATED;
 
 	if (pages <= DS_MARK_PAGES)
-		lost = page_set__mark(walk->slot, pfn + (offset >> DS_PAGE_SHIFT), pages)
-			       ? DS_LOST_PFN_RANGE
-			       : DS_LOST_NOT;
+		lost = page_set__mark(walk->slot, pfn + (offset >> DS_PAGE_SHIFT), pages);
 	if (lost == DS_LOST_NOT)
 		walk->pages += pages;
 	else

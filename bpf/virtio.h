@@ -129,7 +129,7 @@ __weak int buffer__mark(struct buffer_mark *mark, const struct ds_buffer_list *l
 	mark->bytes -= here;
 	if (list->segments == 1) {
 		pages = pages__spanned(list->at, here);
-		lost = page_set__mark_range(mark->slot, list->at >> DS_PAGE_SHIFT, pages);
+		lost = page_set__mark(mark->slot, list->at >> DS_PAGE_SHIFT, pages);
 		mark->pages += pages;
 		if (lost == DS_LOST_NOT)
 			mark->marked += pages;

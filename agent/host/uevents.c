@@ -21,6 +21,7 @@ static const struct {
 } actions[] = {
 	{"add", UEVENT_ADD},	   {"remove", UEVENT_REMOVE}, {"bind", UEVENT_BIND},
 	{"unbind", UEVENT_UNBIND}, {"move", UEVENT_MOVE},     {"change", UEVENT_CHANGE},
+	{"online", UEVENT_ONLINE},
 };
 
 static const struct {
@@ -28,10 +29,9 @@ static const struct {
 	enum uevent_subsystem subsystem;
 	const char *dull; /* paths that begin so never lead to a device that does DMA */
 } subsystems[] = {
-	{"pci", UEVENT_PCI, NULL},
-	{"virtio", UEVENT_VIRTIO, NULL},
-	{"block", UEVENT_BLOCK, NULL},
-	{"net", UEVENT_NET, "/devices/virtual/"},
+	{"pci", UEVENT_PCI, NULL},	 {"virtio", UEVENT_VIRTIO, NULL},
+	{"block", UEVENT_BLOCK, NULL},	 {"net", UEVENT_NET, "/devices/virtual/"},
+	{"memory", UEVENT_MEMORY, NULL},
 };
 
 static bool find_action(const char *name, size_t length, enum uevent_action *action)

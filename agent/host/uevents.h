@@ -19,6 +19,7 @@ enum uevent_action {
 	UEVENT_UNBIND,
 	UEVENT_MOVE, /* renamed */
 	UEVENT_CHANGE,
+	UEVENT_ONLINE,
 	UEVENT_DOWN, /* a network interface; its path is its name */
 };
 
@@ -27,6 +28,7 @@ enum uevent_subsystem {
 	UEVENT_VIRTIO,
 	UEVENT_BLOCK,
 	UEVENT_NET,
+	UEVENT_MEMORY,
 };
 
 struct uevent {

@@ -9,7 +9,7 @@
 
 #include "agent/base/errno_text.h"
 #include "agent/base/log.h"
-#include "agent/kernel/page_set.h"
+#include "agent/kernel/page_sets.h"
 
 static const void *device_of_slot(void *context, uint32_t slot)
 {
@@ -53,12 +53,12 @@ int devices__new(const struct agent_config *config, struct kernel_side *kernel,
 	if (err)
 		log_info("no uevents; devices are looked for now and then", "error=%s",
 			 errno_text(-err).name);
-	/* The shared set, first of all: what has no other goes there. */
-	err = -ENOMEM;
-	devices->unattributed = devices__add(devices, UNATTRIBUTED, NULL);
-	if (!devices->unattributed || !devices->unattributed->set)
+	err = page_sets__new(tables, config->page_set_memory, &devices->page_sets);
+	if (err)
 		goto cleanup;
-	err = devices__set_page_set(devices, DS_SLOT_NONE, devices->unattributed);
+	/* What has no other set goes to its, the shared one. */
+	devices->unattributed = devices__add(devices, UNATTRIBUTED, NULL);
+	err = devices->unattributed ? 0 : -ENOMEM;
 	if (!err)
 		err = flows__new(tables, device_of_slot, device_id, devices, &devices->flows);
 	if (!err)
@@ -84,6 +84,7 @@ void devices__free(struct devices *devices)
 	flows__free(devices->flows);
 	HASH_ITER (hh, devices->by_id, device, next)
 		devices__free_record(devices, device);
+	page_sets__free(devices->page_sets);
 	uevents__free(devices->uevents);
 	free(devices->sources);
 	free(devices->retired);

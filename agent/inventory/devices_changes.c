@@ -76,6 +76,7 @@ static void take_uevent(void *context, const struct uevent *event)
 		[UEVENT_VIRTIO] = LOOK_DEVICES | LOOK_NAMES,
 		[UEVENT_BLOCK] = LOOK_DISKS | LOOK_NAMES,
 		[UEVENT_NET] = LOOK_DEVICES | LOOK_NAMES,
+		[UEVENT_MEMORY] = LOOK_MEMORY,
 	};
 	struct devices *devices = context;
 
@@ -111,6 +112,8 @@ void devices__look_again(struct devices *devices)
 	}
 	if (devices->look & LOOK_DISKS)
 		devices__look_at_disks(devices);
+	if (devices->look & LOOK_MEMORY)
+		kernel_side__look_at_memory(devices->kernel);
 	devices->look &= LOOK_NAMES;
 }
 
@@ -134,6 +137,7 @@ void devices__refresh(struct devices *devices)
 	if (!all)
 		return;
 	devices->refreshed_at = devices->now;
+	kernel_side__look_at_memory(devices->kernel);
 	devices__bind_functions(devices);
 	devices__look_at_disks(devices);
 }

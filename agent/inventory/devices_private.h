@@ -11,6 +11,7 @@
 
 #include <uthash.h>
 
+#include "agent/base/frame_set.h"
 #include "agent/inventory/devices.h"
 #include "agent/inventory/flows.h"
 #include "agent/host/sysfs.h"
@@ -21,18 +22,16 @@
 struct device_record {
 	char id[64];
 	struct sysfs_device *known; /* NULL: only of UNATTRIBUTED */
-	struct page_set *set; /* NULL: no memory for it was left; its pages are in the shared set */
+	uint32_t set;		    /* PAGE_SET_SHARED: none was left */
 	struct timespec since;
 	struct timespec mapped_since; /* since then every mapping of it was seen being made */
 	bool premapped; /* it had a driver before the agent came: older mappings are not known */
 	bool rings_premapped; /* its netdev was up already, and its rings filled */
 	bool gone;
 	double gone_at;
-	uint64_t *early; /* pages of this interval that devices__hand_over has swept; NULL: none */
+	struct frame_set early; /* pages of this interval that devices__hand_over has swept */
 	uint64_t early_pages;
 	uint64_t swept, dirty_total;
-	uint64_t written,
-		written_swept; /* sums of its rows: now, and before its set's last sweep */
 	double rate;
 	uint32_t flags;			/* DS_SOURCE_*, of all its sources */
 	struct ds_device_stats carried; /* of slots that were given back */
@@ -45,7 +44,6 @@ struct device_record {
 struct source {
 	struct device_record *device; /* NULL: virtual, or not resolved */
 	bool resolved;
-	bool shares;	/* its pages are in the shared set, although its device has one */
 	bool retired;	/* on its way back */
 	bool listed;	/* a disk that sysfs has shown: when it no longer does, it is gone */
 	bool forgotten; /* the ledger no longer has it, because its driver does not unmap */
@@ -55,7 +53,8 @@ struct source {
 #define LOOK_DEVICES 1
 #define LOOK_DISKS 2
 #define LOOK_NAMES 4
-#define LOOK_ALL (LOOK_DEVICES | LOOK_DISKS | LOOK_NAMES)
+#define LOOK_MEMORY 8
+#define LOOK_ALL (LOOK_DEVICES | LOOK_DISKS | LOOK_NAMES | LOOK_MEMORY)
 
 struct devices {
 	const struct agent_config *config;
@@ -69,7 +68,8 @@ struct devices {
 	uint32_t *retired;	/* slots on their way back, as in processes.c */
 	size_t retired_count;
 	uint32_t sources_used;
-	uint64_t page_set_bytes;
+	struct page_sets *page_sets;
+	bool sets_full;		/* there was no piece left; told */
 	uint64_t dropped_dirty; /* of devices no longer listed */
 	struct flows *flows;
 	struct ds_device_stats nobody; /* slot 0 */
@@ -77,7 +77,6 @@ struct devices {
 	double refreshed_at;
 	unsigned look; /* LOOK_*, from uevents; names wait for the next sample */
 	const struct page_listener *listener; /* NULL: none */
-	uint64_t lost_swept;		      /* as written_swept, of all */
 	/*
 	 * Events when all sets were swept last and nothing was exposed; UINT64_MAX: something was.
 	 * Atomic: any thread asks.
@@ -94,14 +93,11 @@ struct device_record *devices__add(struct devices *devices, const char *id,
 void devices__free_record(struct devices *devices, struct device_record *device);
 /* Its flows are forgotten as well. */
 void devices__forget(struct devices *devices, struct device_record *device);
-/* Room for the pages that are swept between two samples; -ENOMEM. */
-int devices__make_early(const struct devices *devices, struct device_record *device);
-void devices__forget_early(struct devices *devices, struct device_record *device);
+/* False: its pages are among the unattributed. */
+bool devices__has_set(const struct devices *devices, const struct device_record *device);
 
 /* ---- devices_slots.c ---- */
 
-int devices__set_page_set(struct devices *devices, uint32_t slot,
-			  const struct device_record *device);
 /* device: NULL for a virtual source. */
 void devices__bind_slot(struct devices *devices, uint32_t slot, struct device_record *device);
 /* Adds up what all CPUs counted in a slot. */

@@ -9,6 +9,7 @@
 #include "agent/base/arena.h"
 #include "agent/inventory/coverage.h"
 #include "agent/kernel/ledger.h"
+#include "agent/kernel/page_sets.h"
 
 /* Sensors that have seen it: one row each. */
 static const struct {
@@ -100,7 +101,7 @@ static int judge(const struct devices *devices, const struct device_record *devi
 		.netdevs = known ? known->name_count - known->disk_count : 0,
 		.platform_dma = known && known->platform_dma,
 		.unattributed = !known,
-		.has_page_set = device->set,
+		.has_page_set = devices__has_set(devices, device),
 		.no_ledger = devices->config->no_ledger,
 		.premapped = device->premapped,
 		.rings_premapped = device->rings_premapped,
@@ -119,7 +120,7 @@ static int list_device(const struct devices *devices, const struct device_record
 		return -ENOMEM;
 	row->coverage_since = device->since;
 	row->gone = device->gone;
-	row->has_page_set = device->set;
+	row->has_page_set = devices__has_set(devices, device);
 	row->dirty_pages = device->swept;
 	row->dirty_pages_total = device->dirty_total;
 	row->stats = device->stats;
@@ -169,8 +170,8 @@ int devices__publish(struct devices *devices, struct snapshot *snapshot)
 	snapshot->limits.mapping_bytes_used = snapshot->limits.mappings_used * LEDGER_ENTRY_BYTES;
 	snapshot->reported_pages = devices->nobody.reported_pages;
 	snapshot->limits.devices_used = devices->sources_used;
-	snapshot->limits.page_set_bytes_used = devices->page_set_bytes;
-	snapshot->limits.map_memory_bytes += devices->page_set_bytes;
+	snapshot->limits.page_set_bytes_used = page_sets__bytes(devices->page_sets);
+	snapshot->limits.map_memory_bytes += page_sets__bytes(devices->page_sets);
 	snapshot->net_virtual_packets = devices->nobody.net_packets;
 	snapshot->iommu_mapped_bytes =
 		devices->nobody.iommu_mapped_bytes - devices->nobody.iommu_unmapped_bytes;

@@ -2,56 +2,28 @@
 /* The records of devices: made with their page set, and freed. */
 #include "agent/inventory/devices_private.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "agent/base/log.h"
-#include "agent/kernel/page_set.h"
+#include "agent/kernel/page_sets.h"
 
-static size_t early_bytes(const struct devices *devices)
+static void give_page_set(struct devices *devices, struct device_record *device)
 {
-	return (devices->tables->memory_pages + 63) / 64 * sizeof(uint64_t);
+	if (!device->known) /* the unattributed, whose set is the shared one */
+		return;
+	device->set = page_sets__take(devices->page_sets);
+	if (device->set != PAGE_SET_SHARED)
+		return;
+	events__add(devices->events, "device", "warning", device->id,
+		    "no page set: --max-devices are in use; its pages are counted as unattributed");
+	log_warn("no page set for device", "device=%s max_devices=%u", device->id,
+		 devices->config->max_devices);
 }
 
-void devices__forget_early(struct devices *devices, struct device_record *device)
+bool devices__has_set(const struct devices *devices, const struct device_record *device)
 {
-	if (device->early)
-		munmap(device->early, early_bytes(devices));
-	device->early = NULL;
-	device->early_pages = 0;
-}
-
-int devices__make_early(const struct devices *devices, struct device_record *device)
-{
-	if (device->early)
-		return 0;
-	device->early = mmap(NULL, early_bytes(devices), PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (device->early != MAP_FAILED)
-		return 0;
-	device->early = NULL;
-	return -ENOMEM;
-}
-
-static int give_page_set(struct devices *devices, struct device_record *device)
-{
-	uint64_t bytes = page_set__bytes(devices->tables->memory_pages);
-	int err;
-
-	if (devices->page_set_bytes + bytes > devices->config->page_set_memory) {
-		events__add(devices->events, "device", "warning", device->id,
-			    "no page set: --page-set-memory is used up; its pages are counted as "
-			    "unattributed");
-		log_warn("no page set for device", "device=%s page_set_memory=%llu", device->id,
-			 (unsigned long long)devices->config->page_set_memory);
-		return 0;
-	}
-	err = page_set__new(devices->tables->memory_pages, &device->set);
-	if (!err)
-		devices->page_set_bytes += bytes;
-	return err;
+	return device->set != PAGE_SET_SHARED || device == devices->unattributed;
 }
 
 /* What was mapped for it before we looked: nothing, where it came after us. */
@@ -73,12 +45,12 @@ struct device_record *devices__add(struct devices *devices, const char *id,
 
 	if (device)
 		snprintf(device->id, sizeof(device->id), "%s", id);
-	if (!device || give_page_set(devices, device)) {
-		free(device);
+	if (!device) {
 		sysfs_device__free(known);
 		return NULL;
 	}
 	device->known = known;
+	give_page_set(devices, device);
 	clock_gettime(CLOCK_REALTIME, &device->since);
 	device->mapped_since = device->since;
 	note_older_mappings(devices, device);
@@ -96,10 +68,7 @@ void devices__free_record(struct devices *devices, struct device_record *device)
 			devices->sources[slot].device = NULL;
 	devices->dropped_dirty += device->dirty_total;
 	HASH_DEL(devices->by_id, device);
-	if (device->set)
-		devices->page_set_bytes -= page_set__bytes(devices->tables->memory_pages);
-	page_set__free(device->set);
-	devices__forget_early(devices, device);
+	frame_set__free(&device->early);
 	sysfs_device__free(device->known);
 	free(device);
 }
@@ -107,5 +76,7 @@ void devices__free_record(struct devices *devices, struct device_record *device)
 void devices__forget(struct devices *devices, struct device_record *device)
 {
 	flows__forget_device(devices->flows, device);
+	/* Its slots were given back when it went. */
+	page_sets__give_back(devices->page_sets, device->set);
 	devices__free_record(devices, device);
 }

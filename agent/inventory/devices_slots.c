@@ -5,19 +5,7 @@
 #include <bpf/bpf.h>
 #include <string.h>
 
-#include "agent/base/log.h"
-#include "agent/kernel/page_set.h"
-
-int devices__set_page_set(struct devices *devices, uint32_t slot,
-			  const struct device_record *device)
-{
-	int fd;
-
-	if (!device || !device->set)
-		return 0;
-	fd = page_set__fd(device->set);
-	return bpf_map_update_elem(devices->tables->page_sets_fd, &slot, &fd, BPF_ANY);
-}
+#include "agent/kernel/page_sets.h"
 
 void devices__bind_slot(struct devices *devices, uint32_t slot, struct device_record *device)
 {
@@ -26,15 +14,10 @@ void devices__bind_slot(struct devices *devices, uint32_t slot, struct device_re
 	source->resolved = true;
 	source->device = device;
 	devices->sources_used++;
-	/* What it wrote until now is in the shared set, and counts as its device's from here on. */
-	if (devices->unattributed)
-		devices->unattributed->written_swept = UINT64_MAX;
-	if (!device) {
+	if (!device)
 		devices->tables->source_infos[slot].flags |= DS_SOURCE_VIRTUAL;
-	} else if (devices__set_page_set(devices, slot, device)) {
-		source->shares = true;
-		log_warn("page set not attached", "device=%s", device->id);
-	}
+	else
+		page_sets__bind(devices->page_sets, slot, device->set);
 }
 
 /* Every member is a 64-bit counter; the signed ones add the same way. */
@@ -56,8 +39,8 @@ void devices__read_slot(const struct devices *devices, uint32_t slot, struct ds_
 }
 
 /*
- * Takes a source out of the kernel's tables; its slot goes back at the next sample. Deleting from
- * a table of tables waits for the programs that run, so what they put into the ledger is there.
+ * Takes a source out of the kernel's tables; its slot goes back at the next sample. No
+ * program that met it is running any more then, so what they put into the ledger is there.
  */
 void devices__retire(struct devices *devices, uint32_t slot)
 {
@@ -68,7 +51,7 @@ void devices__retire(struct devices *devices, uint32_t slot)
 		return;
 	devices->sources[slot].retired = true;
 	bpf_map_delete_elem(devices->tables->sources_fd, &key);
-	bpf_map_delete_elem(devices->tables->page_sets_fd, &slot);
+	page_sets__unbind(devices->page_sets, slot);
 	devices__forget_mappings(devices, slot);
 	devices->retired[devices->retired_count++] = slot;
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
-#include "agent/kernel/page_set.h"
+#include "agent/kernel/page_sets.h"
 
 /* ---- what BPF met first ---- */
 
@@ -106,7 +106,7 @@ static int claim_slot(struct devices *devices, const struct ds_source_key *key, 
 	devices->sources[slot].listed = true;
 	/* From here on BPF finds it; it may have been faster with a slot of its own. */
 	if (bpf_map_update_elem(tables->sources_fd, key, &slot, BPF_NOEXIST)) {
-		bpf_map_delete_elem(tables->page_sets_fd, &slot);
+		page_sets__bind(devices->page_sets, slot, PAGE_SET_SHARED);
 		devices->sources[slot] = (struct source){0};
 		devices->sources_used--;
 		bpf_map_update_elem(tables->source_slots_fd, NULL, &slot, BPF_ANY);
@@ -116,13 +116,10 @@ static int claim_slot(struct devices *devices, const struct ds_source_key *key, 
 	return 0;
 }
 
-/* A quarter of both is kept for what acts without being listed, and for what comes later. */
+/* A quarter is kept for what acts without being listed, and for what comes later. */
 static bool has_room(const struct devices *devices)
 {
-	const uint64_t bytes = page_set__bytes(devices->tables->memory_pages);
-
-	return devices->sources_used < devices->tables->source_slots / 4 * 3 &&
-	       devices->page_set_bytes + bytes <= devices->config->page_set_memory / 4 * 3;
+	return devices->sources_used < devices->tables->source_slots / 4 * 3;
 }
 
 static int bind_source_ahead(struct devices *devices, const struct sysfs_source *source)

@@ -2,12 +2,11 @@
 /* Reading the page sets: how many pages for each interval, and which ones for who listens. */
 #include "agent/inventory/devices_private.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/mman.h>
+#include <inttypes.h>
 
+#include "agent/base/log.h"
 #include "agent/kernel/ledger.h"
-#include "agent/kernel/page_set.h"
+#include "agent/kernel/page_sets.h"
 
 /* ---- has anything been written? ---- */
 
@@ -46,58 +45,34 @@ bool devices__are_idle(const struct devices *devices)
 
 /* As of before a sweep. */
 struct survey {
-	uint64_t events, lost;
+	uint64_t events;
 	bool exposed; /* something is */
 };
 
-static void look_at_slot(struct devices *devices, uint32_t slot, struct survey *survey)
+static bool is_exposed(const struct kernel_tables *tables, uint32_t slot)
 {
-	const struct kernel_tables *tables = devices->tables;
-	struct device_record *device = devices->sources[slot].device;
 	int64_t live = 0;
 
-	/* Whoever has no set of its own marks pages in the shared one. */
-	if (slot == DS_SLOT_NONE || !device || !device->set || devices->sources[slot].shares)
-		device = devices->unattributed;
-	for (uint32_t cpu = 0; cpu < tables->cpus; cpu++) {
-		const volatile struct ds_device_stats *row =
-			&tables->device_stats[slot * tables->cpus + cpu];
-
-		device->written += row->completed_pages + row->block_pages + row->net_pages +
-				   row->virtio_pages;
-		survey->lost += row->lost;
-		live += row->live_mappings;
-	}
-	survey->exposed |= live != 0;
+	for (uint32_t cpu = 0; cpu < tables->cpus; cpu++)
+		live += tables->device_stats[slot * tables->cpus + cpu].live_mappings;
+	return live != 0;
 }
 
-static struct survey look_around(struct devices *devices)
+static struct survey look_around(const struct devices *devices)
 {
-	struct survey survey = {.events = count_events(devices->tables)};
-	struct device_record *device, *next;
+	const struct kernel_tables *tables = devices->tables;
+	struct survey survey = {.events = count_events(tables)};
 
-	HASH_ITER (hh, devices->by_id, device, next)
-		device->written = 0;
-	for (uint32_t slot = DS_SLOT_NONE; slot <= devices->tables->source_slots; slot++)
-		if (slot == DS_SLOT_NONE ||
-		    devices->tables->source_infos[slot].state != DS_SLOT_FREE)
-			look_at_slot(devices, slot, &survey);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	for (uint32_t slot = DS_SLOT_NONE; slot <= tables->source_slots && !survey.exposed; slot++)
+		survey.exposed = (slot == DS_SLOT_NONE ||
+				  tables->source_infos[slot].state != DS_SLOT_FREE) &&
+				 is_exposed(tables, slot);
 	return survey;
-}
-
-/* What was lost may have marked some pages first, and says nowhere whose. */
-static bool is_unswept(const struct devices *devices, const struct device_record *device,
-		       const struct survey *survey)
-{
-	return device->set &&
-	       (device->written != device->written_swept || survey->lost != devices->lost_swept);
 }
 
 /* All that was due has been swept. */
 static void note_swept(struct devices *devices, const struct survey *survey)
 {
-	devices->lost_swept = survey->lost;
 	__atomic_store_n(&devices->idle_at, survey->exposed ? UINT64_MAX : survey->events,
 			 __ATOMIC_RELEASE);
 }
@@ -132,17 +107,35 @@ static void sweep_take(void *context, uint64_t first_pfn, uint64_t bits)
 	struct device_record *device = sweep->device;
 	uint64_t fresh = bits;
 
-	if (device->early) {
-		uint64_t *word = &device->early[first_pfn / 64];
-
-		fresh &= ~*word;
-		if (sweep->early)
-			*word |= bits;
-	}
+	fresh &= ~frame_set__bits(&device->early, first_pfn);
+	/* Where memory is short a page is counted twice, and told all the same. */
+	if (sweep->early)
+		(void)frame_set__add(&device->early, first_pfn, bits);
 	sweep->fresh += (uint64_t)__builtin_popcountll(fresh);
 	if (sweep->listener)
 		sweep->listener->pages(sweep->listener->context, sweep->number,
 				       DS_EVIDENCE_COMPLETED, first_pfn, bits);
+}
+
+static void sweep_set(struct sweep *sweep)
+{
+	if (devices__has_set(sweep->devices, sweep->device))
+		page_sets__sweep(sweep->devices->page_sets, sweep->device->set, sweep_take, sweep);
+}
+
+/* Pieces for what comes to be written, as far as there may be any. */
+static void grow_sets(struct devices *devices)
+{
+	const bool full = page_sets__grow(devices->page_sets);
+
+	if (full && !devices->sets_full) {
+		events__add(devices->events, "device", "warning", UNATTRIBUTED,
+			    "the page sets are full: --page-set-memory is used up; pages in memory "
+			    "that a device has not written before are lost as page_sets_full");
+		log_warn("the page sets are full", "page_set_memory=%" PRIu64,
+			 devices->config->page_set_memory);
+	}
+	devices->sets_full = full;
 }
 
 void devices__sweep(struct devices *devices, double seconds)
@@ -150,15 +143,16 @@ void devices__sweep(struct devices *devices, double seconds)
 	const struct survey survey = look_around(devices);
 	struct device_record *device, *next;
 
+	grow_sets(devices);
+
 	HASH_ITER (hh, devices->by_id, device, next) {
 		struct sweep sweep;
 
 		begin(devices, device, false, &sweep);
-		if (device->set)
-			page_set__sweep(device->set, sweep_take, &sweep);
-		device->written_swept = device->written;
+		sweep_set(&sweep);
 		device->swept = device->early_pages + sweep.fresh;
-		devices__forget_early(devices, device);
+		frame_set__free(&device->early);
+		device->early_pages = 0;
 		device->dirty_total += device->swept;
 		device->rate = seconds > 0 ? (double)device->swept / seconds : 0;
 	}
@@ -201,19 +195,14 @@ int devices__hand_over(struct devices *devices)
 	if (!listener || !listener->listens(listener->context))
 		return 0;
 	devices__resolve_new(devices);
+	grow_sets(devices);
 	survey = look_around(devices);
 	HASH_ITER (hh, devices->by_id, device, next) {
 		struct sweep sweep;
 
-		if (!is_unswept(devices, device, &survey))
-			continue;
-		err = devices__make_early(devices, device);
-		if (err)
-			return err;
 		begin(devices, device, true, &sweep);
-		page_set__sweep(device->set, sweep_take, &sweep);
+		sweep_set(&sweep);
 		device->early_pages += sweep.fresh;
-		device->written_swept = device->written;
 	}
 	if (!devices->config->no_ledger && survey.exposed)
 		err = ledger__walk(devices->kernel, tell_exposed, devices);

@@ -38,8 +38,10 @@ static struct dirtyscope *open_iterator(void)
 		return NULL;
 	bpf_object__for_each_program(program, skeleton->obj)
 		bpf_program__set_autoload(program, program == skeleton->progs.calibrate);
+	/* libbpf maps .bss whether or not it is made. */
 	bpf_object__for_each_map(map, skeleton->obj) if (map != skeleton->maps.calibration &&
-							 map != skeleton->maps.rodata)
+							 map != skeleton->maps.rodata &&
+							 map != skeleton->maps.bss)
 		bpf_map__set_autocreate(map, false);
 	err = dirtyscope__load(skeleton);
 	if (err) {

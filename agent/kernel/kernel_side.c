@@ -17,7 +17,6 @@
 #include "agent/base/errno_text.h"
 #include "agent/base/log.h"
 #include "agent/base/startup.h"
-#include "agent/kernel/page_set.h"
 #include "agent/host/procfs.h"
 #include "agent/kernel/probe.h"
 #include "agent/kernel/programs.h"
@@ -84,6 +83,7 @@ static int open_tables(struct kernel_side *kernel)
 		{skeleton->maps.source_infos, (volatile void **)&tables->source_infos},
 		{skeleton->maps.device_stats, (volatile void **)&tables->device_stats},
 		{skeleton->maps.sensor_stats, (volatile void **)&tables->sensor_stats},
+		{skeleton->maps.page_entries, (volatile void **)&tables->page_entries},
 		{skeleton->maps.list_segments, (volatile void **)&kernel->segments},
 	};
 	int err = 0;
@@ -100,7 +100,13 @@ static int open_tables(struct kernel_side *kernel)
 	tables->source_slots_fd = bpf_map__fd(skeleton->maps.source_slots);
 	tables->flows_fd = bpf_map__fd(skeleton->maps.flows);
 	tables->pagecache_fd = bpf_map__fd(skeleton->maps.pagecache_devices);
-	tables->page_sets_fd = bpf_map__fd(skeleton->maps.page_sets);
+	tables->page_banks_fd = bpf_map__fd(skeleton->maps.page_banks);
+	tables->free_pieces_fd = bpf_map__fd(skeleton->maps.free_pieces);
+	tables->free_regions_fd = bpf_map__fd(skeleton->maps.free_regions);
+	tables->set_of = skeleton->bss->ds_set_of;
+	tables->region_of = skeleton->bss->ds_region_of;
+	tables->pieces_taken = &skeleton->bss->ds_pieces_taken;
+	skeleton->bss->ds_memory_pages = tables->memory_pages;
 	tables->mappings_fd = bpf_map__fd(skeleton->maps.mappings);
 	tables->buffers_fd = bpf_map__fd(skeleton->maps.buffers);
 	tables->cgroup_events_fd = bpf_map__fd(skeleton->maps.cgroup_events);
@@ -234,6 +240,17 @@ void kernel_side__free(struct kernel_side *kernel)
 const struct kernel_tables *kernel_side__tables(const struct kernel_side *kernel)
 {
 	return &kernel->tables;
+}
+
+void kernel_side__look_at_memory(struct kernel_side *kernel)
+{
+	uint64_t pages;
+
+	if (procfs__memory_span(kernel->config->procfs, &pages) ||
+	    pages <= kernel->tables.memory_pages)
+		return;
+	kernel->tables.memory_pages = pages;
+	__atomic_store_n(&kernel->skeleton->bss->ds_memory_pages, pages, __ATOMIC_RELAXED);
 }
 
 uint64_t kernel_side__map_memory(const struct kernel_side *kernel)

@@ -39,7 +39,7 @@ void kernel_side__free(struct kernel_side *kernel);
 struct kernel_tables {
 	uint32_t cpus;			      /* possible CPUs */
 	uint32_t process_slots, source_slots; /* slots 1..N; 0 is nobody's */
-	uint64_t memory_pages;		      /* highest PFN + 1 */
+	uint64_t memory_pages;		      /* highest PFN + 1; grows with the host */
 	volatile struct ds_process_info *process_infos;
 	volatile struct ds_process_stats *process_stats;
 	volatile struct ds_source_info *source_infos;
@@ -47,13 +47,22 @@ struct kernel_tables {
 	volatile struct ds_sensor_stats *sensor_stats; /* row: sensor * cpus + cpu */
 	int processes_fd, process_slots_fd;	       /* hash key -> slot; stack of free slots */
 	int sources_fd, source_slots_fd;
-	int flows_fd, pagecache_fd, page_sets_fd;
+	int flows_fd, pagecache_fd;
+	/* Of the page sets; for agent/kernel/page_sets.c. */
+	uint32_t page_regions; /* columns of a set's row of entries */
+	uint32_t *set_of, *region_of;
+	uint64_t *page_entries;
+	const __u64 *pieces_taken;
+	int page_banks_fd, free_pieces_fd, free_regions_fd;
 	int mappings_fd, buffers_fd;
 	int cgroup_events_fd; /* ring of struct ds_cgroup_event */
 	uint32_t max_flows;
 	uint32_t max_pagecache;
 };
 const struct kernel_tables *kernel_side__tables(const struct kernel_side *kernel);
+
+/* After the host was given memory: the tables' memory_pages is read again. */
+void kernel_side__look_at_memory(struct kernel_side *kernel);
 
 /* Kernel memory of all tables, page sets not included. Bytes. */
 uint64_t kernel_side__map_memory(const struct kernel_side *kernel);

@@ -15,7 +15,7 @@
 #include "agent/base/startup.h"
 #include "agent/kernel/kernel_side_private.h"
 #include "agent/kernel/object.h"
-#include "agent/kernel/page_set.h"
+#include "agent/kernel/page_sets.h"
 #include "agent/kernel/probe.h"
 #include "agent/kernel/load_error.h"
 #include "dirtyscope.skel.h"
@@ -49,7 +49,12 @@ static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 		{skeleton->maps.buffers, config->max_mappings},
 		{skeleton->maps.domains, FOREIGN_DOMAINS},
 		{skeleton->maps.list_segments, DS_LIST_SEGMENTS},
-		{skeleton->maps.page_sets, config->max_devices + 1},
+		{skeleton->maps.page_entries, page_sets__sets(config->max_devices) *
+						      kernel->tables.page_regions *
+						      DS_REGION_PIECES},
+		{skeleton->maps.page_banks, page_sets__banks(config->page_set_memory)},
+		{skeleton->maps.free_pieces, page_sets__pieces(config->page_set_memory)},
+		{skeleton->maps.free_regions, kernel->tables.page_regions},
 	};
 	int err = 0;
 
@@ -64,6 +69,8 @@ static int configure(struct kernel_side *kernel, struct dirtyscope *skeleton)
 	const struct program *huge = program_set__find(set, "handle_mm_fault");
 
 	skeleton->rodata->ds_nr_cpus = kernel->tables.cpus;
+	kernel->tables.page_regions = page_sets__regions(kernel->tables.memory_pages);
+	skeleton->rodata->ds_regions = kernel->tables.page_regions;
 	skeleton->rodata->ds_ledger = !kernel->config->no_ledger;
 	skeleton->rodata->ds_vmemmap_base = kernel->calibration.vmemmap_base;
 	skeleton->rodata->ds_page_offset = kernel->calibration.page_offset;
@@ -86,8 +93,8 @@ static int configure(struct kernel_side *kernel, struct dirtyscope *skeleton)
 static int prepare_object(struct kernel_side *kernel)
 {
 	struct object_handlers handlers;
-	struct page_set *sample = NULL;
 	struct dirtyscope *skeleton = NULL;
+	int bank = -1;
 	int err = object_handlers__add(&handlers, &kernel->set, kernel->startup);
 
 	if (err)
@@ -96,15 +103,16 @@ static int prepare_object(struct kernel_side *kernel)
 	if (err)
 		goto cleanup;
 	err = configure(kernel, skeleton);
-	/* The kernel learns from a sample how large all page sets are. */
+	/* The kernel learns from a sample how large all banks are. */
 	if (!err)
-		err = page_set__new(kernel->tables.memory_pages, &sample);
+		bank = page_sets__make_bank(kernel->config->page_set_memory);
 	if (!err)
-		err = bpf_map__set_inner_map_fd(skeleton->maps.page_sets, page_set__fd(sample));
+		err = bank < 0 ? bank : bpf_map__set_inner_map_fd(skeleton->maps.page_banks, bank);
 	if (!err)
 		err = object__load(skeleton);
 cleanup:
-	page_set__free(sample);
+	if (bank >= 0)
+		close(bank);
 	object_handlers__remove(&handlers);
 	if (err)
 		dirtyscope__destroy(skeleton);

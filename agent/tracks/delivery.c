@@ -49,7 +49,6 @@ static int tell_member(const struct tracks *tracks, struct track *track,
 		.procfs = tracks->config->procfs,
 		.store = tracks->store,
 		.device = track->target,
-		.frames = tracks->frames,
 		.work = &track->work,
 	};
 	struct owners owners = {0};

@@ -30,7 +30,7 @@ int track__add_members(struct tracks *tracks, struct track *track, bool later,
 		return 0;
 	if (!track__new_member(track, 0))
 		return track__refuse(error, -ENOMEM, 0, "out of memory");
-	err = write_log__new(tracks->feed, tracks->frames, &track->log);
+	err = write_log__new(tracks->feed, &track->log);
 	if (!err)
 		err = track_sweeps__first(&tracks->sweeps);
 	if (!err)

@@ -382,9 +382,8 @@ const struct not_covered *target__gaps(struct target *target, size_t *count)
 		target->rows[(*count)++] = (struct not_covered){
 			.kind = NOT_COVERED_MAPPING,
 			.pages = beyond,
-			.name = "[added memory]",
-			.reason = "memory that the host was given after the agent's start: what "
-				  "devices write there is not seen",
+			.name = "[far memory]",
+			.reason = "memory beyond 256 TiB: what devices write there is not seen",
 		};
 	return target->rows;
 }

@@ -24,7 +24,6 @@ struct target_options {
 	const char *no_faults; /* why no sensor counts faults; NULL: one does. Until it is made. */
 	const struct scope_want *want; /* of its memory; until it is made */
 	struct write_feed *feed;
-	uint64_t frames; /* of the host */
 	struct track_sweeps sweeps;
 	struct track_work *work; /* of the call; NULL: nobody looks at it, or ends it */
 };

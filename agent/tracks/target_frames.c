@@ -106,12 +106,12 @@ static int read_stale(struct target *target)
 int target__start_devices(struct target *target)
 {
 	const struct target_options *options = &target->options;
-	int err = pfn_index__new(options->frames, &target->index);
+	int err = pfn_index__new(&target->index);
 
 	if (err == -EPERM)
 		return 0;
 	if (!err)
-		err = write_log__new(options->feed, options->frames, &target->log);
+		err = write_log__new(options->feed, &target->log);
 	if (!err)
 		err = track_sweeps__first(&options->sweeps);
 	if (!err) {

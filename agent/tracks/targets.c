@@ -86,7 +86,6 @@ static int make_target(struct tracks *tracks, struct track *track, uint32_t pid,
 		.costs = track->has_costs ? &track->costs : NULL,
 		.want = want,
 		.feed = tracks->feed,
-		.frames = tracks->frames,
 		.sweeps = tracks->sweeps,
 		.work = &track->work,
 	};

@@ -201,7 +201,7 @@ const struct page_listener *tracks__listener(struct tracks *tracks)
 	return write_feed__listener(tracks->feed);
 }
 
-int tracks__serve(struct tracks *tracks, uint64_t frames, const struct track_sweeps *sweeps)
+int tracks__serve(struct tracks *tracks, const struct track_sweeps *sweeps)
 {
 	int err;
 
@@ -215,7 +215,6 @@ int tracks__serve(struct tracks *tracks, uint64_t frames, const struct track_swe
 		return err;
 	}
 	pthread_mutex_lock(&tracks->lock);
-	tracks->frames = frames;
 	tracks->sweeps = *sweeps;
 	tracks->serving = true;
 	pthread_mutex_unlock(&tracks->lock);

@@ -37,10 +37,10 @@ void tracks__free(struct tracks *tracks);
 /* What devices write, for devices__listen. */
 const struct page_listener *tracks__listener(struct tracks *tracks);
 /*
- * From here on tracks can be started. frames: of the host; sweeps: copied, what they are asked
+ * From here on tracks can be started. sweeps: copied, what they are asked
  * through lives until tracks__free, or tracks__suspend.
  */
-int tracks__serve(struct tracks *tracks, uint64_t frames, const struct track_sweeps *sweeps);
+int tracks__serve(struct tracks *tracks, const struct track_sweeps *sweeps);
 /* Ends what calls of other threads do, soon: they return -ECANCELED, those to come as well. */
 void tracks__interrupt(struct tracks *tracks);
 /* The sweeps will no longer work: ends all tracks, and takes no more. */

@@ -90,7 +90,7 @@ struct tracks {
 	bool stopping;		      /* atomic: tracks__interrupt */
 	struct track *list;	      /* by id, the newest first */
 	struct shared_target *targets;
-	uint64_t next_id, frames;
+	uint64_t next_id;
 	struct track_sweeps sweeps;
 	pthread_mutex_t costs_lock; /* the next two; held while they are measured */
 	struct backend_costs costs;

@@ -10,6 +10,8 @@
 
 #include "twins.skel.h"
 
+#define BANK_BYTES (DS_BANK_PIECES * DS_PIECE_BYTES)
+
 #define must(condition)                             \
 	do {                                        \
 		if (!(condition)) {                 \
@@ -68,16 +70,22 @@ struct harness *harness__new(bool ledger, uint32_t entries)
 	twins->rodata->ds_ledger = ledger;
 	twins->rodata->ds_vmemmap_base = FAKE_VMEMMAP;
 	twins->rodata->ds_page_offset = (h->base & ~4095ULL) - (FAKE_PFN << 12);
-	for (int i = 0; i < SETS; i++) {
-		h->set_fds[i] =
-			bpf_map_create(BPF_MAP_TYPE_ARRAY, "page_set", 4, 8, SET_WORDS, &mappable);
-		must(h->set_fds[i] >= 0);
-		h->sets[i] = mmap(NULL, SET_WORDS * 8, PROT_READ | PROT_WRITE, MAP_SHARED,
-				  h->set_fds[i], 0);
-		must(h->sets[i] != MAP_FAILED);
+	for (int i = 0; i < 2; i++) {
+		h->bank_fds[i] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "page_bank", 4, 8,
+						DS_BANK_PIECES * DS_PIECE_WORDS, &mappable);
+		must(h->bank_fds[i] >= 0);
+		h->banks[i] = mmap(NULL, BANK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+				   h->bank_fds[i], 0);
+		must(h->banks[i] != MAP_FAILED);
 	}
-	bpf_map__set_inner_map_fd(twins->maps.page_sets, h->set_fds[0]);
-	bpf_map__set_max_entries(twins->maps.page_sets, SLOTS);
+	for (int i = 0; i < SETS; i++)
+		h->sets[i] = h->banks[0] + (size_t)i * SET_WORDS;
+	twins->rodata->ds_regions = REGIONS;
+	bpf_map__set_inner_map_fd(twins->maps.page_banks, h->bank_fds[0]);
+	bpf_map__set_max_entries(twins->maps.page_banks, 2);
+	bpf_map__set_max_entries(twins->maps.page_entries, SETS * REGIONS * DS_REGION_PIECES);
+	bpf_map__set_max_entries(twins->maps.free_regions, REGIONS);
+	bpf_map__set_max_entries(twins->maps.free_pieces, DS_BANK_PIECES);
 	bpf_map__set_max_entries(twins->maps.processes, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_slots, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_infos, SLOTS);
@@ -94,9 +102,10 @@ struct harness *harness__new(bool ledger, uint32_t entries)
 	bpf_map__set_max_entries(twins->maps.buffers, LEDGER_ENTRIES);
 	bpf_map__set_max_entries(twins->maps.domains, DOMAINS);
 	must(!twins__load(twins));
-	for (uint32_t i = 0; i < SETS; i++)
-		must(!bpf_map_update_elem(bpf_map__fd(twins->maps.page_sets), &i, &h->set_fds[i],
+	for (uint32_t i = 0; i < 2; i++)
+		must(!bpf_map_update_elem(bpf_map__fd(twins->maps.page_banks), &i, &h->bank_fds[i],
 					  BPF_ANY));
+	h->entries = map_rows(twins->maps.page_entries);
 	h->fake = map_rows(twins->maps.fake);
 	h->sensors = map_rows(twins->maps.sensor_stats);
 	h->process_infos = map_rows(twins->maps.process_infos);
@@ -117,21 +126,67 @@ void harness__free(struct harness *h)
 	unmap_rows(h->processes, h->twins->maps.process_stats);
 	unmap_rows(h->source_infos, h->twins->maps.source_infos);
 	unmap_rows(h->devices, h->twins->maps.device_stats);
-	for (int i = 0; i < SETS; i++) {
-		munmap(h->sets[i], SET_WORDS * 8);
-		close(h->set_fds[i]);
+	unmap_rows(h->entries, h->twins->maps.page_entries);
+	for (int i = 0; i < 2; i++) {
+		munmap(h->banks[i], BANK_BYTES);
+		close(h->bank_fds[i]);
 	}
 	twins__destroy(h->twins);
 	btf__free(h->kernel);
 	free(h);
 }
 
+static void empty_stack(struct bpf_map *map)
+{
+	uint32_t value;
+
+	while (!bpf_map_lookup_and_delete_elem(bpf_map__fd(map), NULL, &value))
+		;
+}
+
+uint64_t *harness__entry(struct harness *h, uint32_t set, uint64_t pfn)
+{
+	uint32_t region = h->twins->bss->ds_region_of[pfn >> DS_REGION_SHIFT];
+
+	return &h->entries[(set * REGIONS + region) * DS_REGION_PIECES +
+			   (pfn >> DS_PIECE_SHIFT) % DS_REGION_PIECES];
+}
+
+void harness__free_pieces(struct harness *h, uint32_t count)
+{
+	empty_stack(h->twins->maps.free_pieces);
+	for (uint32_t piece = DS_BANK_PIECES + count; piece-- > DS_BANK_PIECES;)
+		must(!bpf_map_update_elem(bpf_map__fd(h->twins->maps.free_pieces), NULL, &piece,
+					  BPF_ANY));
+}
+
+/* Each set has its first pieces; there are no others, and memory for no more pages. */
+static void reset_sets(struct harness *h)
+{
+	const uint32_t spare = REGIONS - 1;
+
+	memset(h->banks[0], 0, BANK_BYTES);
+	memset(h->banks[1], 0, BANK_BYTES);
+	memset(h->entries, 0, sizeof(*h->entries) * SETS * REGIONS * DS_REGION_PIECES);
+	memset(h->twins->bss->ds_region_of, 0, sizeof(h->twins->bss->ds_region_of));
+	memset(h->twins->bss->ds_set_of, 0, sizeof(h->twins->bss->ds_set_of));
+	h->twins->bss->ds_region_of[0] = 1;
+	h->twins->bss->ds_memory_pages = SET_PAGES;
+	for (uint32_t set = 0; set < SETS; set++) {
+		h->twins->bss->ds_set_of[set] = set;
+		for (uint64_t gib = 0; gib < SET_PIECES; gib++)
+			*harness__entry(h, set, gib << DS_PIECE_SHIFT) = set * SET_PIECES + gib + 1;
+	}
+	harness__free_pieces(h, 0);
+	empty_stack(h->twins->maps.free_regions);
+	must(!bpf_map_update_elem(bpf_map__fd(h->twins->maps.free_regions), NULL, &spare, BPF_ANY));
+}
+
 static void fill_slots(struct bpf_map *map)
 {
 	uint32_t slot;
 
-	while (!bpf_map_lookup_and_delete_elem(bpf_map__fd(map), NULL, &slot))
-		;
+	empty_stack(map);
 	for (slot = SLOTS - 1; slot > 0; slot--)
 		must(!bpf_map_update_elem(bpf_map__fd(map), NULL, &slot, BPF_ANY));
 }
@@ -153,8 +208,7 @@ void harness__reset(struct harness *h)
 	memset(h->processes, 0, sizeof(*h->processes) * SLOTS * h->cpus);
 	memset(h->source_infos, 0, sizeof(*h->source_infos) * SLOTS);
 	memset(h->devices, 0, sizeof(*h->devices) * SLOTS * h->cpus);
-	for (int i = 0; i < SETS; i++)
-		memset(h->sets[i], 0, SET_WORDS * 8);
+	reset_sets(h);
 	memset(&h->want, 0, sizeof(h->want));
 	memset(h->fake, 0, h->fake_used);
 	h->fake_used = 64; /* so that no object begins where a page does */

@@ -20,10 +20,12 @@
 
 #include "bpf/dirtyscope.h"
 
-#define SLOTS 16	     /* rows per table; one of them is slot 0 */
-#define SETS 8		     /* slots that have a page set; the others share set 0 */
-#define SET_WORDS (1u << 15) /* 64 pages each */
+#define SLOTS 16     /* rows per table; one of them is slot 0 */
+#define SETS 8	     /* slots that have a page set; the others share set 0 */
+#define SET_PIECES 8 /* that each has from the start, for its first GiBs */
+#define SET_WORDS (SET_PIECES * DS_PIECE_WORDS) /* 64 pages each */
 #define SET_PAGES ((uint64_t)SET_WORDS * 64)
+#define REGIONS 3 /* columns of a row: none, that of the pieces above, and one to be given out */
 #define TABLE_ENTRIES 64  /* of flows, requests */
 #define LEDGER_ENTRIES 16 /* of mappings, buffers */
 #define DOMAINS 4
@@ -87,8 +89,10 @@ struct harness {
 	struct ds_process_stats *processes;
 	struct ds_source_info *source_infos;
 	struct ds_device_stats *devices;
-	uint64_t *sets[SETS];
-	int set_fds[SETS];
+	uint64_t *entries;    /* of page sets */
+	uint64_t *banks[2];   /* the pieces that sets have; some that are given out */
+	uint64_t *sets[SETS]; /* in the first of them */
+	int bank_fds[2];
 
 	struct want want;
 };
@@ -99,6 +103,11 @@ struct harness {
  */
 struct harness *harness__new(bool ledger, uint32_t entries);
 void harness__free(struct harness *h);
+
+/* Pieces of the second bank that are free, from its first one on. */
+void harness__free_pieces(struct harness *h, uint32_t count);
+/* The entry for a page in a set. */
+uint64_t *harness__entry(struct harness *h, uint32_t set, uint64_t pfn);
 
 /* Empties all tables, sets and wants; slots are then given out from 1 up. */
 void harness__reset(struct harness *h);

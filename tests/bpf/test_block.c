@@ -338,7 +338,7 @@ static void pages_beyond_the_set(void **state)
 	run(h, submit, 7, 70, bio);
 	run(h, complete, disk, DISKSEQ, bio, 12288, false);
 	want__process(h, 7, 70, 1);
-	want__lost_of(h, DS_SENSOR_BLOCK, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_BLOCK, DS_LOST_PAGE_SETS_FULL, 1);
 	want_request(h, 1, 3, 12288);
 	want__flow(h, 7, 70, 1, 3, 12288, 1);
 	want__pages(h, 1, 10, 1);

@@ -97,7 +97,7 @@ static void memory_beyond_the_set(void **state)
 	want__exposed(h, 1, -4, -1);
 	want__pages(h, 1, SET_PAGES - 2, 2);
 	want__entry(h, DS_MAPPING_SINGLE, device, IOVA, NULL);
-	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PAGE_SETS_FULL, 1);
 	harness__check(h);
 }
 

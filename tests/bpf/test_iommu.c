@@ -160,7 +160,7 @@ static void unmaps_that_are_lost(void **state)
 	attached(h, DOMAIN);
 	domain_map(h, SET_PAGES << 12, IOVA, 2);
 	run(h, domain_unmap, DOMAIN, IOVA, 2 << 12);
-	want__lost_of(h, DS_SENSOR_IOMMU, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_IOMMU, DS_LOST_PAGE_SETS_FULL, 1);
 	h->want.devices[1].foreign_unmaps++;
 	want__exposed(h, 1, -2, -1);
 	want__entry(h, DS_MAPPING_FOREIGN, DOMAIN, IOVA, NULL);

@@ -190,7 +190,7 @@ static void late_beyond_the_set(void **state)
 
 	map_one(h, device, 1, SET_PAGES << 12, IOVA, 2 << 12, FROM);
 	run(h, map, device, PHYS, IOVA, 4096, FROM);
-	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PAGE_SETS_FULL, 1);
 	h->want.devices[1].maps[FROM]++;
 	h->want.devices[1].mapped_bytes[FROM] += 4096;
 	want__exposed(h, 1, 1 - 2, 0);
@@ -351,7 +351,7 @@ static void unknown_direct_and_translated(void **state)
 	h->want.devices[1].unmatched_unmaps = 2;
 	harness__check(h);
 	run(h, unmap, device, SET_PAGES << 12, 4096, FROM);
-	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PAGE_SETS_FULL, 1);
 	h->want.devices[1].unmaps[FROM]++;
 	h->want.devices[1].unmatched_unmaps = 3;
 	harness__check(h);

@@ -91,7 +91,7 @@ static void sync_beyond_the_set(void **state)
 	want__device(h, device, 1);
 	map_one(h, device, 1, SET_PAGES << 12, IOVA, 4096, FROM);
 	run(h, sync, device, IOVA, 4096, FROM);
-	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PAGE_SETS_FULL, 1);
 	h->want.devices[1].syncs++;
 	harness__check(h);
 }
@@ -210,7 +210,7 @@ static void links_that_fail(void **state)
 	link_pages(h, device, SET_PAGES << 12, 0, 1, FROM); /* memory beyond the set */
 	link_pages(h, device, PHYS, 1 << 12, 1, FROM);
 	run(h, unlink, device, IOVA, 2 << 12, FROM);
-	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PAGE_SETS_FULL, 1);
 	want_unlinked(h, device, PHYS, 1 << 12, 1, FROM);
 	want__entry(h, DS_MAPPING_SINGLE, device, IOVA, NULL);
 	want__exposed(h, 1, -1, -1);

@@ -198,7 +198,7 @@ static void pages_beyond_the_set(void **state)
 
 	want__device(h, device, 1);
 	run(h, sync_list, device, list, 3, FROM);
-	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_DMA, DS_LOST_PAGE_SETS_FULL, 1);
 	h->want.devices[1].syncs = 1;
 	h->want.devices[1].completed_pages = 4;
 	want__segments(h, 1, segments, 3);

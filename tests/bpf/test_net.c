@@ -279,7 +279,7 @@ static void pages_not_to_be_had(void **state)
 
 	add_frags(h, &packet, frags, 3);
 	run(h, net, device, packet.skb, 1); /* beyond the set; too long: the first reason counts */
-	want__lost_of(h, DS_SENSOR_NET, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_NET, DS_LOST_PAGE_SETS_FULL, 1);
 	want_packet(h, 1, 1, 1);
 	want__pages(h, 1, 1000, 1);
 	harness__check(h);

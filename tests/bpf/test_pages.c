@@ -39,8 +39,9 @@ static void edges_of_a_set(void **state)
 
 	assert_int_equal(mark(h, 2, 0, 1), DS_LOST_NOT);
 	assert_int_equal(mark(h, 2, SET_PAGES - 1, 1), DS_LOST_NOT);
-	assert_int_equal(mark(h, 2, SET_PAGES, 1), DS_LOST_PFN_RANGE);
+	assert_int_equal(mark(h, 2, SET_PAGES, 1), DS_LOST_PAGE_SETS_FULL);
 	assert_int_equal(mark(h, 2, SET_PAGES, 0), DS_LOST_NOT);
+	assert_int_equal(mark(h, 2, 1ULL << 36, 1), DS_LOST_PFN_RANGE); /* 256 TiB */
 	assert_int_equal(mark(h, 2, 1ULL << 37, 1), DS_LOST_PFN_RANGE);
 	assert_int_equal(mark(h, 2, (1ULL << 38) + 5, 1), DS_LOST_PFN_RANGE); /* a word of 2^32 */
 	assert_int_equal(mark(h, 2, UINT64_MAX, 2), DS_LOST_PFN_RANGE);
@@ -67,18 +68,123 @@ static void shared_set(void **state)
 	harness__check(h);
 }
 
-static void no_set_at_all(void **state)
+/* ---- pieces, taken when the first page of a GiB is written ---- */
+
+#define GIB (1ULL << DS_PIECE_SHIFT) /* pages */
+#define FAR (1ULL << 28)	     /* 1 TiB */
+
+static bool is_marked(struct harness *h, uint32_t set, uint64_t pfn)
+{
+	const uint64_t entry = *harness__entry(h, set, pfn);
+	const uint64_t piece = (entry & DS_ENTRY_PIECE) - 1;
+	const uint64_t block = pfn >> DS_BLOCK_SHIFT & (DS_ENTRY_BLOCKS - 1);
+
+	return (entry & DS_ENTRY_PIECE) && entry >> DS_ENTRY_BLOCKS >> block & 1 &&
+	       h->banks[piece / DS_BANK_PIECES]
+		       [piece % DS_BANK_PIECES * DS_PIECE_WORDS + pfn / 64 % DS_PIECE_WORDS] >>
+			       pfn % 64 &
+		       1;
+}
+
+static void pieces_come_when_written(void **state)
+{
+	static const uint64_t pages[] = {SET_PAGES, 63 * GIB + 77, FAR, FAR + 64 * GIB - 1};
+	struct harness *h = *state;
+
+	harness__free_pieces(h, 4);
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		const uint64_t taken = h->twins->bss->ds_pieces_taken;
+
+		assert_int_equal(mark(h, 4, pages[i], 1), DS_LOST_NOT);
+		assert_int_equal(mark(h, 4, pages[i], 1), DS_LOST_NOT);
+		assert_true(is_marked(h, 4, pages[i]));
+		assert_false(is_marked(h, 4, pages[i] ^ 1));
+		assert_int_equal(h->twins->bss->ds_pieces_taken, taken + 1);
+	}
+	harness__check(h); /* none of them in a piece that was there */
+}
+
+/* Over the border of two GiB, of which one has a piece and the other has none. */
+static void range_takes_pieces(void **state)
 {
 	struct harness *h = *state;
-	int sets = bpf_map__fd(h->twins->maps.page_sets);
-	uint32_t shared = 0;
 
-	assert_int_equal(bpf_map_delete_elem(sets, &shared), 0);
-	assert_int_equal(mark(h, SETS, 1, 1), DS_LOST_PFN_RANGE);
-	assert_int_equal(mark(h, 1, 1, 1), DS_LOST_NOT);
-	want__pages(h, 1, 1, 1);
+	harness__free_pieces(h, 2);
+	assert_int_equal(mark(h, 4, SET_PAGES - 100, 200 + GIB), DS_LOST_NOT);
+	assert_true(is_marked(h, 4, SET_PAGES));
+	assert_true(is_marked(h, 4, SET_PAGES + GIB + 99));
+	assert_false(is_marked(h, 4, SET_PAGES + GIB + 100));
+	want__pages(h, 4, SET_PAGES - 100, 100);
 	harness__check(h);
-	assert_int_equal(bpf_map_update_elem(sets, &shared, &h->set_fds[0], BPF_ANY), 0);
+}
+
+/* The union stays whole, as far as the shared set reaches. */
+static void pool_used_up(void **state)
+{
+	struct harness *h = *state;
+
+	harness__free_pieces(h, 1);
+	assert_int_equal(mark(h, 0, SET_PAGES + 1, 1), DS_LOST_NOT);
+	assert_int_equal(mark(h, 5, SET_PAGES + 2, 1), DS_LOST_PAGE_SETS_FULL);
+	assert_true(is_marked(h, 0, SET_PAGES + 2));
+	assert_int_equal(mark(h, 5, SET_PAGES - 3, 300), DS_LOST_PAGE_SETS_FULL);
+	assert_true(is_marked(h, 0, SET_PAGES + 296));
+	assert_int_equal(mark(h, 5, SET_PAGES + GIB, 1), DS_LOST_PAGE_SETS_FULL);
+	want__pages(h, 5, SET_PAGES - 3, 3);
+	harness__check(h);
+}
+
+static void no_column_left(void **state)
+{
+	struct harness *h = *state;
+
+	harness__free_pieces(h, 8);
+	assert_int_equal(mark(h, 1, FAR, 1), DS_LOST_NOT);
+	assert_int_equal(mark(h, 1, 2 * FAR, 1), DS_LOST_PFN_RANGE);
+	assert_int_equal(mark(h, 2, FAR + 1, 1), DS_LOST_NOT);
+	assert_true(is_marked(h, 1, FAR));
+	assert_true(is_marked(h, 2, FAR + 1));
+	harness__check(h);
+}
+
+/* All CPUs meet each GiB at about the same time: one piece for each of them, and none is lost. */
+static void pieces_taken_at_once(void **state)
+{
+	struct harness *h = *state;
+	const uint64_t gibs = DS_REGION_PIECES - SET_PIECES, count = online_cpus();
+
+	for (int round = 0; round < 100; round++) {
+		struct crew crew = {0};
+		uint64_t taken;
+
+		harness__reset(h);
+		harness__free_pieces(h, DS_BANK_PIECES);
+		taken = h->twins->bss->ds_pieces_taken;
+		for (uint64_t i = 0; i < count; i++) {
+			uint64_t *arguments = crew.workers[i].arguments;
+
+			arguments[0] = FAR + SET_PAGES + i;
+			arguments[1] = GIB;
+			arguments[2] = gibs;
+			arguments[3] = 1; /* slot */
+			arguments[4] = 1; /* page */
+		}
+		crew__start(&crew, h->twins->progs.twin_storm_mark);
+		crew__join(&crew);
+		assert_int_equal(h->twins->bss->ds_pieces_taken, taken + gibs);
+		for (uint64_t gib = 0; gib < gibs; gib++)
+			for (uint64_t i = 0; i < count; i++)
+				assert_true(is_marked(h, 1, FAR + SET_PAGES + gib * GIB + i));
+		for (uint64_t left = DS_BANK_PIECES - gibs; left; left--) {
+			uint32_t piece;
+
+			assert_int_equal(
+				bpf_map_lookup_and_delete_elem(
+					bpf_map__fd(h->twins->maps.free_pieces), NULL, &piece),
+				0);
+		}
+	}
+	harness__check(h);
 }
 
 /* ---- sweeping while they mark ---- */
@@ -91,16 +197,28 @@ struct sweep {
 	uint64_t rounds;
 };
 
-static void sweep(struct harness *h, struct sweep *swept)
+/* As agent/kernel/page_sets.c does it: the blocks of an entry, then the words of these. */
+static void sweep_block(struct harness *h, struct sweep *swept, uint64_t first)
 {
-	for (uint64_t i = 0; i < SWEPT_PAGES / 64; i++) {
-		uint64_t *word = &h->sets[1][i], bits;
+	for (uint64_t i = first; i < first + DS_BLOCK_WORDS; i++) {
+		const uint64_t bits = __atomic_exchange_n(&h->sets[1][i], 0, __ATOMIC_ACQ_REL);
 
-		if (!__atomic_load_n(word, __ATOMIC_RELAXED))
-			continue;
-		bits = __atomic_exchange_n(word, 0, __ATOMIC_ACQ_REL);
 		swept->again += __builtin_popcountll(bits & swept->seen[i]);
 		swept->seen[i] |= bits;
+	}
+}
+
+static void sweep(struct harness *h, struct sweep *swept)
+{
+	for (uint64_t gib = 0; gib < SWEPT_PAGES / GIB; gib++) {
+		uint64_t *entry = harness__entry(h, 1, gib * GIB), blocks;
+
+		blocks = __atomic_fetch_and(entry, DS_ENTRY_PIECE, __ATOMIC_ACQ_REL) >>
+			 DS_ENTRY_BLOCKS;
+		for (; blocks; blocks &= blocks - 1)
+			sweep_block(h, swept,
+				    gib * DS_PIECE_WORDS +
+					    __builtin_ctzll(blocks) * DS_BLOCK_WORDS);
 	}
 	swept->rounds++;
 }
@@ -199,7 +317,11 @@ int page_tests(void)
 		cmocka_unit_test_setup(ranges, harness__each),
 		cmocka_unit_test_setup(edges_of_a_set, harness__each),
 		cmocka_unit_test_setup(shared_set, harness__each),
-		cmocka_unit_test_setup(no_set_at_all, harness__each),
+		cmocka_unit_test_setup(pieces_come_when_written, harness__each),
+		cmocka_unit_test_setup(range_takes_pieces, harness__each),
+		cmocka_unit_test_setup(pool_used_up, harness__each),
+		cmocka_unit_test_setup(no_column_left, harness__each),
+		cmocka_unit_test_setup(pieces_taken_at_once, harness__each),
 		cmocka_unit_test_setup(sweep_loses_no_page, harness__each),
 		cmocka_unit_test_setup(costs, harness__each),
 	};

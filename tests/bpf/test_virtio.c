@@ -420,7 +420,7 @@ static void tables_full(void **state)
 	run(h, take, queue, last, 1); /* so that nobody knows it */
 	harness__check(h);
 	run(h, take, queue, TOKEN, 8192); /* one page of two is beyond the set */
-	want__lost_of(h, DS_SENSOR_VIRTIO, DS_LOST_PFN_RANGE, 1);
+	want__lost_of(h, DS_SENSOR_VIRTIO, DS_LOST_PAGE_SETS_FULL, 1);
 	want_taken(h, queue, TOKEN, &buffer, 8192);
 	want__pages(h, 1, SET_PAGES - 1, 1);
 	h->want.devices[1].virtio_pages += 2;

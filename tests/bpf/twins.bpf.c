@@ -256,7 +256,7 @@ TWIN(swiotlb)
 
 TWIN(mark)
 {
-	marked = page_set__mark_range(ARG(0), ARG(1), ARG(2));
+	marked = page_set__mark(ARG(0), ARG(1), ARG(2));
 	return 0;
 }
 

@@ -4,7 +4,6 @@
  * page frames it lies; how many of those the page set holds, how many of the frames between them,
  * which nobody writes meanwhile, and what else, is printed as JSON.
  */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,7 +14,7 @@
 #include <unistd.h>
 
 #include "agent/kernel/kernel_side.h"
-#include "agent/kernel/page_set.h"
+#include "agent/kernel/page_sets.h"
 #include "agent/option_table.h"
 
 #define PAGES 4096
@@ -110,13 +109,12 @@ int main(int argc, char **argv)
 	static uint64_t frames[PAGES], neighbours[PAGES];
 	struct kernel_error error = {""};
 	struct kernel_side *kernel = NULL;
-	struct page_set *set = NULL;
+	struct page_sets *sets = NULL;
 	struct agent_config config;
 	struct found found = {.wanted = frames, .neighbours = neighbours};
-	const uint32_t shared = DS_SLOT_NONE;
 	char path[4096];
 	char *buffer;
-	int err, fd;
+	int err;
 
 	snprintf(path, sizeof(path), "%s/pages.data", argc > 1 ? argv[1] : ".");
 	agent_config__defaults(&config);
@@ -129,29 +127,26 @@ int main(int argc, char **argv)
 		err = kernel_side__new(&(struct kernel_options){.config = &config}, &kernel,
 				       &error);
 	if (!err)
-		err = page_set__new(kernel_side__tables(kernel)->memory_pages, &set);
+		err = page_sets__new(kernel_side__tables(kernel), config.page_set_memory, &sets);
 	if (err) {
 		fprintf(stderr, "pages: %s %s\n", error.message, strerror(-err));
 		return 1;
 	}
-	fd = page_set__fd(set);
-	err = bpf_map_update_elem(kernel_side__tables(kernel)->page_sets_fd, &shared, &fd, BPF_ANY);
-	if (!err)
-		err = kernel_side__attach(kernel, &error);
+	err = kernel_side__attach(kernel, &error);
 	if (!err)
 		err = read_file(path, buffer);
 	if (!err)
 		err = page_frames(buffer, 0, frames);
 	if (!err)
 		err = page_frames(buffer, 1, neighbours);
-	page_set__sweep(set, match, &found);
+	page_sets__sweep(sets, PAGE_SET_SHARED, match, &found);
 	printf("{\"wanted\": %d, \"hits\": %" PRIu64 ", \"wrong\": %" PRIu64 ", \"extra\": %" PRIu64
 	       "}\n",
 	       PAGES, found.hits, found.wrong, found.extra);
 	if (err)
 		fprintf(stderr, "pages: %s %s\n", error.message, strerror(-err));
 	unlink(path);
-	page_set__free(set);
+	page_sets__free(sets);
 	kernel_side__free(kernel);
 	return err != 0;
 }

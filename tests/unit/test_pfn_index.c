@@ -10,12 +10,12 @@
 
 #include "agent/tracks/device/pfn_index.h"
 
-#define FRAMES 1000
+#define FRAMES (1ULL << 36)
 
 static struct pfn_index *new_index(void)
 {
 	struct pfn_index *index;
-	int err = pfn_index__new(FRAMES, &index);
+	int err = pfn_index__new(&index);
 
 	if (err == -EPERM) {
 		print_message("page frames may not be seen without CAP_SYS_ADMIN\n");
@@ -45,20 +45,23 @@ static void test_aliases(void **state)
 	pfn_index__free(index);
 }
 
-/* Memory that was added later: no device's set reaches it, so it is counted, each page once. */
+/* No memory lies beyond 256 TiB: no device's set reaches it, so it is counted, each page once. */
 static void test_beyond(void **state)
 {
 	struct pfn_index *index = new_index();
 	uint64_t pages[PFN_INDEX_ALIASES];
 
 	assert_int_equal(pfn_index__set(index, FRAMES - 1, 1), 0);
+	assert_int_equal(pfn_index__find(index, FRAMES - 1, pages), 1);
+	assert_int_equal(pfn_index__find(index, FRAMES - 2, pages), 0);
+	assert_int_equal(pfn_index__find(index, 5, pages), 0);
 	assert_int_equal(pfn_index__beyond(index), 0);
 	assert_int_equal(pfn_index__set(index, FRAMES, 2), 0);
-	assert_int_equal(pfn_index__set(index, 1ULL << 28, 2), 0);
-	assert_int_equal(pfn_index__set(index, 1ULL << 28, 3), 0);
+	assert_int_equal(pfn_index__set(index, 1ULL << 40, 2), 0);
+	assert_int_equal(pfn_index__set(index, 1ULL << 40, 3), 0);
 	assert_int_equal(pfn_index__beyond(index), 2);
-	assert_int_equal(pfn_index__find(index, 1ULL << 28, pages), 0);
-	pfn_index__remove(index, 1ULL << 28, 3);
+	assert_int_equal(pfn_index__find(index, 1ULL << 40, pages), 0);
+	pfn_index__remove(index, 1ULL << 40, 3);
 	pfn_index__free(index);
 }
 

@@ -13,7 +13,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/inventory/groups.h"
-#include "agent/kernel/page_set.h"
+#include "agent/kernel/page_sets.h"
 #include "agent/inventory/series.h"
 
 #define OWNERS 50

@@ -37,10 +37,14 @@ static void messages(void **state)
 		/* A name may hold an @. */
 		{MESSAGE("remove@/devices/a@b/c\0SUBSYSTEM=pci"), true, UEVENT_REMOVE, UEVENT_PCI,
 		 "/devices/a@b/c"},
+		{MESSAGE("online@/devices/system/memory/memory40\0SUBSYSTEM=memory"), true,
+		 UEVENT_ONLINE, UEVENT_MEMORY, "/devices/system/memory/memory40"},
 		/* Of no interest. */
 		{MESSAGE("add@/devices/virtual/net/veth0\0SUBSYSTEM=net"), false, 0, 0, NULL},
 		{MESSAGE("add@/devices/a/usb1\0SUBSYSTEM=usb"), false, 0, 0, NULL},
-		{MESSAGE("online@/devices/system/cpu/cpu1\0SUBSYSTEM=pci"), false, 0, 0, NULL},
+		{MESSAGE("online@/devices/system/cpu/cpu1\0SUBSYSTEM=cpu"), false, 0, 0, NULL},
+		{MESSAGE("offline@/devices/system/memory/memory40\0SUBSYSTEM=memory"), false, 0, 0,
+		 NULL},
 		{MESSAGE("add@/module/nvme\0SUBSYSTEM=pci"), false, 0, 0, NULL},
 		/* No messages. */
 		{"", 0, false, 0, 0, NULL},

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 
+#include "agent/base/frame_set.h"
 #include "agent/tracks/device/write_feed.h"
 
 #define FRAMES (1ULL << 20)
@@ -43,8 +44,8 @@ static void test_drain(void **unused)
 	unsigned device;
 
 	assert_false(listener->listens(listener->context));
-	assert_int_equal(write_log__new(feed, FRAMES, &one), 0);
-	assert_int_equal(write_log__new(feed, FRAMES, &other), 0);
+	assert_int_equal(write_log__new(feed, &one), 0);
+	assert_int_equal(write_log__new(feed, &other), 0);
 	assert_true(listener->listens(listener->context));
 	device = listener->device(listener->context, "pci/0000:00:04.0");
 	assert_int_equal(listener->device(listener->context, "pci/0000:00:04.0"), device);
@@ -52,7 +53,7 @@ static void test_drain(void **unused)
 	assert_int_equal(write_feed__find(feed, "none"), PAGE_MAP_DEVICES);
 	listener->pages(listener->context, device, DS_EVIDENCE_COMPLETED, 128, 5);
 	listener->pages(listener->context, device, DS_EVIDENCE_EXPOSED, FRAMES - 64, 1ULL << 63);
-	listener->pages(listener->context, device, DS_EVIDENCE_COMPLETED, FRAMES + 64,
+	listener->pages(listener->context, device, DS_EVIDENCE_COMPLETED, FRAME_SET_FRAMES,
 			1); /* no memory's */
 	assert_int_equal(write_log__drain(one, note, seen), 0);
 	assert_int_equal(seen->completed[2], 5);
@@ -101,7 +102,7 @@ static void test_broken_off(void **unused)
 	struct write_log *log;
 	int calls = 0;
 
-	assert_int_equal(write_log__new(feed, FRAMES, &log), 0);
+	assert_int_equal(write_log__new(feed, &log), 0);
 	for (uint64_t i = 0; i < 10; i++)
 		listener->pages(listener->context, 0, DS_EVIDENCE_COMPLETED, i * 64 * 100, 1);
 	assert_int_equal(write_log__drain(log, refuse_third, &calls), -ENOMEM);
@@ -144,7 +145,7 @@ static void test_race(void **unused)
 	bool done = false;
 
 	race->listener = write_feed__listener(feed);
-	assert_int_equal(write_log__new(feed, FRAMES, &log), 0);
+	assert_int_equal(write_log__new(feed, &log), 0);
 	assert_int_equal(pthread_create(&thread, NULL, add, race), 0);
 	while (!done) {
 		done = __atomic_load_n(&race->done, __ATOMIC_ACQUIRE);

@@ -19,34 +19,23 @@
 
 #include "agent/kernel/kernel_side.h"
 #include "agent/kernel/ledger.h"
-#include "agent/kernel/page_set.h"
+#include "agent/kernel/page_sets.h"
 #include "agent/option_table.h"
 
 struct recorder {
 	struct kernel_side *kernel;
 	const struct kernel_tables *tables;
-	struct page_set **sets; /* by slot */
+	struct page_sets *sets; /* of each slot: its number */
+	uint64_t limit;
 };
 
 static int make_sets(struct recorder *recorder)
 {
-	const struct kernel_tables *tables = recorder->tables;
+	int err = page_sets__new(recorder->tables, recorder->limit, &recorder->sets);
 
-	recorder->sets = calloc(tables->source_slots + 1, sizeof(struct page_set *));
-	if (!recorder->sets)
-		return -ENOMEM;
-	for (uint32_t slot = 0; slot <= tables->source_slots; slot++) {
-		int err = page_set__new(tables->memory_pages, &recorder->sets[slot]);
-		int fd;
-
-		if (err)
-			return err;
-		fd = page_set__fd(recorder->sets[slot]);
-		err = bpf_map_update_elem(tables->page_sets_fd, &slot, &fd, BPF_ANY);
-		if (err)
-			return err;
-	}
-	return 0;
+	for (uint32_t slot = 1; !err && slot <= recorder->tables->source_slots; slot++)
+		page_sets__bind(recorder->sets, slot, slot);
+	return err;
 }
 
 static uint64_t sweep(struct recorder *recorder)
@@ -54,7 +43,8 @@ static uint64_t sweep(struct recorder *recorder)
 	uint64_t pages = 0;
 
 	for (uint32_t slot = 0; slot <= recorder->tables->source_slots; slot++)
-		pages += page_set__sweep(recorder->sets[slot], NULL, NULL);
+		pages += page_sets__sweep(recorder->sets, slot, NULL, NULL);
+	(void)page_sets__grow(recorder->sets);
 	return pages;
 }
 
@@ -104,7 +94,7 @@ static void print_source(const struct recorder *recorder, uint32_t slot, FILE *f
 		", \"maps\": %" PRIu64 ", \"unmaps\": %" PRIu64 ", \"completed\": [",
 		slot, info.key.kind, DS_BUS_LEN - 1, info.bus, DS_NAME_LEN - 1, info.name,
 		info.flags, exposed, maps, unmaps);
-	page_set__sweep(recorder->sets[slot], print_frames, file);
+	page_sets__sweep(recorder->sets, slot, print_frames, file);
 	fputs("-1]}\n", file);
 }
 
@@ -197,6 +187,7 @@ int main(int argc, char **argv)
 			       &error);
 	if (!err) {
 		recorder.tables = kernel_side__tables(recorder.kernel);
+		recorder.limit = config.page_set_memory;
 		err = make_sets(&recorder);
 	}
 	if (!err)
@@ -209,9 +200,7 @@ int main(int argc, char **argv)
 	}
 	if (err)
 		fprintf(stderr, "recorder: %s %s\n", error.message, strerror(-err));
-	for (uint32_t slot = 0; recorder.sets && slot <= recorder.tables->source_slots; slot++)
-		page_set__free(recorder.sets[slot]);
-	free(recorder.sets);
+	page_sets__free(recorder.sets);
 	kernel_side__free(recorder.kernel);
 	agent_config__free(&config);
 	return err != 0;

@@ -30,8 +30,13 @@ static int want_run(void *context, const struct page_run *run)
 {
 	struct owners *owners = context;
 
-	for (uint64_t pfn = run->page; pfn < run->page + run->pages && pfn < owners->frames; pfn++)
-		owners->wanted[pfn / 64] |= 1ULL << pfn % 64;
+	for (uint64_t pfn = run->page; pfn < run->page + run->pages && pfn < FRAME_SET_FRAMES;
+	     pfn++) {
+		int err = frame_set__add(&owners->wanted, pfn / 64 * 64, 1ULL << pfn % 64);
+
+		if (err)
+			return err;
+	}
 	return 0;
 }
 
@@ -43,8 +48,7 @@ static int look_at_entries(void *context, uint64_t address, const uint64_t *entr
 	for (size_t i = 0; i < count; i++) {
 		const uint64_t pfn = PAGEMAP_PFN(entries[i]);
 
-		if (!(entries[i] & PAGEMAP_PRESENT) || pfn >= owners->frames ||
-		    !(owners->wanted[pfn / 64] >> pfn % 64 & 1))
+		if (!(entries[i] & PAGEMAP_PRESENT) || !frame_set__has(&owners->wanted, pfn))
 			continue;
 		if (owners->count == owners->room) {
 			size_t room = owners->room ? owners->room * 2 : 256;
@@ -101,14 +105,10 @@ int owners__find(const struct owners_options *options, struct page_map *map, str
 	struct snapshot *snapshot = snapshot_store__latest(options->store);
 	const double until = seconds_now() + BUDGET_SECONDS;
 	struct page_counts counts;
-	int err = 0;
+	int err;
 
-	*owners = (struct owners){.frames = options->frames};
-	owners->wanted = calloc((options->frames + 63) / 64, sizeof(*owners->wanted));
-	if (!owners->wanted)
-		err = -ENOMEM;
-	if (!err)
-		err = page_map__walk(map, DS_EVIDENCE_EXPOSED, &counts, want_run, owners);
+	*owners = (struct owners){0};
+	err = page_map__walk(map, DS_EVIDENCE_EXPOSED, &counts, want_run, owners);
 	for (size_t i = 0; snapshot && i < snapshot->flow_count && !err; i++) {
 		const struct snapshot_flow *flow = &snapshot->flows[i];
 
@@ -125,7 +125,7 @@ int owners__find(const struct owners_options *options, struct page_map *map, str
 void owners__free(struct owners *owners)
 {
 	free(owners->rows);
-	free(owners->wanted);
+	frame_set__free(&owners->wanted);
 }
 
 /* The first row of that frame, or of one behind it. */

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/frame_set.h"
 #include "agent/snapshot/snapshot.h"
 #include "agent/tracks/base/page_map.h"
 #include "agent/tracks/base/work.h"
@@ -21,15 +22,13 @@ struct owner {
 struct owners {
 	struct owner *rows; /* by pfn */
 	size_t count, room;
-	uint64_t *wanted; /* bits, by pfn */
-	uint64_t frames;
+	struct frame_set wanted;
 };
 
 struct owners_options {
 	const char *procfs;
 	struct snapshot_store *store; /* its latest snapshot has the flows */
 	const char *device;	      /* id */
-	uint64_t frames;	      /* of the host */
 	struct track_work *work;      /* of the call; may be NULL */
 };
 /*

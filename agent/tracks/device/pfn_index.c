@@ -8,11 +8,14 @@
 #include <sys/mman.h>
 #include <uthash.h>
 
+#include "agent/base/frame_set.h"
 #include "agent/tracks/base/page_map.h"
 #include "agent/tracks/cpu/page_table.h"
 
 #define ALIASED (1ULL << 63)
 #define CELLS_PER_PAGE (PAGE_BYTES / sizeof(uint64_t))
+#define REGION_FRAMES (1ULL << FRAME_SET_REGION_SHIFT)
+#define REGION_BYTES (REGION_FRAMES * sizeof(uint64_t))
 
 struct aliases {
 	uint64_t pfn;
@@ -21,16 +24,21 @@ struct aliases {
 	UT_hash_handle hh;
 };
 
+/* 64 GiB of frames: address space for all of them, memory for those that come to be used. */
+struct cells {
+	uint64_t *by_pfn;			      /* page + 1, or ALIASED; 0: none */
+	uint8_t seen[REGION_FRAMES / CELLS_PER_PAGE]; /* a byte for each page of cells */
+};
+
 struct pfn_index {
-	uint64_t *cells; /* by PFN: page + 1, or ALIASED; 0: none */
-	uint64_t frames, zero_pfn;
+	struct cells *regions[FRAME_SET_REGIONS];
+	uint64_t zero_pfn;
 	uint64_t touched; /* pages of cells */
-	uint8_t *seen;	  /* a byte for each page of cells */
 	struct aliases *aliases;
 	struct page_map *beyond; /* pages; NULL: none */
 };
 
-int pfn_index__new(uint64_t frames, struct pfn_index **out)
+int pfn_index__new(struct pfn_index **out)
 {
 	struct pfn_index *index = calloc(1, sizeof(*index));
 	int err;
@@ -38,25 +46,42 @@ int pfn_index__new(uint64_t frames, struct pfn_index **out)
 	*out = NULL;
 	if (!index)
 		return -ENOMEM;
-	index->frames = frames;
 	err = page_table__zero_pfn(&index->zero_pfn);
 	if (err) {
 		free(index);
 		return err;
 	}
-	index->seen = calloc(frames / CELLS_PER_PAGE + 1, 1);
-	index->cells = mmap(NULL, frames * sizeof(*index->cells), PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (index->cells == MAP_FAILED || !index->seen) {
-		if (index->cells == MAP_FAILED)
-			index->cells = NULL;
-		pfn_index__free(index);
+	*out = index;
+	return 0;
+}
+
+static int make_cells(struct pfn_index *index, uint64_t region)
+{
+	struct cells *cells = calloc(1, sizeof(*cells));
+
+	if (!cells)
+		return -ENOMEM;
+	cells->by_pfn = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (cells->by_pfn == MAP_FAILED) {
+		free(cells);
 		return -ENOMEM;
 	}
 	/* It is used here and there: a huge page for each cell would be a waste. */
-	madvise(index->cells, frames * sizeof(*index->cells), MADV_NOHUGEPAGE);
-	*out = index;
+	madvise(cells->by_pfn, REGION_BYTES, MADV_NOHUGEPAGE);
+	index->touched += sizeof(*cells) / PAGE_BYTES + 1;
+	index->regions[region] = cells;
 	return 0;
+}
+
+/* NULL: nothing was ever set near it. */
+static uint64_t *cell_of(const struct pfn_index *index, uint64_t pfn)
+{
+	const uint64_t region = pfn >> FRAME_SET_REGION_SHIFT;
+
+	return region < FRAME_SET_REGIONS && index->regions[region]
+		       ? &index->regions[region]->by_pfn[pfn % REGION_FRAMES]
+		       : NULL;
 }
 
 void pfn_index__free(struct pfn_index *index)
@@ -69,9 +94,11 @@ void pfn_index__free(struct pfn_index *index)
 		HASH_DEL(index->aliases, aliases);
 		free(aliases);
 	}
-	if (index->cells)
-		munmap(index->cells, index->frames * sizeof(*index->cells));
-	free(index->seen);
+	for (size_t i = 0; i < FRAME_SET_REGIONS; i++)
+		if (index->regions[i]) {
+			munmap(index->regions[i]->by_pfn, REGION_BYTES);
+			free(index->regions[i]);
+		}
 	page_map__free(index->beyond);
 	free(index);
 }
@@ -123,13 +150,21 @@ int pfn_index__set(struct pfn_index *index, uint64_t pfn, uint64_t page)
 
 	if (!pfn || pfn == index->zero_pfn)
 		return 0;
-	if (pfn >= index->frames)
+	if (pfn >= FRAME_SET_FRAMES)
 		return add_beyond(index, page);
-	cell = &index->cells[pfn];
+	cell = cell_of(index, pfn);
+	if (!cell) {
+		int err = make_cells(index, pfn >> FRAME_SET_REGION_SHIFT);
+
+		if (err)
+			return err;
+		cell = cell_of(index, pfn);
+	}
 	if (*cell == page + 1)
 		return 0;
 	if (!*cell) {
-		uint8_t *seen = &index->seen[pfn / CELLS_PER_PAGE];
+		uint8_t *seen = &index->regions[pfn >> FRAME_SET_REGION_SHIFT]
+					 ->seen[pfn % REGION_FRAMES / CELLS_PER_PAGE];
 
 		index->touched += !*seen;
 		*seen = 1;
@@ -153,13 +188,14 @@ int pfn_index__set(struct pfn_index *index, uint64_t pfn, uint64_t page)
 
 void pfn_index__remove(struct pfn_index *index, uint64_t pfn, uint64_t page)
 {
+	uint64_t *cell = cell_of(index, pfn);
 	struct aliases *aliases;
 
-	if (pfn >= index->frames || !index->cells[pfn])
+	if (!cell || !*cell)
 		return;
-	if (!(index->cells[pfn] & ALIASED)) {
-		if (index->cells[pfn] == page + 1)
-			index->cells[pfn] = 0;
+	if (!(*cell & ALIASED)) {
+		if (*cell == page + 1)
+			*cell = 0;
 		return;
 	}
 	aliases = find_aliases(index, pfn);
@@ -170,19 +206,20 @@ void pfn_index__remove(struct pfn_index *index, uint64_t pfn, uint64_t page)
 			aliases->pages[i] = aliases->pages[--aliases->count];
 	if (aliases->count > 1)
 		return;
-	index->cells[pfn] = aliases->count ? aliases->pages[0] + 1 : 0;
+	*cell = aliases->count ? aliases->pages[0] + 1 : 0;
 	HASH_DEL(index->aliases, aliases);
 	free(aliases);
 }
 
 int pfn_index__find(const struct pfn_index *index, uint64_t pfn, uint64_t pages[PFN_INDEX_ALIASES])
 {
+	const uint64_t *cell = cell_of(index, pfn);
 	const struct aliases *aliases;
 
-	if (pfn >= index->frames || !index->cells[pfn])
+	if (!cell || !*cell)
 		return 0;
-	if (!(index->cells[pfn] & ALIASED)) {
-		pages[0] = index->cells[pfn] - 1;
+	if (!(*cell & ALIASED)) {
+		pages[0] = *cell - 1;
 		return 1;
 	}
 	aliases = find_aliases(index, pfn);

@@ -13,18 +13,15 @@
 
 struct pfn_index;
 
-/*
- * frames: of the host. Address space for all of them, memory for those that come to be used.
- * -EPERM: this process may not see PFNs (CAP_SYS_ADMIN).
- */
-int pfn_index__new(uint64_t frames, struct pfn_index **out);
+/* -EPERM: this process may not see PFNs (CAP_SYS_ADMIN). */
+int pfn_index__new(struct pfn_index **out);
 void pfn_index__free(struct pfn_index *index);
 /* At most: what was touched so far. */
 uint64_t pfn_index__bytes(const struct pfn_index *index);
 
 /*
- * -ENOMEM, or 0. The zero page is left out. A frame beyond the host's memory, as it was when the
- * agent started, is left out and counted: no device's set of pages reaches it.
+ * -ENOMEM, or 0. The zero page is left out. A frame beyond FRAME_SET_FRAMES is
+ * left out and counted: no device's set of pages reaches it.
  */
 int pfn_index__set(struct pfn_index *index, uint64_t pfn, uint64_t page);
 /* Pages that had such a frame, whenever they were set. */

@@ -7,22 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#define KINDS 2	       /* completed, exposed */
-#define GROUP_WORDS 64 /* words that one bit of a summary stands for */
+#include "agent/base/frame_set.h"
+
+#define KINDS 2 /* completed, exposed */
 #define OTHER (PAGE_MAP_DEVICES - 1)
-
-/* A bitmap over all PFNs that takes memory only where it is used. */
-struct frame_set {
-	uint64_t *words;   /* NULL: nothing yet */
-	uint64_t *summary; /* groups of words that may be set */
-};
 
 struct write_log {
 	struct write_feed *feed;
 	struct write_log *next;
-	uint64_t frames, bytes, lost; /* bytes, lost: atomic */
+	uint64_t lost; /* atomic */
 	struct frame_set sets[PAGE_MAP_DEVICES][KINDS];
 };
 
@@ -33,16 +27,6 @@ struct write_feed {
 	unsigned device_count;
 	char devices[PAGE_MAP_DEVICES][64];
 };
-
-static uint64_t word_count(const struct write_log *log)
-{
-	return (log->frames + 63) / 64;
-}
-
-static uint64_t summary_words(const struct write_log *log)
-{
-	return word_count(log) / (GROUP_WORDS * 64ULL) + 1;
-}
 
 /* What another thread named meanwhile has its number already. */
 unsigned write_feed__name(struct write_feed *feed, const char *id)
@@ -69,40 +53,13 @@ static unsigned name_device(void *context, const char *id)
 	return write_feed__name(context, id);
 }
 
-static bool make_set(struct write_log *log, struct frame_set *set)
-{
-	uint64_t *summary = calloc(summary_words(log), sizeof(*summary));
-	uint64_t *words = mmap(NULL, word_count(log) * 8, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (!summary || words == MAP_FAILED) {
-		free(summary);
-		if (words != MAP_FAILED)
-			munmap(words, word_count(log) * 8);
-		return false;
-	}
-	madvise(words, word_count(log) * 8, MADV_NOHUGEPAGE);
-	set->summary = summary;
-	__atomic_fetch_add(&log->bytes, (word_count(log) + summary_words(log)) * 8,
-			   __ATOMIC_RELAXED);
-	__atomic_store_n(&set->words, words, __ATOMIC_RELEASE);
-	return true;
-}
-
 static void add(struct write_log *log, unsigned device, int kind, uint64_t first_pfn, uint64_t bits)
 {
-	struct frame_set *set = &log->sets[device][kind];
-	uint64_t word = first_pfn / 64, group = word / GROUP_WORDS;
-
-	if (word >= word_count(log))
+	if (first_pfn >= FRAME_SET_FRAMES)
 		return; /* no frame of this host's memory */
-	if (!set->words && !make_set(log, set)) {
+	if (frame_set__add(&log->sets[device][kind], first_pfn, bits))
 		__atomic_fetch_add(&log->lost, (uint64_t)__builtin_popcountll(bits),
 				   __ATOMIC_RELAXED);
-		return;
-	}
-	__atomic_fetch_or(&set->words[word], bits, __ATOMIC_RELEASE);
-	__atomic_fetch_or(&set->summary[group / 64], 1ULL << group % 64, __ATOMIC_ACQ_REL);
 }
 
 static void hear(void *context, unsigned device, enum ds_evidence evidence, uint64_t first_pfn,
@@ -164,7 +121,7 @@ unsigned write_feed__find(const struct write_feed *feed, const char *id)
 	return PAGE_MAP_DEVICES;
 }
 
-int write_log__new(struct write_feed *feed, uint64_t frames, struct write_log **out)
+int write_log__new(struct write_feed *feed, struct write_log **out)
 {
 	struct write_log *log = calloc(1, sizeof(*log));
 
@@ -172,7 +129,6 @@ int write_log__new(struct write_feed *feed, uint64_t frames, struct write_log **
 	if (!log)
 		return -ENOMEM;
 	log->feed = feed;
-	log->frames = frames;
 	pthread_mutex_lock(&feed->lock);
 	log->next = feed->logs;
 	__atomic_store_n(&feed->logs, log, __ATOMIC_RELEASE);
@@ -192,19 +148,19 @@ void write_log__free(struct write_log *log)
 		}
 	pthread_mutex_unlock(&log->feed->lock);
 	for (unsigned device = 0; device < PAGE_MAP_DEVICES; device++)
-		for (int kind = 0; kind < KINDS; kind++) {
-			struct frame_set *set = &log->sets[device][kind];
-
-			if (set->words)
-				munmap(set->words, word_count(log) * 8);
-			free(set->summary);
-		}
+		for (int kind = 0; kind < KINDS; kind++)
+			frame_set__free(&log->sets[device][kind]);
 	free(log);
 }
 
 uint64_t write_log__bytes(const struct write_log *log)
 {
-	return __atomic_load_n(&log->bytes, __ATOMIC_RELAXED);
+	uint64_t bytes = 0;
+
+	for (unsigned device = 0; device < PAGE_MAP_DEVICES; device++)
+		for (int kind = 0; kind < KINDS; kind++)
+			bytes += __atomic_load_n(&log->sets[device][kind].bytes, __ATOMIC_RELAXED);
+	return bytes;
 }
 
 uint64_t write_log__lost(const struct write_log *log)
@@ -220,47 +176,12 @@ struct draining {
 	enum ds_evidence evidence;
 };
 
-static int drain_group(struct frame_set *set, uint64_t group, uint64_t words,
-		       const struct draining *draining)
+static int drain_words(void *context, uint64_t first_pfn, uint64_t bits)
 {
-	for (uint64_t word = group * GROUP_WORDS; word < words && word < (group + 1) * GROUP_WORDS;
-	     word++) {
-		uint64_t bits;
-		int err;
+	const struct draining *draining = context;
 
-		if (!__atomic_load_n(&set->words[word], __ATOMIC_RELAXED))
-			continue;
-		bits = __atomic_exchange_n(&set->words[word], 0, __ATOMIC_ACQ_REL);
-		err = draining->each(draining->context, draining->device, draining->evidence,
-				     word * 64, bits);
-		if (err) {
-			__atomic_fetch_or(&set->words[word], bits, __ATOMIC_RELEASE);
-			return err;
-		}
-	}
-	return 0;
-}
-
-static int drain_set(struct write_log *log, struct frame_set *set, const struct draining *draining)
-{
-	for (uint64_t i = 0; i < summary_words(log); i++) {
-		uint64_t groups;
-
-		if (!__atomic_load_n(&set->summary[i], __ATOMIC_RELAXED))
-			continue;
-		/* First the mark, then the words: whoever adds does it the other way around. */
-		groups = __atomic_exchange_n(&set->summary[i], 0, __ATOMIC_ACQ_REL);
-		for (; groups; groups &= groups - 1) {
-			int err = drain_group(set, i * 64 + (uint64_t)__builtin_ctzll(groups),
-					      word_count(log), draining);
-
-			if (err) {
-				__atomic_fetch_or(&set->summary[i], groups, __ATOMIC_RELEASE);
-				return err;
-			}
-		}
-	}
-	return 0;
+	return draining->each(draining->context, draining->device, draining->evidence, first_pfn,
+			      bits);
 }
 
 int write_log__drain(struct write_log *log,
@@ -270,14 +191,12 @@ int write_log__drain(struct write_log *log,
 {
 	for (unsigned device = 0; device < PAGE_MAP_DEVICES; device++)
 		for (int kind = 0; kind < KINDS; kind++) {
-			const struct draining draining = {each, context, device,
-							  kind ? DS_EVIDENCE_EXPOSED
-							       : DS_EVIDENCE_COMPLETED};
-			struct frame_set *set = &log->sets[device][kind];
-			int err = 0;
+			struct draining draining = {each, context, device,
+						    kind ? DS_EVIDENCE_EXPOSED
+							 : DS_EVIDENCE_COMPLETED};
+			int err =
+				frame_set__drain(&log->sets[device][kind], drain_words, &draining);
 
-			if (__atomic_load_n(&set->words, __ATOMIC_ACQUIRE))
-				err = drain_set(log, set, &draining);
 			if (err)
 				return err;
 		}

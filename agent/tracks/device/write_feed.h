@@ -55,8 +55,8 @@ unsigned write_feed__name(struct write_feed *feed, const char *id);
 /* PAGE_MAP_DEVICES when it has not been seen. */
 unsigned write_feed__find(const struct write_feed *feed, const char *id);
 
-/* frames: of the host. From here on it collects. -ENOMEM, or 0. */
-int write_log__new(struct write_feed *feed, uint64_t frames, struct write_log **out);
+/* From here on it collects. -ENOMEM, or 0. */
+int write_log__new(struct write_feed *feed, struct write_log **out);
 void write_log__free(struct write_log *log);
 /* At most; a set takes memory only where devices write. */
 uint64_t write_log__bytes(const struct write_log *log);
