@@ -158,7 +158,9 @@ const struct option_row agent_options[] = {
 	 "auto; base: tracepoints only; fentry: functions wherever one can replace them (auto)",
 	 check_tier},
 	{"page-set-memory", 0, OPTION_SIZE, FIELD(page_set_memory), 4096, TEBIBYTE, "BYTES",
-	 "memory for the devices' page sets (256M)", NULL},
+	 "memory for the devices' page sets, taken where they write: 32 KiB for each device and "
+	 "GiB (256M)",
+	 NULL},
 	{"metrics.max-processes", 0, OPTION_U32, FIELD(max_series), 0, 100000, "N",
 	 "processes with metrics series of their own (1000)", NULL},
 	{"web.max-connections", 0, OPTION_U32, FIELD(max_connections), 1, 65536, "N",

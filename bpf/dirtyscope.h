@@ -63,7 +63,7 @@ struct ds_sensor_stats {
 	__u64 counted;
 	__u64 lost[DS_LOST_COUNT];
 	__u64 last_slot; /* of the process met last on this CPU; BPF only */
-	__u64 pad[4];
+	__u64 pad[3];
 };
 
 /*

@@ -189,6 +189,7 @@ int devices__hand_over(struct devices *devices)
 {
 	const struct page_listener *listener = devices->listener;
 	struct device_record *device, *next;
+	uint64_t lost[DS_LOST_REASONS];
 	struct survey survey;
 	int err = 0;
 
@@ -204,6 +205,8 @@ int devices__hand_over(struct devices *devices)
 		sweep_set(&sweep);
 		device->early_pages += sweep.fresh;
 	}
+	kernel_side__lost(devices->kernel, lost);
+	listener->lost(listener->context, lost);
 	if (!devices->config->no_ledger && survey.exposed)
 		err = ledger__walk(devices->kernel, tell_exposed, devices);
 	if (!err)

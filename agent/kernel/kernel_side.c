@@ -278,6 +278,30 @@ static void sample_program(const struct program *program, struct snapshot_progra
 	out->verified_instructions = info.verified_insns;
 }
 
+static const bool tells_of_pages[DS_SENSOR_COUNT] = {
+	[DS_SENSOR_BLOCK] = true, [DS_SENSOR_NET] = true,    [DS_SENSOR_DMA] = true,
+	[DS_SENSOR_IOMMU] = true, [DS_SENSOR_VIRTIO] = true,
+};
+
+void kernel_side__lost(const struct kernel_side *kernel, uint64_t lost[DS_LOST_REASONS])
+{
+	memset(lost, 0, DS_LOST_REASONS * sizeof(*lost));
+	for (int id = 0; id < DS_SENSOR_COUNT; id++)
+		for (uint32_t cpu = 0; tells_of_pages[id] && cpu < kernel->tables.cpus; cpu++)
+			for (int reason = 0; reason < DS_LOST_COUNT; reason++)
+				lost[reason] +=
+					kernel->tables.sensor_stats[id * kernel->tables.cpus + cpu]
+						.lost[reason];
+	for (size_t i = 0; i < kernel->set.count; i++) {
+		struct snapshot_program program;
+
+		if (!tells_of_pages[kernel->set.programs[i].row->sensor])
+			continue;
+		sample_program(&kernel->set.programs[i], &program);
+		lost[DS_LOST_RECURSION] += program.missed;
+	}
+}
+
 static const char *blind_of(const struct kernel_side *kernel, const struct sensor_row *row)
 {
 	return row->better && program_set__active(&kernel->set, row->better) ? row->blind_then

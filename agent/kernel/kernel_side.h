@@ -67,6 +67,9 @@ void kernel_side__look_at_memory(struct kernel_side *kernel);
 /* Kernel memory of all tables, page sets not included. Bytes. */
 uint64_t kernel_side__map_memory(const struct kernel_side *kernel);
 
+/* Events that the sensors of devices' writes have lost so far, by reason. */
+void kernel_side__lost(const struct kernel_side *kernel, uint64_t lost[DS_LOST_REASONS]);
+
 /* Fills in sensors, tiers and limits of a snapshot that is being built. -ENOMEM, or 0. */
 int kernel_side__sample(struct kernel_side *kernel, struct snapshot *snapshot);
 

@@ -16,6 +16,8 @@ struct page_listener {
 	/* evidence: exposed, or completed. bits: of 64 frames. */
 	void (*pages)(void *context, unsigned device, enum ds_evidence evidence, uint64_t first_pfn,
 		      uint64_t bits);
+	/* After all pages of a sweep: what the sensors of devices' writes lost, in all. */
+	void (*lost)(void *context, const uint64_t lost[DS_LOST_REASONS]);
 };
 
 #endif

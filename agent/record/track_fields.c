@@ -14,6 +14,7 @@ static const struct field record_track_gap_fields[] = {
 	ROW(struct track_gap, kind, FIELD_ENUM, .most = NOT_COVERED_KINDS),
 	ROW(struct track_gap, start, FIELD_U64),
 	ROW(struct track_gap, pages, FIELD_U64),
+	ROW(struct track_gap, events, FIELD_U64),
 	ROW(struct track_gap, name, FIELD_CHARS),
 	ROW(struct track_gap, reason, FIELD_STRING),
 };
@@ -55,6 +56,7 @@ static const struct field record_track_member_fields[] = {
 	ROW(struct track_member, backend, FIELD_STRING),
 	ROW(struct track_member, lower_bound, FIELD_BOOL),
 	ROW(struct track_member, device_side, FIELD_BOOL),
+	ROW(struct track_member, device_side_complete, FIELD_BOOL),
 	ROW(struct track_member, backend_reason, FIELD_CHARS),
 	ROW(struct track_member, start_stopped_ns, FIELD_U64),
 	ROW(struct track_member, stopped_ns, FIELD_U64),

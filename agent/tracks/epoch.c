@@ -33,6 +33,7 @@ int track__add_members(struct tracks *tracks, struct track *track, bool later,
 	err = write_log__new(tracks->feed, &track->log);
 	if (!err)
 		err = track_sweeps__first(&tracks->sweeps);
+	losses__start(&track->losses, tracks->feed);
 	if (!err)
 		err = write_log__drain(track->log, write_log__discard, NULL);
 	return err ? track__refuse(error, err, 0, strerror(-err)) : 0;
@@ -65,8 +66,11 @@ static int run_device_epoch(struct tracks *tracks, struct track *track)
 	struct frames frames = {.map = owed_pages__fresh(track->members->owed)};
 	int err = track_sweeps__await(&tracks->sweeps, track_sweeps__ask(&tracks->sweeps));
 
+	if (err)
+		return err;
+	losses__epoch(&track->losses, tracks->feed, true);
 	frames.device = write_feed__find(tracks->feed, track->target);
-	return err ? err : write_log__drain(track->log, take_frames, &frames);
+	return write_log__drain(track->log, take_frames, &frames);
 }
 
 int track__run_epoch(struct tracks *tracks, struct track *track, struct track_error *error)

@@ -222,8 +222,8 @@ static void make_curve(const struct track *track, const struct forecast_options 
 			target__lock(member->shared->target);
 			target__facts(member->shared->target, &facts);
 			target__unlock(member->shared->target);
-			curve->lower_bound |=
-				facts.lower_bound || !facts.device_side || facts.lost_pages > 0;
+			curve->lower_bound |= facts.lower_bound || !facts.device_side ||
+					      facts.lost_pages > 0 || facts.events_lost;
 		}
 
 		owed_pages__working_set(member->owed, options->start / PAGE_BYTES,

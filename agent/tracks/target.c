@@ -344,6 +344,7 @@ void target__facts(const struct target *target, struct target_facts *facts)
 		.lower_bound = target->cpu.backend->lower_bound,
 		.backend_reason = target->cpu.reason,
 		.device_side = target->index,
+		.events_lost = target->losses.count > 0,
 		.start_stopped_ns = target->start_stopped_ns,
 		.stopped_ns = target->cpu.stopped_ns,
 		.bytes = target->index
@@ -385,6 +386,8 @@ const struct not_covered *target__gaps(struct target *target, size_t *count)
 			.name = "[far memory]",
 			.reason = "memory beyond 256 TiB: what devices write there is not seen",
 		};
+	for (size_t i = 0; i < target->losses.count; i++)
+		target->rows[(*count)++] = target->losses.rows[i];
 	return target->rows;
 }
 

@@ -75,6 +75,7 @@ struct target_facts {
 	uint64_t start_ticks;
 	const char *backend;
 	bool lower_bound;
+	bool events_lost;	    /* of devices' writes, in the last epoch */
 	const char *backend_reason; /* why it is not a better one; "" */
 	bool device_side; /* false: PFNs may not be read, and no device's write can be told */
 	uint64_t start_stopped_ns,

@@ -115,6 +115,7 @@ int target__start_devices(struct target *target)
 	if (!err)
 		err = track_sweeps__first(&options->sweeps);
 	if (!err) {
+		losses__start(&target->losses, options->feed);
 		target->cpu.seen = index_entries;
 		target->cpu.seen_context = target;
 	}
@@ -242,5 +243,8 @@ int target__run_devices(struct target *target, uint64_t asked, int err)
 		err = read_stale(target);
 	if (!err)
 		err = track_sweeps__await(&target->options.sweeps, asked);
-	return err ? err : write_log__drain(target->log, match, target);
+	if (err)
+		return err;
+	losses__epoch(&target->losses, target->options.feed, false);
+	return write_log__drain(target->log, match, target);
 }

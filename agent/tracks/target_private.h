@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "agent/tracks/device/losses.h"
 #include "agent/tracks/device/mapped_frames.h"
 #include "agent/tracks/device/pfn_index.h"
 #include "agent/tracks/device/pin_side.h"
@@ -24,7 +25,8 @@ struct target {
 	struct mapped_frames mapped;
 	struct write_log *log;
 	struct pin_side pins;
-	struct not_covered rows[2]; /* what target__gaps tells */
+	struct losses losses;
+	struct not_covered rows[2 + DS_LOST_REASONS]; /* what target__gaps tells */
 	struct subscriber *subscribers;
 	struct page_map *epoch; /* what this epoch has found so far */
 	uint64_t start_stopped_ns, moved;

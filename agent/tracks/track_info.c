@@ -14,7 +14,7 @@ static void list_not_covered(const struct member *member, const struct not_cover
 			     size_t count, struct track_member *out)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (!member__not_covered(member, &rows[i]))
+		if (!rows[i].events && !member__not_covered(member, &rows[i]))
 			continue;
 		if (out->not_covered_count == COUNT(out->not_covered)) {
 			out->not_covered_more++;
@@ -23,13 +23,15 @@ static void list_not_covered(const struct member *member, const struct not_cover
 		out->not_covered[out->not_covered_count].kind = rows[i].kind;
 		out->not_covered[out->not_covered_count].start = rows[i].start;
 		out->not_covered[out->not_covered_count].pages = rows[i].pages;
+		out->not_covered[out->not_covered_count].events = rows[i].events;
 		out->not_covered[out->not_covered_count].reason = rows[i].reason;
 		memcpy(out->not_covered[out->not_covered_count++].name, rows[i].name,
 		       sizeof(rows[i].name));
 	}
 }
 
-static void describe_member(const struct member *member, struct track_member *out)
+static void describe_member(const struct track *track, const struct member *member,
+			    struct track_member *out)
 {
 	const struct not_covered *rows;
 	struct target_facts facts;
@@ -39,9 +41,12 @@ static void describe_member(const struct member *member, struct track_member *ou
 				     .scope = member->scope,
 				     .scope_reason = member->scope_reason,
 				     .backend = "",
-				     .device_side = true};
-	if (!member->shared)
+				     .device_side = true,
+				     .device_side_complete = !track->losses.count};
+	if (!member->shared) {
+		list_not_covered(member, track->losses.rows, track->losses.count, out);
 		return;
+	}
 	for (size_t i = 0; i < member->ranges.count; i++) {
 		if (out->range_count == COUNT(out->ranges))
 			out->range_more++;
@@ -53,6 +58,7 @@ static void describe_member(const struct member *member, struct track_member *ou
 	out->backend = facts.backend;
 	out->lower_bound = facts.lower_bound;
 	out->device_side = facts.device_side;
+	out->device_side_complete = facts.device_side && !facts.lost_pages && !facts.events_lost;
 	snprintf(out->backend_reason, sizeof(out->backend_reason), "%s", facts.backend_reason);
 	out->start_stopped_ns = facts.start_stopped_ns;
 	out->stopped_ns = facts.stopped_ns;
@@ -115,7 +121,8 @@ static void add_member(const struct member *member, struct track_info *info)
 	rows = target__not_covered(member->shared->target, &count);
 	pages += sum_of_pages(member, rows, count);
 	target__unlock(member->shared->target);
-	info->lower_bound |= facts.lower_bound || !facts.device_side || facts.lost_pages;
+	info->lower_bound |=
+		facts.lower_bound || !facts.device_side || facts.lost_pages || facts.events_lost;
 	info->not_covered_bytes += pages * PAGE_BYTES;
 }
 
@@ -158,6 +165,7 @@ void track__info(const struct track *track, struct track_info *info)
 		.rate = track->epoch_seconds > 0 ? (double)track->last.all / track->epoch_seconds
 						 : 0,
 	};
+	info->lower_bound = track->losses.count > 0;
 	memcpy(info->target, track->target, sizeof(info->target));
 	memcpy(info->vm, track->vm, sizeof(info->vm));
 	memcpy(info->reason, track->reason, sizeof(info->reason));
@@ -171,7 +179,7 @@ void track__info(const struct track *track, struct track_info *info)
 		for (size_t i = 0; i < COUNT(spans); i++)
 			info->working_set[i] += sets[spans[i] - 1];
 		if (info->member_count < COUNT(info->members))
-			describe_member(member, &info->members[info->member_count++]);
+			describe_member(track, member, &info->members[info->member_count++]);
 		else
 			info->member_more++;
 	}

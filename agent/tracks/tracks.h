@@ -85,6 +85,7 @@ struct track_error {
 struct track_gap {
 	enum not_covered_kind kind;
 	uint64_t start, pages;
+	uint64_t events; /* of NOT_COVERED_LOST alone */
 	char name[64];
 	const char *reason; /* static */
 };
@@ -101,10 +102,11 @@ struct track_member {
 	const char *scope_reason;		   /* static; why not another one; NULL */
 	struct address_range ranges[TRACK_RANGES]; /* none: all of it */
 	size_t range_count, range_more;
-	const char *backend;		       /* static */
-	bool lower_bound;		       /* the backend counts faults and finds no pages */
-	bool device_side;		       /* devices' writes into it can be told */
-	char backend_reason[256];	       /* why it is not a better one; "" */
+	const char *backend;	   /* static */
+	bool lower_bound;	   /* the backend counts faults and finds no pages */
+	bool device_side;	   /* devices' writes into it can be told */
+	bool device_side_complete; /* all of the last epoch's were; else not_covered says why not */
+	char backend_reason[256];  /* why it is not a better one; "" */
 	uint64_t start_stopped_ns, stopped_ns; /* that it stood still */
 	uint64_t lost_pages;		       /* of devices, for want of memory */
 	uint64_t moved;			       /* told because their frame had changed meanwhile */

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "agent/tracks/cpu/backend_cost.h"
+#include "agent/tracks/device/losses.h"
 #include "agent/tracks/forecast.h"
 #include "agent/tracks/target.h"
 #include "agent/tracks/tracks.h"
@@ -64,7 +65,8 @@ struct track {
 	struct backend_costs costs;  /* as of its start */
 	bool has_costs;		     /* false: it has no CPU side */
 	struct member *members;
-	struct write_log *log;	 /* of TRACK_DEVICE */
+	struct write_log *log; /* of TRACK_DEVICE, as are the next */
+	struct losses losses;
 	struct sharing *sharing; /* NULL: of TRACK_DEVICE, or not begun */
 	bool ended;
 	char reason[160];

@@ -178,8 +178,15 @@ void page_answer__gap(struct json *json, const struct track_gap *gap, const uint
 		json__string(json, "start", start);
 	else
 		json__null(json, "start");
-	json__u64(json, "pages", gap->pages);
-	json__u64(json, "bytes", gap->pages * DS_PAGE_SIZE);
+	if (gap->kind == NOT_COVERED_LOST) {
+		json__null(json, "pages");
+		json__null(json, "bytes");
+		json__u64(json, "events", gap->events);
+	} else {
+		json__u64(json, "pages", gap->pages);
+		json__u64(json, "bytes", gap->pages * DS_PAGE_SIZE);
+		json__null(json, "events");
+	}
 	json__string(json, "name", gap->name);
 	json__string(json, "reason", gap->reason);
 	json__end_object(json);
@@ -199,6 +206,8 @@ static const char *lower_bound_reason(const struct track_info *info)
 			       "is told";
 		if (member->lost_pages)
 			return "pages that devices wrote were lost for want of memory";
+		if (!member->device_side_complete)
+			return "sensors lost events of devices' writes, which not_covered lists";
 	}
 	return NULL;
 }
@@ -214,7 +223,7 @@ static void put_gaps(struct json *json, const struct track_info *info)
 	for (size_t i = 0; i < info->member_count; i++)
 		for (size_t k = 0; k < info->members[i].not_covered_count; k++)
 			page_answer__gap(json, &info->members[i].not_covered[k],
-					 &info->members[i].pid);
+					 info->members[i].pid ? &info->members[i].pid : NULL);
 	json__end_array(json);
 }
 

@@ -52,6 +52,7 @@ static void put_member(struct json *json, const struct track_member *member, boo
 		     *member->backend_reason ? member->backend_reason : NULL);
 	json__bool(json, "lower_bound", member->lower_bound);
 	json__bool(json, "device_side", member->device_side);
+	json__bool(json, "device_side_complete", member->device_side_complete);
 	json__double(json, "start_stopped_us", (double)member->start_stopped_ns / 1000);
 	json__double(json, "stopped_us", (double)member->stopped_ns / 1000);
 	json__u64(json, "moved_pages", member->moved);

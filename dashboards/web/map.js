@@ -111,8 +111,8 @@ export class AddressMap {
 		this.showList(pages.ranges);
 		const holes = members.flatMap((member) => member.not_covered);
 
-		replace(this.covered, holes.length ? h("details", null, h("summary", null, `${holes.length} mappings are not followed`),
-			h("ul", {class: "plain"}, holes.slice(0, 50).map((hole) => h("li", null, h("span", {class: "mono"}, `${hole.start} ${hole.name}`), ` ${pageBytes(hole.pages)}: ${hole.reason}`)))) : null);
+		replace(this.covered, holes.length ? h("details", null, h("summary", null, `${holes.length} ${holes.length === 1 ? "thing is" : "things are"} not covered`),
+			h("ul", {class: "plain"}, holes.slice(0, 50).map((hole) => h("li", null, h("span", {class: "mono"}, `${hole.start ?? "-"} ${hole.name}`), ` ${hole.events === null ? pageBytes(hole.pages) : `${count(hole.events)} events lost`}: ${hole.reason}`)))) : null);
 		this.draw();
 	}
 

@@ -116,7 +116,7 @@ for kind in ("memfd", "file-shared"):
 
 def doubted(track, writer):
     return [one for one in track.member(writer.pid)["not_covered"]
-            if int(one["start"], 16) <= writer.address < int(one["start"], 16) + one["pages"] * PAGE]
+            if one["start"] and int(one["start"], 16) <= writer.address < int(one["start"], 16) + one["pages"] * PAGE]
 
 
 def by_call(kind):

@@ -68,8 +68,9 @@ static inline struct track_info sample_track(uint64_t id)
 		info.members[i].pid = (uint32_t)(12 + i);
 		info.members[i].backend = "pagemap-scan";
 		info.members[i].not_covered_count = i;
-		info.members[i].not_covered[0] = (struct track_gap){
-			NOT_COVERED_MAPPER, 4096, 3, "/memfd:" SAMPLE_HOSTILE, "written by others"};
+		info.members[i].not_covered[0] =
+			(struct track_gap){NOT_COVERED_MAPPER, 4096, 3, 0, "/memfd:" SAMPLE_HOSTILE,
+					   "written by others"};
 	}
 	return info;
 }

@@ -26,6 +26,7 @@ struct write_feed {
 	struct write_log *logs;
 	unsigned device_count;
 	char devices[PAGE_MAP_DEVICES][64];
+	uint64_t lost[DS_LOST_REASONS]; /* atomic */
 };
 
 /* What another thread named meanwhile has its number already. */
@@ -73,6 +74,20 @@ static void hear(void *context, unsigned device, enum ds_evidence evidence, uint
 	pthread_mutex_unlock(&feed->lock);
 }
 
+static void hear_lost(void *context, const uint64_t lost[DS_LOST_REASONS])
+{
+	struct write_feed *feed = context;
+
+	for (int reason = 0; reason < DS_LOST_REASONS; reason++)
+		__atomic_store_n(&feed->lost[reason], lost[reason], __ATOMIC_RELAXED);
+}
+
+void write_feed__lost(const struct write_feed *feed, uint64_t lost[DS_LOST_REASONS])
+{
+	for (int reason = 0; reason < DS_LOST_REASONS; reason++)
+		lost[reason] = __atomic_load_n(&feed->lost[reason], __ATOMIC_RELAXED);
+}
+
 static bool listens(void *context)
 {
 	const struct write_feed *feed = context;
@@ -88,8 +103,11 @@ struct write_feed *write_feed__new(void)
 		return NULL;
 	pthread_mutex_init(&feed->lock, NULL);
 	snprintf(feed->devices[OTHER], sizeof(feed->devices[OTHER]), "other");
-	feed->listener = (struct page_listener){
-		.context = feed, .listens = listens, .device = name_device, .pages = hear};
+	feed->listener = (struct page_listener){.context = feed,
+						.listens = listens,
+						.device = name_device,
+						.pages = hear,
+						.lost = hear_lost};
 	return feed;
 }
 

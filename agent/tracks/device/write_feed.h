@@ -55,6 +55,9 @@ unsigned write_feed__name(struct write_feed *feed, const char *id);
 /* PAGE_MAP_DEVICES when it has not been seen. */
 unsigned write_feed__find(const struct write_feed *feed, const char *id);
 
+/* Events that the sensors of devices' writes lost, in all, as of the last sweep. */
+void write_feed__lost(const struct write_feed *feed, uint64_t lost[DS_LOST_REASONS]);
+
 /* From here on it collects. -ENOMEM, or 0. */
 int write_log__new(struct write_feed *feed, struct write_log **out);
 void write_log__free(struct write_log *log);

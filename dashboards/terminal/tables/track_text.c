@@ -43,6 +43,12 @@ static void put_gap(json_t *gap, struct text *out)
 	json_t *start = json_object_get(gap, "start");
 	const char *name = json_string_value(json_object_get(gap, "name"));
 
+	if (json_is_integer(json_object_get(gap, "events"))) {
+		text__printf(out, "    lost: %s, %" PRIu64 " events: %s\n", name ? name : "",
+			     number(gap, "events"),
+			     json_string_value(json_object_get(gap, "reason")));
+		return;
+	}
 	text__printf(out, "    not covered: %s, %" PRIu64 " pages%s",
 		     json_is_string(start) ? json_string_value(start) : "place not known",
 		     number(gap, "pages"), name && *name ? " of " : "");
