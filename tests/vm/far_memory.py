@@ -16,10 +16,13 @@ import fetch
 import initramfs
 import machine
 import matrix
-from harness import equal, true
+from harness import equal, eventually, true
 
 SERIES = "6.12"
 START = 1 << 40  # where the memory module lies
+PLUGGED = 2 << 40  # and the one that is plugged in while the agent runs
+PAGES = 512  # of which a disk writes 256
+EVEN = set(range(0, PAGES, 2))
 KPTR_RESTRICT = "/proc/sys/kernel/kptr_restrict"
 
 
@@ -27,7 +30,7 @@ class FarMachine(machine.Machine):
     def command(self):
         words = super().command()
         words[words.index("-cpu") + 1] = "max,phys-bits=46"
-        words[words.index("-m") + 1] += ",slots=2,maxmem=4T"
+        words[words.index("-m") + 1] += ",slots=4,maxmem=4T"
         return [*words, "-object", "memory-backend-ram,id=far,size=1G", "-device", f"pc-dimm,memdev=far,addr={START:#x}"]
 
 
@@ -56,6 +59,52 @@ def add_tests(suite, guest, build):
         return str(found)
 
 
+def add_plugged(suite, guest):
+    """Memory that comes while an agent runs and a process is tracked: told as before it."""
+    bases = iter(range(0, 1 << 20, 5003))
+    target = {}
+
+    def read_fixed(what):
+        """An epoch in which the disk alone writes, through registered buffers."""
+        target["collect"]()
+        equal(guest.call("tell", "uring", f"fixed {next(bases)}"), "done", "uring")
+        got = target["collect"]()
+        told = {page for name, pages in got["devices"].items() if name.startswith("pci/") for page in pages}
+        equal(told, EVEN, f"{what}: pages that the disk wrote, {len(told)} of {len(EVEN)} told")
+        equal(got["counts"]["missed_by_cpu_tracking"], len(EVEN), f"{what}: missed by CPU-only tracking")
+        return f"{len(told)} of {len(EVEN)}"
+
+    @suite.test("before: READ_FIXED into a tracked process, 256 of 256 pages told")
+    def _():
+        guest.call("tracks_agent")
+        disk = next(one["node"] for one in guest.call("devices")[0] if one["node"].startswith("nvme"))
+        words = guest.call("hold", "uring", "/dev/work/tests/vm/uring", "private", str(PAGES), "/dev/" + disk).split()
+        target.update(pid=int(words[0]), address=int(words[1], 16))
+        info = guest.call("track_start", target["pid"])
+        target["collect"] = lambda: guest.call("track_collect", info["id"], target["address"], PAGES)
+        equal(guest.call("tell", "uring", "register"), "done", "uring")
+        return read_fixed("before")
+
+    @suite.test("memory at 2 TiB, plugged in under the running track: READ_FIXED, 256 of 256 pages told")
+    def _():
+        equal(guest.call("tell", "uring", "unregister"), "done", "uring")
+        guest.qmp("object-add", **{"qom-type": "memory-backend-ram", "id": "plugged", "size": 1 << 30})
+        guest.qmp("device_add", driver="pc-dimm", id="module", memdev="plugged", addr=PLUGGED)
+        eventually("the guest has the memory, and uses it", lambda: guest.call("online_memory", PLUGGED))
+        filled = guest.call("fill_memory", PLUGGED // 4096)
+        equal(guest.call("tell", "uring", "renew"), "done", "uring")
+        equal(guest.call("tell", "uring", "register"), "done", "uring")
+        lowest = guest.call("lowest_frame", target["pid"], target["address"], PAGES)
+        true(lowest >= PLUGGED // 4096, f"the process's memory lies in the module: {lowest:#x}")
+        return f"{read_fixed('plugged in')}, after {filled} MiB of other memory were taken"
+
+    @suite.test("nothing of it was lost by a sensor as beyond the page sets")
+    def _():
+        lost = guest.call("sensor_losses")
+        true(not any(row.get("pfn_range") or row.get("page_sets_full") for row in lost.values()), f"lost: {lost}")
+        return str(lost)
+
+
 def main():
     build = os.path.abspath(sys.argv[1])
     suite = harness.Suite()
@@ -67,6 +116,7 @@ def main():
         print(f"1..1\nok 1 - all # SKIP kernel {SERIES}: {' '.join(str(error).split())}")
         return 0
     add_tests(suite, guest, build)
+    add_plugged(suite, guest)
     with guest:
         suite.run()
 

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The guest's part of the tests of tracks: a client of the agent, and a copier that relies on it."""
+import ctypes
+import glob
+import mmap
 import os
 import signal
+import struct
 import time
 
 PAGE = 4096
 SOCKET = "/dev/shm/tracks"
+CHUNK = 16 << 20  # bytes
 HEAD = 26  # bytes at a page's begin that tell its sector, where a disk wrote it
 
 
@@ -41,9 +46,53 @@ def register(function, state, harness):
                 "cpu": in_region(answer, address, pages, by="cpu"), "dma": in_region(answer, address, pages, by="dma"),
                 "devices": {name: in_region(answer, address, pages, device=name) for name in devices}}
 
+    def frames(pid, address, pages):
+        with open(f"/proc/{pid}/pagemap", "rb") as file:
+            file.seek(address // PAGE * 8)
+            return [one & (1 << 55) - 1 for one in struct.unpack(f"{pages}Q", file.read(pages * 8))]
+
+    @function
+    def lowest_frame(pid, address, pages):
+        return min(frames(pid, address, pages))
+
+    @function
+    def online_memory(start):
+        """How many blocks of memory from that address on are online. What is offline is made so: for kernel memory, and pins."""
+        with open("/sys/devices/system/memory/block_size_bytes", encoding="ascii") as file:
+            size = int(file.read(), 16)
+        count = 0
+        for path in glob.glob("/sys/devices/system/memory/memory[0-9]*"):
+            if int(os.path.basename(path)[len("memory"):]) * size < start:
+                continue
+            with open(os.path.join(path, "state"), "r+", encoding="ascii") as file:
+                if file.read().strip() == "offline":
+                    file.seek(0)
+                    file.write("online_kernel")
+            count += 1
+        return count
+
+    @function
+    def fill_memory(first):
+        """Takes memory, and keeps it, until all that comes lies from that frame on; how much it took, in MiB."""
+        state.filling = []
+        while True:
+            chunk = mmap.mmap(-1, CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            state.filling.append(chunk)
+            for at in range(0, CHUNK, PAGE):
+                chunk[at] = 1
+            address = ctypes.addressof(ctypes.c_char.from_buffer(chunk))
+            if min(frames(os.getpid(), address, CHUNK // PAGE)) >= first:
+                return len(state.filling) * CHUNK >> 20
+
     @function
     def track_stop(number):
         state.tracks.pop(number).call("DELETE", "")
+
+    @function
+    def sensor_losses():
+        """{sensor: {reason: events}}, of those that lost any."""
+        rows = state.agent.json("/api/v1/sensors")["sensors"]
+        return {row["name"]: {reason: lost for reason, lost in row["lost"].items() if lost} for row in rows if any(row["lost"].values())}
 
     @function
     def heads(name, address, pages):
