@@ -2,7 +2,7 @@
 #ifndef DIRTYSCOPE_BPF_BLOCK_H
 #define DIRTYSCOPE_BPF_BLOCK_H
 
-#include "bpf/account.h"
+#include "bpf/page_sets.h"
 
 /* enum req_op, include/linux/blk_types.h: the operations whose data a device writes to memory. */
 #define REQ_OP_MASK 0xff

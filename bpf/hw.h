@@ -2,7 +2,7 @@
 #ifndef DIRTYSCOPE_BPF_HW_H
 #define DIRTYSCOPE_BPF_HW_H
 
-#include "bpf/account.h"
+#include "bpf/page_sets.h"
 
 /* The hardware's own report, while a VMM harvests it. It names no device: host-wide, slot 0. */
 static __always_inline int hw__reported(__u64 iova, __u64 bytes)

@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_BPF_LIST_H
 #define DIRTYSCOPE_BPF_LIST_H
 
-#include "bpf/account.h"
+#include "bpf/page_sets.h"
 
 #define SG_CHAIN 1UL
 #define SG_END 2UL

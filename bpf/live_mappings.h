@@ -3,7 +3,7 @@
 #ifndef DIRTYSCOPE_BPF_LIVE_MAPPINGS_H
 #define DIRTYSCOPE_BPF_LIVE_MAPPINGS_H
 
-#include "bpf/account.h"
+#include "bpf/page_sets.h"
 
 #define DS_UNKNOWN_MEMORY (~0ULL) /* phys of a mapping outside of the direct map */
 

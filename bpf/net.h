@@ -2,7 +2,7 @@
 #ifndef DIRTYSCOPE_BPF_NET_H
 #define DIRTYSCOPE_BPF_NET_H
 
-#include "bpf/account.h"
+#include "bpf/page_sets.h"
 
 #define DS_NET_STEPS 2048 /* linear parts and fragments of one packet */
 #define DS_MAX_FRAGS 45	  /* CONFIG_MAX_SKB_FRAGS at most */
