@@ -90,7 +90,7 @@ void storm__all_slots_taken(struct harness *h, enum table table)
 
 	for (; !bpf_map_get_next_key(map, last, key); last = key) {
 		assert_int_equal(bpf_map_lookup_elem(map, key, &slot), 0);
-		assert_in_range(slot, 1, SLOTS - 1);
+		assert_uint_in_range(slot, 1, SLOTS - 1);
 		assert_false(taken & 1u << slot);
 		taken |= 1u << slot;
 	}

@@ -19,6 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/dirtyscope.h"
+#include "tests/cmocka_names.h"
 
 #define SLOTS 16     /* rows per table; one of them is slot 0 */
 #define SETS 8	     /* slots that have a page set; the others share set 0 */

@@ -172,7 +172,7 @@ static void exec_and_exit(void **state)
 	assert_int_equal(info->exit_ns, 0);
 	run(h, exit, 7, 70);
 	want__counted(h, DS_SENSOR_PROCESS);
-	assert_in_range(info->exit_ns, begin, boot_ns());
+	assert_uint_in_range(info->exit_ns, begin, boot_ns());
 	run(h, exit, 8, 70); /* the same pid, another process */
 	harness__check(h);
 }

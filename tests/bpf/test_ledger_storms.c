@@ -30,7 +30,7 @@ static void fill_and_empty_the_ledger(struct harness *h)
 	assert_int_equal(stats.lost[DS_LOST_DEVICES_FULL], nobody.maps[from]);
 	entries = storm__entries(h, TABLE_MAPPINGS);
 	/* A table that allocates as it grows may let each CPU in once too often. */
-	assert_in_range(entries, LEDGER_ENTRIES, LEDGER_ENTRIES + online_cpus() - 1);
+	assert_uint_in_range(entries, LEDGER_ENTRIES, LEDGER_ENTRIES + online_cpus() - 1);
 	assert_int_equal(all.exposed_pages, 2 * entries);
 	assert_int_equal(all.live_mappings, entries);
 
@@ -108,7 +108,7 @@ static void one_address_of_all_cpus(void **state)
 		all = storm__all_devices(h);
 		held = harness__sensor(h, DS_SENSOR_DMA).lost[DS_LOST_MAPPINGS_FULL];
 		assert_int_equal(all.lost, held);
-		assert_in_range(all.live_mappings, 0, held); /* one CPU held on to an entry */
+		assert_uint_in_range(all.live_mappings, 0, held); /* one CPU held on to an entry */
 		if (held)
 			continue;
 		assert_int_equal(all.exposed_pages, 0);
@@ -136,7 +136,7 @@ static void more_buffers_than_the_table_holds(void **state)
 		full = harness__sensor(h, DS_SENSOR_VIRTIO).lost[DS_LOST_MAPPINGS_FULL];
 		all = storm__all_devices(h);
 		entries = storm__entries(h, TABLE_BUFFERS);
-		assert_in_range(entries, LEDGER_ENTRIES, LEDGER_ENTRIES + online_cpus() - 1);
+		assert_uint_in_range(entries, LEDGER_ENTRIES, LEDGER_ENTRIES + online_cpus() - 1);
 		assert_int_equal(full, offered - entries);
 		assert_int_equal(all.lost, full);
 		assert_int_equal(all.virtio_buffers, offered);

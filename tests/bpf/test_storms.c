@@ -25,7 +25,7 @@ static void more_processes_than_slots(void **state)
 		for (uint32_t slot = 1; slot < SLOTS; slot++)
 			counted += harness__process(h, slot).first_touch;
 		assert_int_equal(stats.counted, counted);
-		assert_in_range(counted, SLOTS - 1, (SLOTS - 1) * online_cpus());
+		assert_uint_in_range(counted, SLOTS - 1, (SLOTS - 1) * online_cpus());
 		assert_int_equal(stats.lost[DS_LOST_PROCESSES_FULL], offered - counted);
 		assert_int_equal(harness__process(h, DS_SLOT_NONE).first_touch, offered - counted);
 	}

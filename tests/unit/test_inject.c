@@ -18,6 +18,7 @@
 #include "agent/tracks/inject/inject.h"
 #include "agent/tracks/inject/refusal.h"
 #include "agent/tracks/inject/thread.h"
+#include "tests/cmocka_names.h"
 #include "tests/unit/tree.h"
 
 #define SHOWN 120 /* of a reason, in a track */
@@ -30,7 +31,7 @@ static void test_each_refusal_has_its_words(void **state)
 		refusal__text((enum refusal)i, 0, &text);
 		refusal__text((enum refusal)i, EBADF, &more);
 		assert_true(strlen(text.text) > 10);
-		assert_in_range(strlen(more.text), strlen(text.text), SHOWN);
+		assert_uint_in_range(strlen(more.text), strlen(text.text), SHOWN);
 		assert_true(refusal__errno((enum refusal)i, 0) < 0);
 		assert_true(refusal__errno((enum refusal)i, EBADF) < 0);
 	}

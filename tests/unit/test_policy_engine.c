@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/base/files.h"
+#include "tests/cmocka_names.h"
 #include "tests/unit/policy_fixture.h"
 
 #define RULE(name, when, more)                                \
@@ -117,7 +118,7 @@ static void test_flaps(void **unused)
 	/* At 0, 60, 120, ... 1980. */
 	assert_int_equal(host__actions(&it.host, "log", "dry_run"), 34);
 	/* Each firing is told with its action, its end, and that it was held: no flood. */
-	assert_in_range(events_of(&it.host), 4 * 33, 4 * 34);
+	assert_uint_in_range(events_of(&it.host), 4 * 33, 4 * 34);
 	lone__free(&it);
 }
 
@@ -277,7 +278,7 @@ static void test_many_come_and_go(void **unused)
 	targets = policy_of(&host)->targets;
 	assert_int_equal(host__actions(&host, "log", "dry_run"), 10000);
 	/* Those that fire, those that are resolved, those that are being forgotten. */
-	assert_in_range(targets->capacity, 200, 512);
+	assert_uint_in_range(targets->capacity, 200, 512);
 	for (int i = 0; i < 3; i++)
 		host__look(&host, NULL, 0, NULL, 0, 4000 + 31.0 * i);
 	assert_int_equal(host.policies->instances, 0);

@@ -16,6 +16,7 @@
 #include "agent/record/writer.h"
 #include "agent/tracks/tracks.h"
 #include "api/metrics/metrics.h"
+#include "tests/cmocka_names.h"
 #include "tests/unit/record_fixture.h"
 
 static char *load(const char *path, size_t *length)
@@ -214,7 +215,7 @@ static void ends_at_its_limit(void **state)
 	snapshot__put(snapshot);
 	assert_int_equal(stat(place->path, &file), 0);
 	assert_int_equal(file.st_size, writer__bytes(writer));
-	assert_in_range(file.st_size, 2048, 4096);
+	assert_uint_in_range(file.st_size, 2048, 4096);
 	writer__free(writer);
 	assert_true(count > 2);
 	assert_int_equal(count_snapshots(place->path, &message, &truncated), count);

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 
+#include "tests/cmocka_names.h"
 #include "tests/unit/descriptors.h"
 #include "tests/unit/server_fixture.h"
 
@@ -28,7 +29,7 @@ static void keep_alive_and_idle(void **state)
 	send_all(fd, twice, sizeof(twice) - 1);
 	answer = receive(fd, 10, 1 << 20, &length, &closed);
 	assert_true(closed);
-	assert_in_range((uint64_t)((now() - start) * 1000), DEADLINE * 1000 - 50, 8000);
+	assert_uint_in_range((uint64_t)((now() - start) * 1000), DEADLINE * 1000 - 50, 8000);
 	assert_non_null(strstr(answer, "healthy"));
 	assert_non_null(strstr(answer, "\"ready\""));
 	free(answer);
@@ -55,7 +56,7 @@ static void trickle(void **state)
 			break;
 	}
 	assert_true(sent < sizeof(request) - 1);
-	assert_in_range((uint64_t)((now() - start) * 1000), DEADLINE * 1000 - 50, 8000);
+	assert_uint_in_range((uint64_t)((now() - start) * 1000), DEADLINE * 1000 - 50, 8000);
 	close(fd);
 }
 
@@ -80,7 +81,7 @@ static void slow_reader(void **state)
 		total += (size_t)got;
 		usleep(20000);
 	}
-	assert_in_range((uint64_t)((now() - start) * 1000), DEADLINE * 1000 - 50, 8000);
+	assert_uint_in_range((uint64_t)((now() - start) * 1000), DEADLINE * 1000 - 50, 8000);
 	assert_true(total > 0);
 	close(fd);
 }

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "api/server/stream_text.h"
+#include "tests/cmocka_names.h"
 #include "tests/unit/descriptors.h"
 #include "tests/unit/server_fixture.h"
 
@@ -78,7 +79,7 @@ static void waiting(void **state)
 	pthread_t thread;
 
 	assert_null(snapshot_store__wait(store, 0, 0.05));
-	assert_in_range((uint64_t)((now() - start) * 1000), 50, (uint64_t)(AT_ONCE * 1000));
+	assert_uint_in_range((uint64_t)((now() - start) * 1000), 50, (uint64_t)(AT_ONCE * 1000));
 	pthread_create(&thread, NULL, publish_later, store);
 	snapshot = snapshot_store__wait(store, 0, 1e18);
 	pthread_join(thread, NULL);
@@ -207,7 +208,7 @@ static void lagging(void **state)
 		all = until(fd, last);
 		for (const char *at = all; (at = strstr(at, "event: snapshot")); at++)
 			count++;
-		assert_in_range(count, 2, 150);
+		assert_uint_in_range(count, 2, 150);
 		free(all);
 		close(fd);
 	}
@@ -280,8 +281,8 @@ static void beat(void **state)
 	start = now();
 	usleep(9000000);
 	free(until(fd, ": beat\n\n"));
-	assert_in_range((uint64_t)((now() - start) * 1000), 9900,
-			(uint64_t)(11000 + AT_ONCE * 1000));
+	assert_uint_in_range((uint64_t)((now() - start) * 1000), 9900,
+			     (uint64_t)(11000 + AT_ONCE * 1000));
 	close(fd);
 }
 

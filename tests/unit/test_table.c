@@ -12,6 +12,7 @@
 #include "dashboards/terminal/tables/columns.h"
 #include "dashboards/terminal/tables/listing.h"
 #include "dashboards/terminal/tables/table.h"
+#include "tests/cmocka_names.h"
 
 static const struct column columns[] = {
 	{"pid", "PID", COLUMN_COUNT, "pid", 0, true, "number"},
@@ -181,7 +182,7 @@ static void test_every_width(void **state)
 			struct text again = {0};
 
 			assert_true(utf8__valid(line, strlen(line)));
-			assert_in_range(table__put_safe(line, 0, &again), 0, width);
+			assert_uint_in_range(table__put_safe(line, 0, &again), 0, width);
 			text__free(&again);
 		}
 		free(text);

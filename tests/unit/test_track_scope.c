@@ -17,6 +17,7 @@
 #include "agent/tracks/cpu/scope.h"
 #include "agent/tracks/guest/guest_args.h"
 #include "agent/tracks/residents.h"
+#include "tests/cmocka_names.h"
 
 #define PAGE 4096ULL
 #define SPAN 2000 /* pages of the model */
@@ -77,7 +78,7 @@ static void test_ranges(void **unused)
 		assert_int_equal(address_ranges__cut(&copy, FIRST * PAGE, (FIRST + SPAN) * PAGE,
 						     check_part, &model),
 				 0);
-		assert_in_range(model.parts, 2 * ranges.count - 1, 2 * ranges.count + 1);
+		assert_uint_in_range(model.parts, 2 * ranges.count - 1, 2 * ranges.count + 1);
 		address_ranges__free(&ranges);
 		address_ranges__free(&copy);
 	}
@@ -294,8 +295,8 @@ static void test_hostile_args(void **unused)
 				text[length++] = word[i];
 		}
 		guest_args__parse(&args, text, length);
-		assert_in_range(args.size_count, 1, GUEST_SIZES_MAX);
-		assert_in_range(args.path_count, 0, GUEST_PATHS_MAX);
+		assert_uint_in_range(args.size_count, 1, GUEST_SIZES_MAX);
+		assert_uint_in_range(args.path_count, 0, GUEST_PATHS_MAX);
 		for (size_t i = 0; i < args.size_count; i++)
 			assert_true(args.sizes[i] > 0);
 	}
