@@ -22,15 +22,15 @@ def crosses():
         ruled.state_is("firing")
         waited = time.monotonic() - pending
         within(waited, 0.8, 1.0 + 2 * ruled.agent.interval + 0.15, "seconds from pending to firing")
-        tracks = eventually("a track", lambda: ruled.agent.json("/api/v1/tracks")["tracks"])
+        tracks = eventually("a track", lambda: [
+            track for track in ruled.agent.json("/api/v1/tracks")["tracks"] if track["state"] == "active"])
         equal([track["target"] for track in tracks], [{"pid": busy.pid}], "tracks")
         instance = ruled.instance()
         within(instance["value"], 2000, 40000, "value")
         true(f"{NAME} ({busy.pid}) writes" in instance["summary"], instance["summary"])
         busy.write(0)
         ruled.state_is("resolved")
-        eventually("the track has ended", lambda: not [
-            track for track in ruled.agent.json("/api/v1/tracks")["tracks"] if track["state"] == "active"])
+        eventually("the track has ended", lambda: ruled.results().get(("track", "ended")))
         results = ruled.results()
         equal((results.get(("track", "started")), results.get(("track", "ended")), results.get(("log", "ok"))), (1, 1, 1),
               f"results {results}")
