@@ -68,7 +68,7 @@ static void requests(void **state)
 		{"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", "403",
 		 "DNS rebinding"},
 		{"GET / HTTP/1.1\r\nHost: localhost\r\nHost: x\r\nConnection: close\r\n\r\n", "400",
-		 "Host is given more than once"},
+		 "Host"},
 		{"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: "
 		 "close\r\n\r\n",
 		 "403", ""},

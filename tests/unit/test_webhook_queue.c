@@ -339,11 +339,11 @@ static void test_independent(void **state)
 	results__expect(&fixture->results, 1000, "failed", "");
 	results__expect(&fixture->results, 1001, "failed", "");
 	/* The time-out holds while a name is looked up, too, and is not slept through. */
-	assert_int_equal(asked, 1);
+	assert_true(asked >= 1); /* newer libcurl asks for each family by itself */
 	assert_int_equal(told, 0);
 	assert_true(results__of(&fixture->results, 1001)->time - start < 3.5);
-	/* That thread frees what it has, if the process lasts. */
-	while (!told)
+	/* Those threads free what they have, if the process lasts. */
+	while (told < asked)
 		rest(0.01);
 	rest(0.1);
 }
