@@ -85,7 +85,7 @@ struct harness *harness__new(bool ledger, uint32_t entries)
 	bpf_map__set_max_entries(twins->maps.page_banks, 2);
 	bpf_map__set_max_entries(twins->maps.page_entries, SETS * REGIONS * DS_REGION_PIECES);
 	bpf_map__set_max_entries(twins->maps.free_regions, REGIONS);
-	bpf_map__set_max_entries(twins->maps.free_pieces, DS_BANK_PIECES);
+	bpf_map__set_max_entries(twins->maps.free_pieces, 2 * DS_BANK_PIECES);
 	bpf_map__set_max_entries(twins->maps.processes, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_slots, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_infos, SLOTS);

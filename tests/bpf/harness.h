@@ -201,6 +201,7 @@ int net_tests(void);
 int storm_tests(void);
 int ledger_storm_tests(void);
 int page_tests(void);
+int page_pool_tests(void);
 
 /* Set-up of a group and of each of its tests. */
 int harness__group(void **state);
