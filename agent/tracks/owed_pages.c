@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+
+#include "agent/tracks/base/chunk_hash.h"
 
 #define AGES 512     /* pages of a chunk of ages */
 #define AGES_SLAB 32 /* chunks that are allocated at once */
@@ -44,8 +45,7 @@ struct owed_pages {
 	struct ages_slab *slabs;
 	struct ages *last; /* most pages lie where the one before did; NULL: none */
 	uint32_t epoch;
-	uint64_t
-		written[TRACK_EPOCHS]; /* pages whose last epoch that is, by epoch % TRACK_EPOCHS */
+	uint64_t stamped[STAMPS + 1]; /* pages that have each stamp; of 0: no matter */
 	uint64_t age_bytes;
 };
 
@@ -103,6 +103,9 @@ static uint32_t age_of(const struct owed_pages *owed, uint8_t last)
 
 static void forget_old(struct owed_pages *owed)
 {
+	for (unsigned last = 1; last <= STAMPS; last++)
+		if (age_of(owed, (uint8_t)last) >= TRACK_EPOCHS)
+			owed->stamped[last] = 0;
 	for (struct ages *ages = owed->ages; ages; ages = ages->hh.next)
 		for (size_t i = 0; i < AGES; i++)
 			if (ages->last[i] && age_of(owed, ages->last[i]) >= TRACK_EPOCHS)
@@ -117,7 +120,10 @@ static struct ages *get_ages(struct owed_pages *owed, uint64_t number)
 
 	if (ages && ages->number == number)
 		return ages;
-	HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
+	/* Pages come in their order, mostly, and came so before. */
+	ages = ages ? ages->hh.next : NULL;
+	if (!ages || ages->number != number)
+		HASH_FIND(hh, owed->ages, &number, sizeof(number), ages);
 	if (!ages) {
 		if (!slab || slab->used == AGES_SLAB) {
 			slab = calloc(1, sizeof(*slab));
@@ -135,40 +141,23 @@ static struct ages *get_ages(struct owed_pages *owed, uint64_t number)
 	return ages;
 }
 
-/* So many pages were written last in that epoch, and are written now. */
-static void recount(struct owed_pages *owed, uint8_t last, uint64_t pages)
-{
-	const uint32_t age = last ? age_of(owed, last) : TRACK_EPOCHS;
-
-	if (age < TRACK_EPOCHS)
-		owed->written[(owed->epoch - age) % TRACK_EPOCHS] -= pages;
-	owed->written[owed->epoch % TRACK_EPOCHS] += pages;
-}
-
 static int note_ages(void *context, uint64_t page, uint64_t bits)
 {
 	struct owed_pages *owed = context;
 	struct ages *ages = get_ages(owed, page / AGES);
 	const uint8_t now = stamp(owed->epoch);
-	uint64_t same = 0;
-	uint8_t *last, was = 0;
+	uint8_t *last;
 
 	if (!ages)
 		return -ENOMEM;
 	last = ages->last + page % AGES;
-	/* Most were written in the same epoch as the one before them. */
+	owed->stamped[now] += (uint64_t)__builtin_popcountll(bits);
 	for (; bits; bits &= bits - 1) {
 		const unsigned bit = (unsigned)__builtin_ctzll(bits);
 
-		if (last[bit] != was && same) {
-			recount(owed, was, same);
-			same = 0;
-		}
-		was = last[bit];
+		owed->stamped[last[bit]]--;
 		last[bit] = now;
-		same++;
 	}
-	recount(owed, was, same);
 	return 0;
 }
 
@@ -197,7 +186,6 @@ int owed_pages__deliver(struct owed_pages *owed, uint64_t cursor, enum ds_eviden
 
 	owed->spare = NULL;
 	owed->epoch++;
-	owed->written[owed->epoch % TRACK_EPOCHS] = 0; /* those are older than that now */
 	if (owed->epoch % FORGET_EPOCHS == 0)
 		forget_old(owed);
 	if (!err)
@@ -270,7 +258,7 @@ void owed_pages__working_set(const struct owed_pages *owed, uint64_t first, uint
 	memset(sets, 0, TRACK_EPOCHS * sizeof(*sets));
 	if (!first && end == UINT64_MAX) {
 		for (uint32_t age = 0; age < TRACK_EPOCHS && age < owed->epoch; age++)
-			sets[age] = owed->written[(owed->epoch - age) % TRACK_EPOCHS];
+			sets[age] = owed->stamped[stamp(owed->epoch - age)];
 		for (size_t i = 0; i < TRACK_EPOCHS; i++)
 			sets[i] = sum += sets[i];
 		return;

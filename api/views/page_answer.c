@@ -18,8 +18,8 @@ struct page_answer {
 	struct text ranges; /* JSON, or records */
 	struct json json;
 	/* of the open record */
-	uint64_t records, pid, start, words;
-	size_t words_at; /* where its number of words is */
+	uint64_t records, pid, start, words, room; /* room: words of zeros that are there already */
+	size_t words_at;			   /* where its number of words is */
 };
 
 struct page_answer *page_answer__new(const struct tracks *tracks, const char *accept)
@@ -54,9 +54,11 @@ static void end_record(struct page_answer *pages)
 {
 	const uint64_t words = htole64(pages->words);
 
-	if (pages->words && !pages->ranges.failed)
+	if (pages->words && !pages->ranges.failed) {
 		memcpy(pages->ranges.data + pages->words_at, &words, sizeof(words));
-	pages->words = 0;
+		pages->ranges.length = pages->words_at + (1 + pages->words) * sizeof(words);
+	}
+	pages->words = pages->room = 0;
 }
 
 static void begin_record(struct page_answer *pages, const struct track_run *run)
@@ -72,6 +74,19 @@ static void begin_record(struct page_answer *pages, const struct track_run *run)
 	put_word(&pages->ranges, 0);
 }
 
+/* The open record has so many words then, those that are new without a bit. */
+static void extend_record(struct page_answer *pages, uint64_t words)
+{
+	static const uint64_t zeros[64];
+
+	while (pages->room < words && !pages->ranges.failed) {
+		text__append(&pages->ranges, (const char *)zeros, sizeof(zeros));
+		pages->room += sizeof(zeros) / sizeof(*zeros);
+	}
+	if (pages->words < words)
+		pages->words = words;
+}
+
 static int add_bits(struct page_answer *pages, const struct track_run *run)
 {
 	uint64_t page, end;
@@ -81,17 +96,14 @@ static int add_bits(struct page_answer *pages, const struct track_run *run)
 		begin_record(pages, run);
 	page = (run->start - pages->start) / PAGE_BYTES;
 	end = page + run->pages;
+	extend_record(pages, (end + 63) / 64);
+	if (pages->ranges.failed)
+		return -ENOMEM;
 	while (page < end) {
 		uint64_t word = page / 64, from = page % 64;
 		uint64_t count = end - page < 64 - from ? end - page : 64 - from, bits;
 		char *at;
 
-		while (pages->words <= word && !pages->ranges.failed) {
-			put_word(&pages->ranges, 0);
-			pages->words++;
-		}
-		if (pages->ranges.failed)
-			return -ENOMEM;
 		at = pages->ranges.data + pages->words_at + (word + 1) * sizeof(bits);
 		memcpy(&bits, at, sizeof(bits));
 		bits |= htole64((count == 64 ? ~0ULL : (1ULL << count) - 1) << from);

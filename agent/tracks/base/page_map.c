@@ -82,13 +82,26 @@ static struct page_map_chunk *new_chunk(struct page_map *map)
 	return chunk;
 }
 
-static struct page_map_chunk *get_chunk(struct page_map *map, uint64_t number)
+/* Whoever goes through pages in their order finds the next chunk behind the last one. */
+static struct page_map_chunk *find_chunk(struct page_map *map, uint64_t number)
 {
 	struct page_map_chunk *chunk = map->last;
 
 	if (chunk && chunk->number == number)
 		return chunk;
-	HASH_FIND(hh, map->chunks, &number, sizeof(number), chunk);
+	chunk = chunk ? chunk->hh.next : NULL;
+	if (!chunk || chunk->number != number)
+		HASH_FIND(hh, map->chunks, &number, sizeof(number), chunk);
+	if (chunk)
+		map->last = chunk;
+	return chunk;
+}
+
+/* The same, made where there is none. NULL: memory is short. */
+static struct page_map_chunk *get_chunk(struct page_map *map, uint64_t number)
+{
+	struct page_map_chunk *chunk = find_chunk(map, number);
+
 	if (!chunk) {
 		chunk = new_chunk(map);
 		if (!chunk)
@@ -147,19 +160,6 @@ int page_map__add_cpu(struct page_map *map, uint64_t page, uint64_t pages)
 	return 0;
 }
 
-/* The one of that number, or NULL. */
-static const struct page_map_chunk *look_up(struct page_map *map, uint64_t number)
-{
-	struct page_map_chunk *chunk = map->last;
-
-	if (chunk && chunk->number == number)
-		return chunk;
-	HASH_FIND(hh, map->chunks, &number, sizeof(number), chunk);
-	if (chunk)
-		map->last = chunk;
-	return chunk;
-}
-
 static int add_word(struct page_map *map, uint64_t number, uint64_t word, uint64_t bits)
 {
 	struct page_map_chunk *chunk;
@@ -181,7 +181,7 @@ int page_map__divide(struct page_map *by, uint64_t page, uint64_t pages, struct 
 	while (pages && !err) {
 		const uint64_t number = page / CHUNK_PAGES, word = page % CHUNK_PAGES / 64;
 		const uint64_t room = 64 - page % 64, count = pages < room ? pages : room;
-		const struct page_map_chunk *chunk = look_up(by, number);
+		const struct page_map_chunk *chunk = find_chunk(by, number);
 		const uint64_t wanted = bits(page % 64, count), has = chunk ? chunk->cpu[word] : 0;
 
 		err = add_word(in, number, word, wanted & has);

@@ -3,22 +3,7 @@
 #ifndef DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_PRIVATE_H
 #define DIRTYSCOPE_AGENT_TRACKS_BASE_PAGE_MAP_PRIVATE_H
 
-/*
- * Chunks are numbered one after the other, and so are the buckets then: most lookups follow each
- * other in memory as well.
- */
-#define HASH_FUNCTION(key, length, hash)                           \
-	do {                                                       \
-		const uint64_t number_ = *(const uint64_t *)(key); \
-		(hash) = (unsigned)(number_ ^ number_ >> 16);      \
-	} while (0)
-
-#include <uthash.h>
-
-/* Buckets of two at most, not of ten. */
-#undef HASH_BKT_CAPACITY_THRESH
-#define HASH_BKT_CAPACITY_THRESH 2U
-
+#include "agent/tracks/base/chunk_hash.h"
 #include "agent/tracks/base/page_map.h"
 
 #define CHUNK_PAGES PAGE_MAP_CHUNK

@@ -168,6 +168,22 @@ static void count_word(struct page_counts *counts, uint64_t cpu, uint64_t dma, u
 	counts->missed += (uint64_t)__builtin_popcountll(completed & ~cpu);
 }
 
+/* Of a word that no device wrote anything of. */
+static int walk_runs(struct walk *walk, uint64_t first, uint64_t cpu)
+{
+	int err = 0;
+
+	while (cpu && !err) {
+		const unsigned bit = (unsigned)__builtin_ctzll(cpu);
+		const uint64_t behind = ~(cpu >> bit);
+		const unsigned pages = behind ? (unsigned)__builtin_ctzll(behind) : 64;
+
+		err = extend(walk, first + bit, pages, true, 0);
+		cpu = bit + pages < 64 ? cpu & ~0ULL << (bit + pages) : 0;
+	}
+	return err;
+}
+
 static int walk_word(struct walk *walk, const struct page_map_chunk *chunk, int word)
 {
 	const uint64_t first = chunk->number * CHUNK_PAGES + (uint64_t)word * 64;
@@ -182,8 +198,8 @@ static int walk_word(struct walk *walk, const struct page_map_chunk *chunk, int 
 	count_word(walk->counts, cpu, dma, completed);
 	if (!walk->each)
 		return 0;
-	if (!dma && cpu == ~0ULL)
-		return extend(walk, first, 64, true, 0);
+	if (!dma)
+		return walk_runs(walk, first, cpu);
 	for (left = cpu | dma; left; left &= left - 1) {
 		unsigned bit = (unsigned)__builtin_ctzll(left);
 		uint64_t devices = 0;
@@ -198,6 +214,27 @@ static int walk_word(struct walk *walk, const struct page_map_chunk *chunk, int 
 			return err;
 	}
 	return 0;
+}
+
+static int walk_chunk(struct walk *walk, const struct page_map_chunk *chunk)
+{
+	int err = 0;
+
+	for (int word = 0; word < WORDS && !err; word++) {
+		if (chunk->device_count) {
+			err = walk_word(walk, chunk, word);
+		} else if (chunk->cpu[word]) {
+			const uint64_t pages = (uint64_t)__builtin_popcountll(chunk->cpu[word]);
+
+			walk->counts->cpu += pages;
+			walk->counts->all += pages;
+			if (walk->each)
+				err = walk_runs(walk,
+						chunk->number * CHUNK_PAGES + (uint64_t)word * 64,
+						chunk->cpu[word]);
+		}
+	}
+	return err;
 }
 
 int page_map__each_word(const struct page_map *map,
@@ -232,8 +269,7 @@ int page_map__walk(struct page_map *map, enum ds_evidence evidence, struct page_
 	if (each)
 		sort(map);
 	HASH_ITER (hh, map->chunks, chunk, next) {
-		for (int word = 0; word < WORDS && !err; word++)
-			err = walk_word(&walk, chunk, word);
+		err = walk_chunk(&walk, chunk);
 		if (err)
 			return err;
 	}

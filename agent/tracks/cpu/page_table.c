@@ -19,7 +19,7 @@
 struct page_table {
 	int fd;
 	struct track_work *work;
-	size_t dirty; /* of the regions: an earlier answer is in them */
+	bool dirty; /* an earlier answer is in the regions, whose ends are zero else */
 	struct page_region regions[REGIONS];
 };
 
@@ -142,8 +142,11 @@ static int tell(struct page_table *pagemap, long count, const struct page_table_
 		int err = scan->each(scan->context, pagemap->regions[i].start,
 				     pagemap->regions[i].end);
 
-		if (err)
+		if (err) {
+			pagemap->dirty = true;
 			return err;
+		}
+		pagemap->regions[i].end = 0;
 	}
 	return 0;
 }
@@ -156,11 +159,12 @@ static int scan_slice(struct page_table *pagemap, struct pm_scan_arg *arg,
 	long count;
 	int err, told;
 
-	memset(pagemap->regions, 0, pagemap->dirty * sizeof(*pagemap->regions));
+	if (pagemap->dirty)
+		memset(pagemap->regions, 0, sizeof(pagemap->regions));
+	pagemap->dirty = false;
 	arg->walk_end = 0;
 	count = ioctl(pagemap->fd, PAGEMAP_SCAN, arg);
 	err = count < 0 ? -errno : 0;
-	pagemap->dirty = count < 0 ? REGIONS : (size_t)count;
 	/* What was protected must all be told: nothing ends that half-way. */
 	pagemap->work = NULL;
 	told = tell(pagemap, count, scan);
@@ -217,7 +221,7 @@ bool page_table__is_registered(struct page_table *pagemap, uint64_t address)
 	};
 	const bool is_registered = ioctl(pagemap->fd, PAGEMAP_SCAN, &arg) >= 0;
 
-	pagemap->dirty = pagemap->dirty ? pagemap->dirty : 1;
+	pagemap->dirty = true;
 	return is_registered;
 }
 
