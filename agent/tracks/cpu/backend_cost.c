@@ -92,34 +92,40 @@ static int ignore_entries(void *context, uint64_t address, const uint64_t *entri
 	return 0;
 }
 
-static const char *measure_scan(struct backend_cost *cost)
+static const char *protect_and_scan(const struct ground *ground, int uffd,
+				    struct backend_cost *cost)
 {
 	static const struct page_table_scan written = {
 		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
 		.mask = PAGE_IS_WRITTEN,
 		.each = ignore_run,
 	};
+
+	if (userfault__hold(uffd, ground->start, ground->end) ||
+	    page_table__protect(ground->pagemap, ground->start, ground->end))
+		return "memory of the agent cannot be protected";
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		double begin;
+
+		cost->fault_ns = least(cost->fault_ns, write_some(ground, round));
+		begin = now_ns();
+		if (page_table__scan(ground->pagemap, ground->start, ground->end, &written))
+			return "memory of the agent cannot be scanned";
+		cost->scan_ns_per_page = least(cost->scan_ns_per_page, (now_ns() - begin) / PAGES);
+	}
+	return NULL;
+}
+
+static const char *measure_scan(struct backend_cost *cost)
+{
 	const int uffd = userfault__open();
-	const char *unknown = NULL;
 	struct ground ground;
+	const char *unknown;
 
 	if (uffd < 0)
 		return "this kernel has no asynchronous write-protection (6.7), or the agent may "
 		       "not use it on itself";
-	if (make_ground(&ground))
-		unknown = no_ground;
-	else if (userfault__hold(uffd, ground.start, ground.end) ||
-		 page_table__protect(ground.pagemap, ground.start, ground.end))
-		unknown = "memory of the agent cannot be protected";
-	for (unsigned round = 0; round < ROUNDS && !unknown; round++) {
-		double begin;
-
-		cost->fault_ns = least(cost->fault_ns, write_some(&ground, round));
-		begin = now_ns();
-		if (page_table__scan(ground.pagemap, ground.start, ground.end, &written))
-			unknown = "memory of the agent cannot be scanned";
-		cost->scan_ns_per_page = least(cost->scan_ns_per_page, (now_ns() - begin) / PAGES);
-	}
+	unknown = make_ground(&ground) ? no_ground : protect_and_scan(&ground, uffd, cost);
 	close(uffd);
 	free_ground(&ground);
 	return unknown;
@@ -140,7 +146,7 @@ static uint64_t resident(void)
 /* Clearing goes over all of the agent's memory, reading over as much as is asked for. */
 static const char *clear_and_read(const struct ground *ground, struct backend_cost *cost)
 {
-	const double pages = (double)(resident() / PAGE_BYTES);
+	const double pages = (double)resident() / (double)PAGE_BYTES;
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		double begin = now_ns(), clearing;
