@@ -210,7 +210,8 @@ const struct sensor_row sensor_table[DS_SENSOR_COUNT] = {
 		},
 	[DS_SENSOR_PROCESS] =
 		{
-			.yields = "exits, execs and moves of the processes listed; names of cgroups",
+			.yields =
+				"exits, execs and moves of the processes listed; names of cgroups",
 			.blind = "",
 		},
 };
