@@ -61,6 +61,9 @@ DS_FREE_SLOTS(process_slots);
 DS_ROWS(process_infos, struct ds_process_info);
 DS_ROWS(process_stats, struct ds_process_stats); /* row: slot * ds_nr_cpus + cpu */
 
+/* Listed processes that live and have no slot: when they ended. The agent's own entries. */
+DS_TABLE(watched, struct ds_process_key, __u64, BPF_F_NO_PREALLOC);
+
 DS_TABLE(sources, struct ds_source_key, __u32, 0);
 DS_FREE_SLOTS(source_slots);
 DS_ROWS(source_infos, struct ds_source_info);

@@ -334,6 +334,15 @@ struct ds_pinned {
 	char comm[DS_COMM_LEN]; /* of the process's first thread */
 };
 
+/* Namespaces of the agent's own that hide something of the host from it; bpf/tasks.bpf.c. */
+#define DS_OWN_PID_NAMESPACE 1
+#define DS_OWN_TIME_NAMESPACE 2
+#define DS_OWN_CGROUP_NAMESPACE 4
+struct ds_own_namespaces {
+	__u32 flags;
+	__u32 pad;
+};
+
 /* Question to the calibration iterator, and its answer; see bpf/calibrate.bpf.c. */
 struct ds_calibration {
 	__u64 magic[2];	    /* in: content of the page in the pipe */

@@ -56,6 +56,34 @@ struct cgroup_subsys_state {
 	struct cgroup *cgroup;
 };
 
+struct time_offsets {
+	struct {
+		__s64 tv_sec;
+		long tv_nsec;
+	} boottime;
+};
+
+struct time_namespace {
+	struct time_offsets offsets;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct cgroup_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct time_namespace *time_ns;
+	struct cgroup_namespace *cgroup_ns;
+};
+
+struct pid {
+	unsigned int level;
+};
+
 struct css_set {
 	struct cgroup_subsys_state *subsys[1];
 	struct cgroup *dfl_cgrp;
@@ -88,6 +116,8 @@ struct task_struct {
 	struct cred *cred;
 	struct mm_struct *mm;
 	struct css_set *cgroups;
+	struct pid *thread_pid;
+	struct nsproxy *nsproxy;
 	char comm[DS_COMM_LEN];
 };
 

@@ -29,10 +29,14 @@ static __always_inline struct ds_process_info *process__known(const struct ds_pr
 static __always_inline int process__exit(const struct ds_process_key *key)
 {
 	struct ds_process_info *info = process__known(key);
+	__u64 *ended = info ? NULL : bpf_map_lookup_elem(&watched, key);
 
-	if (!info)
+	if (!info && !ended)
 		return 0;
-	info->exit_ns = bpf_ktime_get_boot_ns();
+	if (info)
+		info->exit_ns = bpf_ktime_get_boot_ns();
+	else
+		*ended = bpf_ktime_get_boot_ns();
 	/* Last: the agent looks for ends when this count has moved. */
 	event__close(event__offer(DS_SENSOR_PROCESS), DS_LOST_NOT);
 	return 0;
@@ -47,6 +51,7 @@ static __always_inline int process__exec(const struct ds_process_key *key)
 		return 0;
 	event__close(event__offer(DS_SENSOR_PROCESS), DS_LOST_NOT);
 	BPF_CORE_READ_STR_INTO(&info->comm, task, group_leader, comm);
+	info->uid = BPF_CORE_READ(task, cred, uid.val);
 	info->execs++;
 	return 0;
 }
@@ -68,6 +73,7 @@ static __always_inline int process__move(const struct ds_process_key *key, __u64
 		return 0;
 	*(volatile __u32 *)&info->state = DS_SLOT_LEFT;
 	bpf_map_delete_elem(&processes, key);
+	process__admit_new(key, task); /* so that its end is told, though it may write no more */
 	/* Last: the agent looks for slots that were left when this count has moved. */
 	event__close(event__offer(DS_SENSOR_PROCESS), DS_LOST_NOT);
 	return 0;

@@ -255,7 +255,7 @@ int procfs__vm(const char *root, uint32_t tgid, struct procfs_vm *vm)
 	return !text ? -ENOMEM : identity.vm_name ? 0 : -ENOENT;
 }
 
-int procfs__identify(const char *root, const struct procfs_users *users,
+int procfs__identify(const char *root, struct procfs_users *users,
 		     const struct process_identity *known, struct process_identity **out)
 {
 	struct process_identity identity = process_identity__facts(known);
@@ -282,7 +282,7 @@ int procfs__identify(const char *root, const struct procfs_users *users,
 	/* The kernel side's name is preferred: a worker's name in procfs changes with its work. */
 	if (!identity.comm[0])
 		memcpy(identity.comm, stat.comm, sizeof(identity.comm));
-	identity.user = procfs_users__name(users, known->uid);
+	identity.user = known->nameless ? "" : procfs_users__name(users, known->uid);
 	identity.container = known->cgroup && cgroup__container(known->cgroup, text->container)
 				     ? text->container
 				     : NULL;

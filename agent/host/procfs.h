@@ -48,7 +48,7 @@ bool procfs__is_alive(const char *root, const struct ds_process_key *key);
  * identity with one reference. -ESRCH when it is gone, or its pid is another's now. A single thing
  * that may not be read (no permission) is left out.
  */
-int procfs__identify(const char *root, const struct procfs_users *users,
+int procfs__identify(const char *root, struct procfs_users *users,
 		     const struct process_identity *known, struct process_identity **out);
 
 struct procfs_vm {

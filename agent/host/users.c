@@ -2,7 +2,9 @@
 #include "agent/host/users.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,6 +25,7 @@ struct procfs_users {
 	char *data;
 	struct user *users; /* by uid, then by place in the file */
 	size_t count;
+	char number[12]; /* of a uid that has no name */
 };
 
 static int compare_users(const void *a, const void *b)
@@ -132,7 +135,7 @@ void procfs_users__free(struct procfs_users *users)
 	free(users);
 }
 
-const char *procfs_users__name(const struct procfs_users *users, uint32_t uid)
+const char *procfs_users__name(struct procfs_users *users, uint32_t uid)
 {
 	size_t low = 0, high = users->count;
 
@@ -145,5 +148,8 @@ const char *procfs_users__name(const struct procfs_users *users, uint32_t uid)
 		else
 			high = middle;
 	}
-	return low < users->count && users->users[low].uid == uid ? users->users[low].name : "";
+	if (low < users->count && users->users[low].uid == uid)
+		return users->users[low].name;
+	snprintf(users->number, sizeof(users->number), "%" PRIu32, uid);
+	return users->number;
 }

@@ -16,7 +16,7 @@ struct procfs_users *procfs_users__new(const char *passwd);
 void procfs_users__free(struct procfs_users *users);
 /* Reads the file again when it has changed; what cannot be read leaves the names of before. */
 void procfs_users__refresh(struct procfs_users *users);
-/* "" when the uid has no name. Valid until the next refresh; one thread only. */
-const char *procfs_users__name(const struct procfs_users *users, uint32_t uid);
+/* Its number when the uid has no name. Valid until the next call; one thread only. */
+const char *procfs_users__name(struct procfs_users *users, uint32_t uid);
 
 #endif

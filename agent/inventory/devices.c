@@ -165,9 +165,10 @@ int devices__sample(struct devices *devices, double now, double seconds)
 	return sample_pagecache(devices);
 }
 
-int devices__sample_flows(struct devices *devices, struct processes *processes, double seconds)
+int devices__sample_flows(struct devices *devices, struct processes *processes, double now,
+			  double seconds)
 {
-	return flows__sample(devices->flows, processes, seconds);
+	return flows__sample(devices->flows, processes, now, seconds);
 }
 
 uint64_t devices__unknown_dma(const struct devices *devices)

@@ -55,7 +55,8 @@ bool devices__are_idle(const struct devices *devices);
 int devices__sample(struct devices *devices, double now, double seconds);
 
 /* Reads the flows and adds what is new to their processes. */
-int devices__sample_flows(struct devices *devices, struct processes *processes, double seconds);
+int devices__sample_flows(struct devices *devices, struct processes *processes, double now,
+			  double seconds);
 /* Pages of flows whose process is not known, in all. */
 uint64_t devices__unknown_dma(const struct devices *devices);
 /* A process that is no longer listed takes its flows with it. For processes__publish. */

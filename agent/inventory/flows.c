@@ -135,7 +135,7 @@ static void add(struct ds_flow_stats *sum, const struct ds_flow_stats *more)
 }
 
 /* What a flow gained goes to its process, whose newest names the flow takes on. */
-static int settle(struct flows *flows, struct flow *flow, struct processes *processes,
+static int settle(struct flows *flows, struct flow *flow, struct processes *processes, double now,
 		  double seconds)
 {
 	uint64_t delta = flow->now.pages - flow->previous.pages;
@@ -147,7 +147,7 @@ static int settle(struct flows *flows, struct flow *flow, struct processes *proc
 		flows->unknown_pages += delta;
 		return 0;
 	}
-	record = processes__find(processes, &flow->key.process);
+	record = processes__find(processes, &flow->key.process, now);
 	if (!record)
 		return -ENOMEM;
 	process_record__add_dma(record, delta);
@@ -156,7 +156,7 @@ static int settle(struct flows *flows, struct flow *flow, struct processes *proc
 	return 0;
 }
 
-int flows__sample(struct flows *flows, struct processes *processes, double seconds)
+int flows__sample(struct flows *flows, struct processes *processes, double now, double seconds)
 {
 	struct flow *flow, *next;
 	int err = read_table(flows);
@@ -176,7 +176,7 @@ int flows__sample(struct flows *flows, struct processes *processes, double secon
 		add(&flow->now, &flows->values[i]);
 	}
 	HASH_ITER (hh, flows->by_key, flow, next) {
-		err = settle(flows, flow, processes, seconds);
+		err = settle(flows, flow, processes, now, seconds);
 		if (err)
 			return err;
 	}

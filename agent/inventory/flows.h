@@ -21,7 +21,7 @@ int flows__new(const struct kernel_tables *tables, flows__device_of device_of,
 	       flows__device_id device_id, void *context, struct flows **out);
 void flows__free(struct flows *flows);
 /* Reads the table and adds what is new to the processes. seconds: since the last call. */
-int flows__sample(struct flows *flows, struct processes *processes, double seconds);
+int flows__sample(struct flows *flows, struct processes *processes, double now, double seconds);
 /* Pages of flows without a process, in all. */
 uint64_t flows__unknown_pages(const struct flows *flows);
 /* The process is no longer listed: its rows leave the kernel's table. */

@@ -25,6 +25,7 @@ struct groups {
 	struct group *by_name; /* uthash; also of those without a row, while somebody holds them */
 	uint32_t max_rows, rows;
 	uint64_t round; /* snapshots */
+	uint64_t full;	/* the round in which each row was written, so that there is no room */
 	struct series_pool pool;
 	uint64_t exited[DS_WRITERS];	     /* of those that have gone */
 	uint64_t previous_total[DS_WRITERS]; /* of the host */
@@ -136,10 +137,12 @@ static struct group *longest_idle(struct groups *groups)
 static bool list_group(struct groups *groups, struct group *group)
 {
 	if (groups->rows >= groups->max_rows) {
-		struct group *idle = longest_idle(groups);
+		struct group *idle = groups->full == groups->round ? NULL : longest_idle(groups);
 
-		if (!idle)
+		if (!idle) {
+			groups->full = groups->round;
 			return false;
+		}
 		unlist(groups, idle); /* what it had is left to "(other)" */
 	}
 	group->listed = true;

@@ -9,9 +9,10 @@
 #include "agent/host/cgroups.h"
 #include "agent/host/procfs.h"
 
-int processes__new(const struct agent_config *config, const struct kernel_tables *tables,
+int processes__new(const struct agent_config *config, const struct kernel_side *kernel,
 		   struct processes **out)
 {
+	const struct kernel_tables *tables = kernel_side__tables(kernel);
 	struct processes *processes = calloc(1, sizeof(*processes));
 	int err = -ENOMEM;
 
@@ -19,6 +20,7 @@ int processes__new(const struct agent_config *config, const struct kernel_tables
 	if (!processes)
 		return -ENOMEM;
 	processes->config = config;
+	processes->kernel = kernel;
 	processes->tables = tables;
 	processes->pool.limit = config->max_series;
 	processes->slots = calloc(tables->process_slots + 1, sizeof(*processes->slots));
@@ -40,6 +42,7 @@ int processes__new(const struct agent_config *config, const struct kernel_tables
 
 void process_record__free(struct processes *processes, struct process_record *record)
 {
+	process_record__unwatch(processes, record);
 	HASH_DEL(processes->by_key, record);
 	groups__put(processes->cgroups, record->cgroup);
 	groups__put(processes->vms, record->vm);
@@ -95,6 +98,9 @@ void process_record__take_name(struct processes *processes, struct process_recor
 
 	memcpy(known.comm, info->comm, sizeof(known.comm));
 	known.comm[DS_COMM_LEN - 1] = 0;
+	known.uid = info->uid;
+	known.user = procfs_users__name(processes->users, info->uid);
+	known.nameless = false;
 	renamed = process_identity__new(&known);
 	if (renamed)
 		set_identity(processes, record, renamed);
@@ -118,22 +124,16 @@ void process_record__enter(struct processes *processes, struct process_record *r
 	record->cgroup = groups__get(processes->cgroups, known.cgroup);
 }
 
-struct process_record *process_record__new(struct processes *processes,
-					   const struct ds_process_key *key, const char *comm,
-					   uint32_t uid)
+static struct process_record *add_record(struct processes *processes,
+					 const struct process_identity *known)
 {
-	struct process_identity known = {.tgid = key->tgid,
-					 .start_boottime_ns = key->start_boottime_ns,
-					 .uid = uid,
-					 .user = procfs_users__name(processes->users, uid)};
 	struct process_record *record = calloc(1, sizeof(*record));
 
 	if (!record)
 		return NULL;
-	memcpy(known.comm, comm, sizeof(known.comm));
-	known.comm[DS_COMM_LEN - 1] = 0;
-	record->key = *key;
-	record->identity = process_identity__new(&known);
+	record->key.tgid = known->tgid;
+	record->key.start_boottime_ns = known->start_boottime_ns;
+	record->identity = process_identity__new(known);
 	if (!record->identity) {
 		free(record);
 		return NULL;
@@ -142,11 +142,25 @@ struct process_record *process_record__new(struct processes *processes,
 	return record;
 }
 
-struct process_record *processes__find(struct processes *processes,
-				       const struct ds_process_key *key)
+struct process_record *process_record__new(struct processes *processes,
+					   const struct ds_process_info *info)
 {
+	struct process_identity known = {.tgid = info->key.tgid,
+					 .start_boottime_ns = info->key.start_boottime_ns,
+					 .uid = info->uid,
+					 .user = procfs_users__name(processes->users, info->uid)};
+
+	memcpy(known.comm, info->comm, sizeof(known.comm));
+	known.comm[DS_COMM_LEN - 1] = 0;
+	return add_record(processes, &known);
+}
+
+struct process_record *processes__find(struct processes *processes,
+				       const struct ds_process_key *key, double now)
+{
+	struct process_identity unseen = {
+		.tgid = key->tgid, .start_boottime_ns = key->start_boottime_ns, .nameless = true};
 	struct process_record *record;
-	char comm[DS_COMM_LEN] = "?";
 	uint32_t slot;
 
 	HASH_FIND(hh, processes->by_key, key, sizeof(*key), record);
@@ -154,13 +168,13 @@ struct process_record *processes__find(struct processes *processes,
 		return record;
 	/* It was met by the kernel side after the rows were read. */
 	if (!bpf_map_lookup_elem(processes->tables->processes_fd, key, &slot)) {
-		record = process_slot__visit(processes, slot);
+		record = process_slot__visit(processes, slot, now);
 		if (record && !memcmp(&record->key, key, sizeof(*key)))
 			return record;
 	}
-	record = process_record__new(processes, key, comm, 0);
+	record = add_record(processes, &unseen);
 	if (record)
-		process_record__resolve(processes, record);
+		process_record__watch(processes, record);
 	return record;
 }
 

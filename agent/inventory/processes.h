@@ -18,7 +18,7 @@
 struct processes;
 struct process_record;
 
-int processes__new(const struct agent_config *config, const struct kernel_tables *tables,
+int processes__new(const struct agent_config *config, const struct kernel_side *kernel,
 		   struct processes **out);
 void processes__free(struct processes *processes);
 
@@ -31,10 +31,12 @@ void processes__drain(struct processes *processes, double now);
  * monotonic. */
 int processes__sample(struct processes *processes, double now);
 
-/* The record of a process, made if it is not known (a flow of one that has no slot). NULL: no
- * memory. */
+/*
+ * The record of a process, made if it is not known; without a name where the kernel side had no
+ * slot for it. NULL: no memory. now: seconds, monotonic.
+ */
 struct process_record *processes__find(struct processes *processes,
-				       const struct ds_process_key *key);
+				       const struct ds_process_key *key, double now);
 /* Pages that devices wrote for it since the last sample. */
 void process_record__add_dma(struct process_record *record, uint64_t pages);
 struct process_identity *process_record__identity(const struct process_record *record);

@@ -21,6 +21,7 @@ struct process_record {
 	uint32_t slots; /* that and one for each cgroup that it left, on their way back */
 	uint32_t execs;
 	bool resolved; /* its names were read from /proc */
+	bool watched;  /* it lives and has no slot: the kernel side tells of its end */
 	bool moved;    /* it wrote something in this interval */
 	enum process_state state;
 	double exited_at;
@@ -39,11 +40,13 @@ struct process_slot {
 	struct group *cgroup;	       /* a reference; NULL: not known, or not yet */
 	uint64_t seen[COUNTERS];       /* the part that its record has already */
 	uint64_t owed[DS_WRITERS];     /* the part that is in no cgroup yet */
-	bool retired;		       /* it is on its way back */
+	uint64_t moved;		       /* the sample in which it counted something last */
+	double retired_at;	       /* 0: it is not on its way back */
 };
 
 struct processes {
 	const struct agent_config *config;
+	const struct kernel_side *kernel;
 	const struct kernel_tables *tables;
 	struct procfs_users *users;
 	struct process_record *by_key; /* uthash */
@@ -54,7 +57,13 @@ struct processes {
 	uint32_t used; /* slots */
 	uint32_t high; /* no slot above it was ever used */
 	uint32_t next_check;
-	uint32_t owing;		      /* slots that owe something to a cgroup */
+	uint32_t owing; /* slots that owe something to a cgroup */
+	uint64_t samples;
+	double refreshed_at;
+	bool namespaces_known;
+	struct ds_own_namespaces own;
+	uint32_t watched;	      /* records */
+	uint64_t watched_lives;	      /* as .lives, when the watched were looked at */
 	uint64_t lives;		      /* exits, execs and moves that the kernel side has told of */
 	uint64_t renames;	      /* of cgroups, as of the last sample */
 	uint64_t dropped[DS_WRITERS]; /* of processes no longer listed */
@@ -70,8 +79,7 @@ struct processes {
 /* ---- processes.c: who ---- */
 
 struct process_record *process_record__new(struct processes *processes,
-					   const struct ds_process_key *key, const char *comm,
-					   uint32_t uid);
+					   const struct ds_process_info *info);
 void process_record__free(struct processes *processes, struct process_record *record);
 /* Reads the names from /proc; a process that is gone keeps what the kernel side saw. */
 void process_record__resolve(struct processes *processes, struct process_record *record);
@@ -85,10 +93,27 @@ void process_record__enter(struct processes *processes, struct process_record *r
 /* ---- processes_slots.c: what ---- */
 
 /* The record of a live slot, its counters read; NULL: none, for now. */
-struct process_record *process_slot__visit(struct processes *processes, uint32_t slot);
+struct process_record *process_slot__visit(struct processes *processes, uint32_t slot, double now);
 /* It has ended: its slot is on its way back. now: seconds, monotonic. */
 void process_record__end(struct processes *processes, struct process_record *record, double now);
-/* Looks at a few of the living, in turn. */
-void processes__check_some(struct processes *processes, double now);
+/* Looks at a few of those that write, in turn: they may have become VMs. */
+void processes__check_some(struct processes *processes);
+
+/* ---- processes_room.c: when there are more than slots ---- */
+
+struct slot_age {
+	uint64_t moved;
+	uint32_t slot;
+};
+
+/* The slots that have not counted for the longest go back, until some are free. now: seconds. */
+void processes__make_room(struct processes *processes, double now);
+/* It lives and has no slot; one that cannot be watched any more leaves the list. */
+void process_record__watch(struct processes *processes, struct process_record *record);
+void process_record__unwatch(struct processes *processes, struct process_record *record);
+/* Ends those that were told to have ended. */
+void processes__check_watched(struct processes *processes, double now);
+/* Takes a slot out of the kernel's table: processes_slots.c. */
+void process_slot__retire(struct processes *processes, uint32_t slot, double now);
 
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
-#include "agent/host/procfs.h"
 
 static int busiest_last(const void *a, const void *b)
 {
@@ -35,6 +34,20 @@ static void drop(struct processes *processes, struct process_record *record,
 	process_record__free(processes, record);
 }
 
+/*
+ * Whether one that lives and has no slot leaves the list: nobody would tell of its end, or there
+ * are more than can be watched. Of one that was never seen itself the end may have been told
+ * before.
+ */
+static bool leaves(const struct processes *processes, struct process_record *record, double now)
+{
+	if (!record->watched || processes->watched > processes->tables->max_watched / 16 * 15)
+		return true;
+	if (record->moved || !record->identity->nameless)
+		record->exited_at = now;
+	return now - record->exited_at > PROCESSES_EXITED_SECONDS;
+}
+
 /* Those that ended stay for a minute, the busiest thousand of them. */
 static int drop_exited(struct processes *processes, double now,
 		       void (*forget)(void *, const struct ds_process_key *), void *context)
@@ -48,10 +61,10 @@ static int drop_exited(struct processes *processes, double now,
 	HASH_ITER (hh, processes->by_key, record, next) {
 		if (record->slots)
 			continue;
-		if (record->state == PROCESS_RUNNING) { /* only flows: nobody tells of its end */
-			if (procfs__is_alive(processes->config->procfs, &record->key))
-				continue;
-			process_record__end(processes, record, now);
+		if (record->state == PROCESS_RUNNING) {
+			if (leaves(processes, record, now))
+				drop(processes, record, forget, context);
+			continue;
 		}
 		if (now - record->exited_at > PROCESSES_EXITED_SECONDS)
 			drop(processes, record, forget, context);
@@ -192,7 +205,7 @@ int processes__publish(struct processes *processes, double now, double seconds,
 	HASH_ITER (hh, processes->by_key, record, next)
 		rate_record(processes, record, seconds);
 	if (processes->high)
-		processes__check_some(processes, now);
+		processes__check_some(processes);
 	err = drop_exited(processes, now, forget, context);
 	if (err)
 		return err;
@@ -227,5 +240,7 @@ int processes__publish(struct processes *processes, double now, double seconds,
 	total_cpu(processes, seconds, snapshot);
 	series_pool__rest(&processes->pool, snapshot->totals, promoted, &snapshot->process_rest);
 	snapshot->limits.processes_used = processes->used;
+	snapshot->namespaces_known = processes->namespaces_known;
+	snapshot->own_namespaces = processes->own.flags;
 	return publish_groups(processes, now, seconds, snapshot);
 }

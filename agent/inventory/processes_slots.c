@@ -5,12 +5,15 @@
 #include <bpf/bpf.h>
 #include <string.h>
 
-#include "agent/host/procfs.h"
+#include "agent/base/log.h"
+#include "agent/kernel/tasks.h"
 
-/* Reads of /proc per interval: new processes first, then renames, VMs and missed exits. */
+/* Reads of /proc per interval: new processes first, then renames and VMs. */
 #define NEW_PER_SAMPLE 512
 #define CHECKS_PER_SAMPLE 32
 #define FREE_STRETCH 256
+#define GRACE_SECONDS 0.05  /* that a slot without a key is kept */
+#define REFRESH_SECONDS 2.0 /* between two walks over the kernel's tasks */
 
 static const struct ds_process_info *info_of(const struct processes *processes, uint32_t slot)
 {
@@ -66,6 +69,8 @@ static void settle(struct processes *processes, uint32_t slot)
 	read_slot(processes, slot, sums);
 	for (int i = 0; i < COUNTERS; i++)
 		more[i] = sums[i] - place->seen[i];
+	if (memcmp(place->seen, sums, sizeof(place->seen)) != 0)
+		place->moved = processes->samples;
 	memcpy(place->seen, sums, sizeof(place->seen));
 	record->first_touch += more[FIRST_TOUCH];
 	record->rewrite += more[REWRITE];
@@ -88,33 +93,48 @@ static void settle(struct processes *processes, uint32_t slot)
 
 /* ---- the way back ---- */
 
-/*
- * A slot goes back in two steps, a drain apart: its key leaves the kernel's table first, and
- * when no program can still be using the slot its last counts are taken and its rows cleared.
- */
-static void give_back_retired(struct processes *processes)
+/* Its last counts are taken, its rows are cleared, and it is for the next process. */
+static void give_back(struct processes *processes, uint32_t slot, double now)
 {
 	const struct kernel_tables *tables = processes->tables;
+	struct process_slot *place = &processes->slots[slot];
+	struct process_record *record = place->record;
+
+	settle(processes, slot); /* what is still owed is left to no cgroup */
+	if (info_of(processes, slot)->exit_ns)
+		process_record__end(processes, record, now);
+	record->slots--;
+	if (record->slot == slot)
+		record->slot = DS_SLOT_NONE;
+	if (!record->slots && record->state == PROCESS_RUNNING)
+		process_record__watch(processes, record);
+	groups__put(processes->cgroups, place->cgroup);
+	memset(place, 0, sizeof(*place));
+	memset((void *)&tables->process_stats[slot * tables->cpus], 0,
+	       tables->cpus * sizeof(*tables->process_stats));
+	tables->process_infos[slot].state = DS_SLOT_FREE;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	bpf_map_update_elem(tables->process_slots_fd, NULL, &slot, BPF_ANY);
+	processes->used--;
+}
+
+/*
+ * A slot goes back in two steps: its key leaves the kernel's table first, and it is given back when
+ * no program can still be using it. A program takes a microsecond, but may be preempted.
+ */
+static void give_back_retired(struct processes *processes, double now)
+{
+	size_t left = 0;
 
 	for (size_t i = 0; i < processes->retired_count; i++) {
 		uint32_t slot = processes->retired[i];
-		struct process_slot *place = &processes->slots[slot];
-		struct process_record *record = place->record;
 
-		settle(processes, slot); /* what is still owed is left to no cgroup */
-		record->slots--;
-		if (record->slot == slot)
-			record->slot = DS_SLOT_NONE;
-		groups__put(processes->cgroups, place->cgroup);
-		memset(place, 0, sizeof(*place));
-		memset((void *)&tables->process_stats[slot * tables->cpus], 0,
-		       tables->cpus * sizeof(*tables->process_stats));
-		tables->process_infos[slot].state = DS_SLOT_FREE;
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		bpf_map_update_elem(tables->process_slots_fd, NULL, &slot, BPF_ANY);
-		processes->used--;
+		if (now - processes->slots[slot].retired_at < GRACE_SECONDS)
+			processes->retired[left++] = slot;
+		else
+			give_back(processes, slot, now);
 	}
-	processes->retired_count = 0;
+	processes->retired_count = left;
 }
 
 /* The slot that the kernel side has for a process; DS_SLOT_NONE. */
@@ -126,13 +146,13 @@ static uint32_t mapped_slot(const struct processes *processes, const struct ds_p
 										: slot;
 }
 
-static void retire(struct processes *processes, uint32_t slot)
+void process_slot__retire(struct processes *processes, uint32_t slot, double now)
 {
 	struct process_slot *place = &processes->slots[slot];
 
-	if (place->retired)
+	if (place->retired_at > 0)
 		return;
-	place->retired = true;
+	place->retired_at = now;
 	/* One that was left has no key any more; the process may have another slot. */
 	if (mapped_slot(processes, &place->record->key) == slot)
 		bpf_map_delete_elem(processes->tables->processes_fd, &place->record->key);
@@ -145,22 +165,39 @@ void process_record__end(struct processes *processes, struct process_record *rec
 		record->state = PROCESS_EXITED;
 		record->exited_at = now;
 	}
+	process_record__unwatch(processes, record);
 	if (record->slot != DS_SLOT_NONE)
-		retire(processes, record->slot);
+		process_slot__retire(processes, record->slot, now);
 }
 
 /* ---- who has a slot ---- */
 
-static struct process_record *meet(struct processes *processes, uint32_t slot)
+/* What it was called when it was seen last may be old: it had no slot for a while. */
+static void take_changes(struct processes *processes, struct process_record *record,
+			 const struct ds_process_info *info)
+{
+	const struct process_identity *known = record->identity;
+
+	if (!known->nameless && known->uid == info->uid &&
+	    strncmp(known->comm, info->comm, DS_COMM_LEN - 1) == 0)
+		return;
+	record->resolved = false;
+	process_record__take_name(processes, record, info);
+}
+
+static struct process_record *meet(struct processes *processes, uint32_t slot, double now)
 {
 	const struct ds_process_info *info = info_of(processes, slot);
 	struct process_record *record;
 
 	HASH_FIND(hh, processes->by_key, &info->key, sizeof(info->key), record);
-	if (!record)
-		record = process_record__new(processes, &info->key, info->comm, info->uid);
+	if (record)
+		take_changes(processes, record, info);
+	else
+		record = process_record__new(processes, info);
 	if (!record)
 		return NULL;
+	process_record__unwatch(processes, record);
 	processes->slots[slot].record = record;
 	processes->used++;
 	record->slots++;
@@ -170,7 +207,7 @@ static struct process_record *meet(struct processes *processes, uint32_t slot)
 	if (record->slot != DS_SLOT_NONE && mapped_slot(processes, &record->key) != slot)
 		return record; /* one that it left, met late */
 	if (record->slot != DS_SLOT_NONE)
-		retire(processes, record->slot);
+		process_slot__retire(processes, record->slot, now);
 	record->slot = slot;
 	record->execs = info->execs;
 	return record;
@@ -190,13 +227,13 @@ static void raise_high(struct processes *processes)
 			processes->high = slot;
 }
 
-struct process_record *process_slot__visit(struct processes *processes, uint32_t slot)
+struct process_record *process_slot__visit(struct processes *processes, uint32_t slot, double now)
 {
 	const struct ds_process_info *info = info_of(processes, slot);
 	struct process_record *record = processes->slots[slot].record;
 
 	if (!record)
-		record = meet(processes, slot);
+		record = meet(processes, slot, now);
 	if (!record)
 		return NULL;
 	settle(processes, slot);
@@ -214,12 +251,12 @@ static void drain_slot(struct processes *processes, uint32_t slot, double now)
 	struct process_record *record;
 
 	if (info->state == DS_SLOT_FREE || (info->state == DS_SLOT_LIVE && !info->exit_ns) ||
-	    processes->slots[slot].retired)
+	    processes->slots[slot].retired_at > 0)
 		return;
-	record = process_slot__visit(processes, slot);
+	record = process_slot__visit(processes, slot, now);
 	if (!record)
 		return;
-	retire(processes, slot);
+	process_slot__retire(processes, slot, now);
 	if (info->exit_ns)
 		process_record__end(processes, record, now);
 }
@@ -230,7 +267,7 @@ void processes__drain(struct processes *processes, double now)
 	uint64_t lives = 0;
 
 	cgroup_names__drain(processes->names, now);
-	give_back_retired(processes);
+	give_back_retired(processes, now);
 	for (uint32_t cpu = 0; cpu < tables->cpus; cpu++)
 		lives += tables->sensor_stats[DS_SENSOR_PROCESS * tables->cpus + cpu].counted;
 	if (lives == processes->lives) /* nobody has ended or moved: no row needs a look */
@@ -282,13 +319,39 @@ static void pay_what_is_owed(struct processes *processes, double now)
 		memset(processes->slots[slot].owed, 0, sizeof(processes->slots[slot].owed));
 }
 
+/* What no event tells, and once, which namespaces the agent has of its own. */
+static void refresh(struct processes *processes, double now)
+{
+	struct ds_own_namespaces own = {0};
+	bool was_known = processes->namespaces_known;
+
+	if (was_known && now - processes->refreshed_at < REFRESH_SECONDS)
+		return;
+	processes->refreshed_at = now;
+	if (tasks__refresh(processes->kernel, &own) || was_known)
+		return;
+	processes->namespaces_known = true;
+	processes->own = own;
+	if (own.flags)
+		log_warn("the agent has namespaces of its own: what of processes and cgroups only "
+			 "/proc "
+			 "and the mounted hierarchies tell is not known",
+			 "pid=%s time=%s cgroup=%s",
+			 own.flags & DS_OWN_PID_NAMESPACE ? "own" : "host",
+			 own.flags & DS_OWN_TIME_NAMESPACE ? "own" : "host",
+			 own.flags & DS_OWN_CGROUP_NAMESPACE ? "own" : "host");
+}
+
 int processes__sample(struct processes *processes, double now)
 {
 	const struct kernel_tables *tables = processes->tables;
 	int budget = NEW_PER_SAMPLE;
 
+	processes->samples++;
 	procfs_users__refresh(processes->users);
+	refresh(processes, now);
 	processes__drain(processes, now);
+	processes__check_watched(processes, now);
 	rename_cgroups(processes);
 	raise_high(processes);
 	read_slot(processes, DS_SLOT_NONE, processes->nobody);
@@ -298,7 +361,7 @@ int processes__sample(struct processes *processes, double now)
 
 		if (info->state != DS_SLOT_LIVE)
 			continue;
-		record = process_slot__visit(processes, slot);
+		record = process_slot__visit(processes, slot, now);
 		if (!record)
 			continue;
 		if (!record->resolved && budget > 0 && !info->exit_ns) {
@@ -307,11 +370,11 @@ int processes__sample(struct processes *processes, double now)
 		}
 	}
 	pay_what_is_owed(processes, now);
+	processes__make_room(processes, now);
 	return 0;
 }
 
-/* A few of the living, in turn: new names of those that write, ends that no event told of. */
-void processes__check_some(struct processes *processes, double now)
+void processes__check_some(struct processes *processes)
 {
 	uint32_t looks =
 		processes->high < 4 * CHECKS_PER_SAMPLE ? processes->high : 4 * CHECKS_PER_SAMPLE;
@@ -324,9 +387,7 @@ void processes__check_some(struct processes *processes, double now)
 		if (!record || record->state != PROCESS_RUNNING)
 			continue;
 		checks++;
-		if (!procfs__is_alive(processes->config->procfs, &record->key))
-			process_record__end(processes, record, now);
-		else if (record->moved)
+		if (record->moved)
 			process_record__resolve(processes, record);
 	}
 }

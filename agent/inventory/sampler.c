@@ -91,7 +91,7 @@ static int sample(struct sampler *sampler)
 	if (!err)
 		err = devices__sample(sampler->devices, now, seconds);
 	if (!err)
-		err = devices__sample_flows(sampler->devices, sampler->processes, seconds);
+		err = devices__sample_flows(sampler->devices, sampler->processes, now, seconds);
 	if (!err)
 		err = kernel_side__sample(sampler->options.kernel, snapshot);
 	if (!err)
@@ -253,7 +253,6 @@ static void sampler__free(struct sampler *sampler)
 int sampler__start(const struct sampler_options *options, struct sampler **out,
 		   struct kernel_error *error)
 {
-	const struct kernel_tables *tables = kernel_side__tables(options->kernel);
 	struct sampler *sampler = calloc(1, sizeof(*sampler));
 	int err;
 
@@ -268,7 +267,7 @@ int sampler__start(const struct sampler_options *options, struct sampler **out,
 	sampler->ask = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = sampler->stop < 0 || sampler->ask < 0 ? -errno : 0;
 	if (!err)
-		err = processes__new(options->config, tables, &sampler->processes);
+		err = processes__new(options->config, options->kernel, &sampler->processes);
 	if (!err)
 		err = devices__new(options->config, options->kernel, options->events,
 				   &sampler->devices);

@@ -133,6 +133,7 @@ int kernel_side__attach(struct kernel_side *kernel, struct kernel_error *error)
 	}
 	kernel->list_fd = descriptor_of(&kernel->set, "ledger_list");
 	kernel->pinned_fd = descriptor_of(&kernel->set, "pinned_memory");
+	kernel->refresh_fd = descriptor_of(&kernel->set, "refresh_tasks");
 	if (attached)
 		return 0;
 	snprintf(error->message, sizeof(error->message), "no BPF program could be attached: %s",

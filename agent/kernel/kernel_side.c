@@ -95,6 +95,7 @@ static int open_tables(struct kernel_side *kernel)
 	tables->process_slots = kernel->config->max_processes;
 	tables->source_slots = kernel->config->max_devices;
 	tables->processes_fd = bpf_map__fd(skeleton->maps.processes);
+	tables->watched_fd = bpf_map__fd(skeleton->maps.watched);
 	tables->process_slots_fd = bpf_map__fd(skeleton->maps.process_slots);
 	tables->sources_fd = bpf_map__fd(skeleton->maps.sources);
 	tables->source_slots_fd = bpf_map__fd(skeleton->maps.source_slots);
@@ -110,6 +111,7 @@ static int open_tables(struct kernel_side *kernel)
 	tables->mappings_fd = bpf_map__fd(skeleton->maps.mappings);
 	tables->buffers_fd = bpf_map__fd(skeleton->maps.buffers);
 	tables->cgroup_events_fd = bpf_map__fd(skeleton->maps.cgroup_events);
+	tables->max_watched = kernel->config->max_processes * WATCHED_PER_SLOT;
 	tables->max_flows = kernel->config->max_flows;
 	tables->max_pagecache = PAGECACHE_DEVICES;
 	kernel->map_memory = map_memory(skeleton->obj);
@@ -210,7 +212,7 @@ int kernel_side__new(const struct kernel_options *options, struct kernel_side **
 	kernel->config = options->config;
 	kernel->startup = options->startup;
 	kernel->object = options->object ? *options->object : object_bytes__built_in();
-	kernel->list_fd = kernel->pinned_fd = -1;
+	kernel->list_fd = kernel->pinned_fd = kernel->refresh_fd = -1;
 	kernel->bpffs = BPFFS_NONE;
 	libbpf_set_print(libbpf_log);
 	err = set_up(kernel, error);

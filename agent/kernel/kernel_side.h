@@ -46,6 +46,8 @@ struct kernel_tables {
 	volatile struct ds_device_stats *device_stats;
 	volatile struct ds_sensor_stats *sensor_stats; /* row: sensor * cpus + cpu */
 	int processes_fd, process_slots_fd;	       /* hash key -> slot; stack of free slots */
+	int watched_fd; /* hash key -> nanoseconds when it ended, 0 */
+	uint32_t max_watched;
 	int sources_fd, source_slots_fd;
 	int flows_fd, pagecache_fd;
 	/* Of the page sets; for agent/kernel/page_sets.c. */

@@ -12,6 +12,7 @@
 
 #define PAGECACHE_DEVICES 256
 #define FOREIGN_DOMAINS 1024
+#define WATCHED_PER_SLOT 4 /* listed processes that live and have none */
 
 struct dirtyscope; /* the skeleton */
 
@@ -26,8 +27,9 @@ struct kernel_side {
 	volatile struct ds_segment *segments; /* answer of the program ledger_list */
 	struct snapshot_tier tiers[2];
 	struct reason no_functions; /* why the kernel takes no programs on them */
-	/* Of the programs ledger_list and pinned_memory; -1: it does not run here. */
-	int list_fd, pinned_fd;
+	/* Of the programs ledger_list, pinned_memory and refresh_tasks; -1: it does not run here.
+	 */
+	int list_fd, pinned_fd, refresh_fd;
 	struct bpffs bpffs; /* has the links of programs on functions */
 	uint64_t map_memory;
 	uint64_t lost[DS_SENSOR_COUNT];	 /* as of the last sample */

@@ -34,6 +34,7 @@ static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 		uint32_t entries;
 	} sizes[] = {
 		{skeleton->maps.processes, config->max_processes},
+		{skeleton->maps.watched, config->max_processes * WATCHED_PER_SLOT},
 		{skeleton->maps.process_slots, config->max_processes},
 		{skeleton->maps.process_infos, config->max_processes + 1},
 		{skeleton->maps.process_stats, (config->max_processes + 1) * cpus},

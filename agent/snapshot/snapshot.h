@@ -41,7 +41,8 @@ struct process_identity {
 	uint64_t start_boottime_ns;
 	char comm[DS_COMM_LEN];
 	uint32_t uid;
-	const char *user; /* "" when the uid has no name */
+	bool nameless;	  /* it was never seen itself: comm and uid are not known */
+	const char *user; /* the number when the uid has no name; "" when it is not known */
 	const char *
 		cmdline; /* arguments joined by blanks, at most 4096 bytes; "" for kernel threads */
 	const char *cgroup;	/* "" when not known */
@@ -348,6 +349,8 @@ struct snapshot {
 	const struct snapshot_tier *tiers;
 	size_t tier_count;
 	struct snapshot_limits limits;
+	bool namespaces_known;
+	uint32_t own_namespaces; /* DS_OWN_*_NAMESPACE: of the agent, not the host's */
 	struct snapshot_rest process_rest, cgroup_rest, vm_rest;
 	uint64_t net_virtual_packets; /* received by netdevs that do no DMA */
 	uint64_t iommu_mapped_bytes;

@@ -298,7 +298,7 @@ void view__flow(struct json *json, const void *item, const struct snapshot *snap
 	if (flow->identity) {
 		json__u64(json, "pid", flow->identity->tgid);
 		json__u64(json, "start_boottime_ns", flow->identity->start_boottime_ns);
-		json__string(json, "comm", flow->identity->comm);
+		json__string(json, "comm", flow->identity->nameless ? NULL : flow->identity->comm);
 	} else {
 		json__null(json, "pid");
 		json__null(json, "start_boottime_ns");

@@ -65,6 +65,28 @@ static void write_writeback(struct json *json, const struct snapshot_writeback *
 	json__end_object(json);
 }
 
+static void write_namespaces(struct json *json, const struct snapshot *snapshot)
+{
+	static const struct {
+		const char *name;
+		uint32_t flag;
+	} kinds[] = {
+		{"pid", DS_OWN_PID_NAMESPACE},
+		{"time", DS_OWN_TIME_NAMESPACE},
+		{"cgroup", DS_OWN_CGROUP_NAMESPACE},
+	};
+
+	if (!snapshot->namespaces_known) {
+		json__null(json, "namespaces");
+		return;
+	}
+	json__object(json, "namespaces");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		json__string(json, kinds[i].name,
+			     snapshot->own_namespaces & kinds[i].flag ? "own" : "host");
+	json__end_object(json);
+}
+
 /* null where nothing is recorded. */
 static void write_record(struct json *json, const struct snapshot_record *record)
 {
@@ -140,6 +162,7 @@ void view__summary_fields(struct json *json, const struct snapshot *snapshot)
 	json__u64(json, "exposed_pages", snapshot->exposed_pages);
 	json__u64(json, "reported_pages", snapshot->reported_pages);
 	write_writeback(json, &snapshot->writeback);
+	write_namespaces(json, snapshot);
 	json__u64(json, "processes", snapshot->process_count);
 	json__u64(json, "devices", snapshot->device_count);
 	json__u64(json, "flows", snapshot->flow_count);

@@ -137,11 +137,14 @@ static void write_process(struct json *json, const struct snapshot_process *proc
 
 	json__u64(json, "pid", identity->tgid);
 	json__u64(json, "start_boottime_ns", identity->start_boottime_ns);
-	json__string(json, "comm", identity->comm);
+	json__string(json, "comm", identity->nameless ? NULL : identity->comm);
 	json__string(json, "cmdline", identity->cmdline);
-	json__u64(json, "uid", identity->uid);
-	json__string(json, "user", identity->user);
-	json__string(json, "cgroup", identity->cgroup);
+	if (identity->nameless)
+		json__null(json, "uid");
+	else
+		json__u64(json, "uid", identity->uid);
+	json__string(json, "user", *identity->user ? identity->user : NULL);
+	json__string(json, "cgroup", *identity->cgroup ? identity->cgroup : NULL);
 	json__string(json, "container", identity->container);
 	if (identity->vm_name) {
 		json__object(json, "vm");

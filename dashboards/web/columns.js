@@ -15,12 +15,12 @@ const rates = [
 ];
 
 export const processColumns = [
-	{id: "name", title: "process", width: 160, value: (row) => row.comm.toLowerCase(), text: (row) => row.comm || "(no name)",
-		href: (row) => `#/processes/${row.pid}`, hint: (row) => row.cmdline || row.comm},
+	{id: "name", title: "process", width: 160, value: (row) => (row.comm ?? "").toLowerCase(), text: (row) => row.comm === null ? "not known" : row.comm || "(no name)",
+		href: (row) => `#/processes/${row.pid}`, hint: (row) => row.cmdline || row.comm || ""},
 	{id: "pid", title: "pid", num: true, width: 74, value: (row) => row.pid, text: (row) => `${row.pid}`},
 	{id: "line", title: "last minutes", width: 112, tone: "--ink-2", help: "all writers, pages/s; as high as its own highest", line: (row) => history.lines.get(processLine(row))},
 	...rates,
-	{id: "user", title: "user", width: 84, narrow: false, value: (row) => row.user, text: (row) => row.user || `${row.uid}`},
+	{id: "user", title: "user", width: 84, narrow: false, value: (row) => row.user ?? "", text: (row) => row.user ?? UNKNOWN},
 	{id: "state", title: "state", width: 78, narrow: false, value: (row) => row.state, text: (row) => row.track ? `track ${row.track}` : row.state},
 	{id: "cgroup", title: "cgroup", width: 170, grow: true, narrow: false, value: (row) => row.cgroup, text: (row) => row.vm?.name || row.cgroup || UNKNOWN, hint: (row) => row.cgroup},
 ];

@@ -112,7 +112,7 @@ export const history = {
 	},
 };
 
-export const processLine = (process) => `process:${process.pid}:${process.comm}`;
+export const processLine = (process) => `process:${process.pid}:${process.comm ?? ""}`;
 export const deviceLine = (device) => `device:${device.id}`;
 
 // ---- live ----

@@ -75,11 +75,11 @@ export function process([pid]) {
 		if (!content[0].isConnected)
 			replace(element, content);
 		history.set(line, sum(row.rates));
-		setText(title, `${row.comm || "(no name)"}, pid ${row.pid}`);
+		setText(title, `${row.comm ?? "not known"}, pid ${row.pid}`);
 		replace(badges, h("span", {class: "chip"}, row.state), row.track && [" ", h("span", {class: "chip good"}, `track ${row.track}`)]);
 		tiles.set(row);
 		writes.add(history.lines.get(line), row.rates);
-		replace(identity, facts([["command", h("span", {class: "mono"}, row.cmdline || "kernel thread")], ["user", row.user ? `${row.user} (${row.uid})` : `${row.uid}`],
+		replace(identity, facts([["command", h("span", {class: "mono"}, row.cmdline || "kernel thread")], ["user", row.user === null ? UNKNOWN : row.user === `${row.uid}` ? row.user : `${row.user} (${row.uid})`],
 			["cgroup", row.cgroup || UNKNOWN], ["container", row.container], ["VM", row.vm && h("a", {href: `#/vms/${encodeURIComponent(row.vm.name)}`}, `${row.vm.name} (${row.vm.hypervisor})`)]]));
 		replace(detail, facts([["first touch", count(row.written.cpu.first_touch)], ["rewrite", count(row.written.cpu.rewrite)], ["by the kernel for it", count(row.written.cpu.kernel)]]));
 		showExposures(devices.devices);

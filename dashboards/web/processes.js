@@ -9,7 +9,7 @@ const KINDS = {
 	processes: {title: "Processes", name: "Processes",
 		empty: "No process has written a page since the agent began. One that writes appears within an interval.",
 		key: (row) => `${row.pid}:${row.start_boottime_ns}`,
-		search: (row) => `${row.pid} ${row.comm} ${row.cmdline} ${row.user} ${row.cgroup} ${row.container ?? ""} ${row.vm?.name ?? ""}`},
+		search: (row) => `${row.pid} ${row.comm ?? ""} ${row.cmdline} ${row.user ?? ""} ${row.cgroup ?? ""} ${row.container ?? ""} ${row.vm?.name ?? ""}`},
 	cgroups: {title: "Cgroups", name: "Cgroups", empty: "No cgroup is known: no process has written a page yet.", key: (row) => row.name, search: (row) => row.name},
 	vms: {title: "Virtual machines", name: "Virtual machines", key: (row) => row.name, search: (row) => row.name,
 		empty: "No process holds a KVM virtual machine now. One that is started appears here, by its name."},

@@ -88,6 +88,7 @@ struct harness *harness__new(bool ledger, uint32_t entries)
 	bpf_map__set_max_entries(twins->maps.free_pieces, 2 * DS_BANK_PIECES);
 	bpf_map__set_max_entries(twins->maps.processes, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_slots, SLOTS);
+	bpf_map__set_max_entries(twins->maps.watched, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_infos, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_stats, SLOTS * h->cpus);
 	bpf_map__set_max_entries(twins->maps.sources, SLOTS);

@@ -149,6 +149,25 @@ static void admitted_process_has_its_names(void **state)
 	prctl(PR_SET_NAME, "test_accounting");
 }
 
+/* One that lives and has no slot is in a table of its own, so that its end is told as well. */
+static void watched_exit(void **state)
+{
+	struct harness *h = *state;
+	struct ds_process_key key = {.start_boottime_ns = 7, .tgid = 70};
+	uint64_t ended = 0, begin = boot_ns();
+	int watched = bpf_map__fd(h->twins->maps.watched);
+
+	assert_int_equal(bpf_map_update_elem(watched, &key, &ended, BPF_ANY), 0);
+	run(h, exit, 8, 70);
+	harness__check(h);
+	run(h, exit, 7, 70);
+	want__counted(h, DS_SENSOR_PROCESS);
+	assert_int_equal(bpf_map_lookup_elem(watched, &key, &ended), 0);
+	assert_in_range(ended, begin, boot_ns());
+	assert_int_equal(bpf_map_delete_elem(watched, &key), 0);
+	harness__check(h);
+}
+
 static void exec_and_exit(void **state)
 {
 	struct harness *h = *state;
@@ -196,6 +215,7 @@ static void a_move_ends_the_slot(void **state)
 	run(h, move, 7, 70);
 	want__counted(h, DS_SENSOR_PROCESS);
 	assert_int_equal(info->state, DS_SLOT_LEFT);
+	assert_int_equal(h->process_infos[2].state, DS_SLOT_LIVE);
 	run(h, fault, 7, 70, USER_ADDRESS, USER | WRITE);
 	want__process(h, 7, 70, 2); /* the slot that it has now */
 	want__counted(h, DS_SENSOR_FAULT);
@@ -426,6 +446,7 @@ int cpu_tests(void)
 		cmocka_unit_test_setup(reused_slot_is_another_process, harness__each),
 		cmocka_unit_test_setup(process_table_full, harness__each),
 		cmocka_unit_test_setup(admitted_process_has_its_names, harness__each),
+		cmocka_unit_test_setup(watched_exit, harness__each),
 		cmocka_unit_test_setup(exec_and_exit, harness__each),
 		cmocka_unit_test_setup(a_move_ends_the_slot, harness__each),
 		cmocka_unit_test_setup(what_becomes_of_cgroups, harness__each),

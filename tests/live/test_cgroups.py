@@ -2,6 +2,7 @@
 """Sums by cgroup: they add up to the host's, whoever lives for how short, and whatever comes and goes."""
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -186,6 +187,28 @@ def every_snapshot():
         spawner.finish()
     adds_up()
     return f"{seen} snapshots"
+
+
+@suite.test("4,000 cgroups come and go while the agent is held up: what was not told is lost, and one that lives is found")
+def lost():
+    directory = scratch()
+    agent.child.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(4000):
+            group = Cgroup()
+            os.mkdir(group.path)
+            os.rmdir(group.path)
+        with Cgroup() as group:
+            shell(DD, group.path, f"{directory}/file")
+            agent.child.send_signal(signal.SIGCONT)
+            agent.settle()
+            equal(row_of(group.name)["pagecache"], 100, "page-cache pages")
+    finally:
+        agent.child.send_signal(signal.SIGCONT)
+    sensor = agent.sensors()["process"]
+    true(sensor["lost"]["events_full"] > 0, "no event was lost")
+    adds_up()
+    return f"{sensor['lost']['events_full']} events lost"
 
 
 require_root()

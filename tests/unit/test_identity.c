@@ -138,7 +138,7 @@ static void test_vm_name(void **state)
 	assert_null(hypervisor__find("kvm-nothing"));
 }
 
-static struct process_identity *identify(const struct tree *tree, const struct procfs_users *users,
+static struct process_identity *identify(const struct tree *tree, struct procfs_users *users,
 					 uint32_t tgid)
 {
 	struct process_identity known = {.tgid = tgid,
@@ -233,16 +233,16 @@ static void test_users(void **state)
 
 	tree__path(tree, "passwd", path);
 	users = procfs_users__new(path); /* not there yet */
-	assert_string_equal(procfs_users__name(users, 0), "");
+	assert_string_equal(procfs_users__name(users, 0), "0");
 	tree__puts(tree, "passwd",
 		   "root:x:0:0::/:/bin/sh\n#c:x:5:5:::\n\n+::6:::\n:x:7:::\nbad\nx:y\n"
 		   "n:x:-1:::\nbig:x:99999999999:::\nb:x:20:1:::\na:x:20:1:::\n"
 		   "max:x:4294967295:1:::\nend:x:30:");
 	procfs_users__refresh(users);
 	assert_string_equal(procfs_users__name(users, 0), "root");
-	assert_string_equal(procfs_users__name(users, 5), "");
-	assert_string_equal(procfs_users__name(users, 6), "");
-	assert_string_equal(procfs_users__name(users, 7), "");
+	assert_string_equal(procfs_users__name(users, 5), "5");
+	assert_string_equal(procfs_users__name(users, 6), "6");
+	assert_string_equal(procfs_users__name(users, 7), "7");
 	assert_string_equal(procfs_users__name(users, 20), "b");
 	assert_string_equal(procfs_users__name(users, 30), "end");
 	assert_string_equal(procfs_users__name(users, UINT32_MAX), "max");
