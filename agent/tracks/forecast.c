@@ -241,9 +241,10 @@ static double absent_pages(const struct member *member, const struct forecast_op
 	const uint64_t bytes = address_ranges__bytes(&member->ranges, options->start,
 						     options->end ? options->end : UINT64_MAX);
 	const uint64_t there = residents__count(residents) + residents__swapped(residents);
+	const uint64_t pages = bytes / PAGE_BYTES;
 
 	/* Some may have come since the track's last epoch. */
-	return bytes / PAGE_BYTES > there ? (double)(bytes / PAGE_BYTES - there) : 0;
+	return pages > there ? (double)(pages - there) : 0;
 }
 
 static int look_at_member(const struct tracks *tracks, struct track *track,
