@@ -201,6 +201,13 @@ static bool is_member(const struct track *track, uint32_t pid)
 	return false;
 }
 
+static bool is_followed(const struct sharing *sharing, uint32_t pid)
+{
+	const struct mapper *mapper = find_mapper(sharing, pid);
+
+	return mapper && mapper->shared;
+}
+
 int sharing__search(struct tracks *tracks, struct track *track, bool later)
 {
 	struct search search = {tracks, track, 0, later};
@@ -221,6 +228,9 @@ int sharing__search(struct tracks *tracks, struct track *track, bool later)
 		    is_member(track, search.pid))
 			continue;
 		err = maps__read(tracks->config->procfs, search.pid, look_at_region, &search);
+		if (!is_followed(track->sharing, search.pid))
+			objects__look_at_descriptors(track->sharing->objects,
+						     tracks->config->procfs, search.pid);
 		if (err != -ENOMEM && err != -ECANCELED)
 			err = 0; /* gone, or not ours to read */
 		if (!err)

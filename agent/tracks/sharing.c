@@ -13,6 +13,8 @@
 static const char written[] = "write(2), or a call like it, put something there in this epoch";
 static const char unfollowed[] = "a process that maps it for writing cannot be followed";
 static const char unexplained[] = "it changed in this epoch, and nobody who is followed wrote it";
+static const char open_elsewhere[] =
+	"a process that does not map it has it open for writing, and its write(2) is not told";
 static const char memfd[] =
 	"it changed in this epoch; what write(2) put there is not told from stores";
 
@@ -34,6 +36,10 @@ static int meet_member(struct tracks *tracks, struct sharing *sharing, struct me
 
 		err = objects__meet(sharing->objects, tracks->config->procfs,
 				    target__reader(member->shared->target), &regions[i], &object);
+		if (!err && object)
+			object->guest |=
+				address_ranges__bytes(target__guest(member->shared->target),
+						      regions[i].start, regions[i].end) > 0;
 		if (!err && object)
 			err = spans__add(&member->spans, &member->span_count, &regions[i]);
 	}
@@ -84,31 +90,20 @@ static bool is_unfollowed(const struct sharing *sharing, const struct object_key
 	return false;
 }
 
-static bool is_guest_memory(const struct member *member, const struct span *span)
-{
-	const uint64_t start = span->page * PAGE_BYTES;
-	uint64_t bytes;
-
-	target__lock(member->shared->target);
-	bytes = address_ranges__bytes(target__guest(member->shared->target), start,
-				      start + span->pages * PAGE_BYTES);
-	target__unlock(member->shared->target);
-	return bytes;
-}
-
 /*
  * NULL: all that was written to it is told. The time of a guest's memory moves with the stores of
  * each epoch, and a hypervisor does not write(2) to it: only where nobody stored, it is odd.
  */
-static const char *doubt(const struct sharing *sharing, const struct member *member,
-			 const struct span *span, const struct object *object)
+static const char *doubt(const struct sharing *sharing, const struct object *object)
 {
 	if (is_unfollowed(sharing, &object->key))
 		return unfollowed;
 	if (object->modified)
 		return written;
-	if (object->changed && object->silent && !is_guest_memory(member, span))
+	if (object->changed && object->silent && !object->guest)
 		return memfd;
+	if (object->changed && object->held)
+		return open_elsewhere;
 	return object->moved && !object->told ? unexplained : NULL;
 }
 
@@ -118,7 +113,7 @@ static int list_doubts(struct sharing *sharing, struct member *member)
 	for (size_t i = 0; i < member->span_count; i++) {
 		const struct span *span = &member->spans[i];
 		const struct object *object = objects__find(sharing->objects, &span->key);
-		const char *reason = object ? doubt(sharing, member, span, object) : NULL;
+		const char *reason = object ? doubt(sharing, object) : NULL;
 		struct not_covered *row;
 
 		if (!reason)

@@ -128,6 +128,21 @@ def commands():
             equal(done.returncode, status, f"{words}: {done.stderr}")
 
 
+def held_elsewhere(track, machine, has_none):
+    """Who has a guest's memory open for writing may write(2) to it, and nobody can tell."""
+    link = next(f"/proc/{machine.pid}/fd/{name}" for name in os.listdir(f"/proc/{machine.pid}/fd")
+                if "memory-backend-memfd" in os.readlink(f"/proc/{machine.pid}/fd/{name}"))
+    for mode, listed in ((os.O_RDONLY, False), (os.O_RDWR, True)):
+        fd = os.open(link, mode)
+        try:
+            time.sleep(0.1)
+            rows = [one for one in track.collect()["not_covered"] if "open for writing" in one["reason"]]
+            equal(bool(rows), listed, f"it is open with mode {mode}: {rows}")
+        finally:
+            os.close(fd)
+    true(has_none(), "nothing is left out again")
+
+
 def guest_memory(name, *options):
     guest = build(2000, WORKING, MEMORY)
     with Machine(f"guest-{name}", guest, MEMORY, *options) as machine:
@@ -147,6 +162,8 @@ def guest_memory(name, *options):
                 told.update(addresses(answer))
                 return {start + FIRST + page * PAGE for page in range(WORKING)} <= told
             eventually("all that the guest writes is told", has_all)
+            if name == "memfd":
+                held_elsewhere(track, machine, has_all)
             equal([one for one in told if not start <= one < end], [], "told elsewhere")
         with Track(agent, {"pid": machine.pid, "whole_process": True}) as track:
             equal((track.member()["scope"], track.member()["ranges"]), ("process", None), "the whole process")

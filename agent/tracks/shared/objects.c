@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/tracks/shared/objects.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <uthash.h>
+
+#include "agent/base/files.h"
 
 #define TICK_NS 20000000LL /* a file's time is as coarse as a jiffy, 10 ms at most */
 
@@ -66,6 +73,7 @@ void objects__begin(struct objects *objects)
 		entry->met = false;
 		entry->object.changed = entry->object.moved = false;
 		entry->object.modified = entry->object.told = false;
+		entry->object.guest = entry->object.held = false;
 		entry->object.regions = 0;
 		page_map__clear(entry->object.pages);
 	}
@@ -157,6 +165,66 @@ int objects__meet(struct objects *objects, const char *procfs, uint32_t tgid,
 	entry->object.regions++;
 	*object = &entry->object;
 	return 0;
+}
+
+/* ---- who has it open ---- */
+
+/* fdinfo has the flags of open(2), octal: Documentation/filesystems/proc.rst. */
+static bool is_for_writing(const char *procfs, uint32_t tgid, const char *name)
+{
+	char path[PATH_MAX], text[512];
+	const char *flags;
+
+	snprintf(path, sizeof(path), "%s/%" PRIu32 "/fdinfo/%s", procfs, tgid, name);
+	if (files__read(AT_FDCWD, path, text, sizeof(text)) <= 0)
+		return true; /* nobody can tell */
+	flags = strstr(text, "flags:");
+	return !flags || (strtoul(flags + strlen("flags:"), NULL, 8) & O_ACCMODE) != O_RDONLY;
+}
+
+static bool is_wanted(const struct entry *entry)
+{
+	return entry->met && entry->object.guest && entry->object.silent && !entry->object.held;
+}
+
+static void look_at_descriptor(struct objects *objects, const char *procfs, uint32_t tgid,
+			       int directory, const char *name)
+{
+	char link[64];
+	const ssize_t length = readlinkat(directory, name, link, sizeof(link) - 1);
+	struct entry *entry, *next;
+	struct stat stat_;
+
+	if (length <= 0)
+		return;
+	link[length] = '\0';
+	if (!is_memfd(link) || fstatat(directory, name, &stat_, 0))
+		return;
+	HASH_ITER (hh, objects->entries, entry, next)
+		if (is_wanted(entry) && entry->object.key.inode == stat_.st_ino &&
+		    entry->object.key.major == major(stat_.st_dev) &&
+		    entry->object.key.minor == minor(stat_.st_dev))
+			entry->object.held = is_for_writing(procfs, tgid, name);
+}
+
+void objects__look_at_descriptors(struct objects *objects, const char *procfs, uint32_t tgid)
+{
+	struct entry *one, *next;
+	struct dirent *entry;
+	bool wanted = false;
+	char path[PATH_MAX];
+	DIR *directory;
+
+	HASH_ITER (hh, objects->entries, one, next)
+		wanted |= is_wanted(one);
+	if (!wanted)
+		return;
+	snprintf(path, sizeof(path), "%s/%" PRIu32 "/fd", procfs, tgid);
+	directory = opendir(path);
+	while (directory && (entry = readdir(directory)))
+		look_at_descriptor(objects, procfs, tgid, dirfd(directory), entry->d_name);
+	if (directory)
+		closedir(directory);
 }
 
 static void hear(struct objects *objects)

@@ -32,6 +32,8 @@ struct object {
 	bool modified;		/* write(2), in this epoch */
 	bool silent;		/* inotify does not tell of it */
 	bool told;		/* pages of it are told in this epoch */
+	bool guest;		/* the memory of a guest that a process of the track runs */
+	bool held;		/* somebody who was looked at has it open for writing */
 };
 
 /* NULL when memory is short. */
@@ -46,6 +48,11 @@ void objects__begin(struct objects *objects);
  */
 int objects__meet(struct objects *objects, const char *procfs, uint32_t tgid,
 		  const struct map_region *region, struct object **object);
+/*
+ * Looks whether a process has an object open for writing that is a guest's memory and of which
+ * inotify does not tell: object->held.
+ */
+void objects__look_at_descriptors(struct objects *objects, const char *procfs, uint32_t tgid);
 /* Hears of write(2), and forgets what was not met in this epoch. True: something changed. */
 bool objects__end(struct objects *objects);
 /* NULL: no process of the track maps it. */
