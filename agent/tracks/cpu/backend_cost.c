@@ -50,8 +50,8 @@ static int make_ground(struct ground *ground)
 		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	*ground = (struct ground){0};
-	if (memory == MAP_FAILED)
-		return -errno;
+	if (memory == MAP_FAILED || !memory)
+		return -ENOMEM;
 	ground->memory = memory;
 	ground->start = (uint64_t)(uintptr_t)memory;
 	ground->end = ground->start + bytes;
