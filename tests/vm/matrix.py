@@ -17,6 +17,9 @@ KERNELS = [
            [r"linux-binary-(7\.3(?:\.[0-9]+)?(?:\+deb[0-9]+(?:\.[0-9]+)?)?)-amd64",
             "linux-base-VERSION-amd64", "linux-modules-VERSION-amd64"]),
 ]
+# The other flavours of one series; see flavours.py.
+FLAVOURS = [Kernel(f"6.12-{flavour}", ["trixie"], [rf"linux-image-(6\.12\.[0-9]+\+deb13(?:\.[0-9]+)?)-{flavour}-amd64"])
+            for flavour in ("cloud", "rt")]
 # Before the helper bpf_loop: it is told what it lacks, and runs nothing.
 TOO_OLD = Kernel("5.10", ["bullseye", "bullseye-security"], [r"linux-image-(5\.10\.[0-9]+-[0-9]+)-amd64"])
 
