@@ -232,7 +232,7 @@ static int start_sampling(struct agent *agent, struct kernel_error *error)
 	err = sampler__start(&sampler, &agent->sampler, error);
 	sweeps.context = agent->sampler;
 	if (!err)
-		err = tracks__serve(agent->tracks, &sweeps);
+		err = tracks__serve(agent->tracks, kernel_side__tables(agent->kernel), &sweeps);
 	return err ? err : policies__start(agent->policies);
 }
 

@@ -28,6 +28,8 @@ const volatile __u32 ds_ledger __weak = 1;
 /* How a page pointer or a direct-map address becomes a PFN; see bpf/calibrate.bpf.c. */
 const volatile __u64 ds_vmemmap_base __weak = 0;
 const volatile __u64 ds_page_offset __weak = 0;
+/* Bits of a page table's entry that are an address; agent/kernel/calibrate.c. */
+const volatile __u64 ds_entry_mask __weak = 0x000ffffffffff000ULL;
 
 #define DS_TABLE(map_name, key_type, value_type, flags) \
 	struct {                                        \
@@ -63,6 +65,7 @@ DS_ROWS(process_stats, struct ds_process_stats); /* row: slot * ds_nr_cpus + cpu
 
 /* Listed processes that live and have no slot: when they ended. The agent's own entries. */
 DS_TABLE(watched, struct ds_process_key, __u64, BPF_F_NO_PREALLOC);
+DS_TABLE(tracked, __u32, struct ds_tracked, BPF_F_NO_PREALLOC); /* written by the agent */
 
 DS_TABLE(sources, struct ds_source_key, __u32, 0);
 DS_FREE_SLOTS(source_slots);

@@ -12,8 +12,9 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-enum pageflags {
-	PG_head = 1, /* any value: the relocation replaces it */
+enum pageflags { /* any values: the relocations replace them */
+		 PG_head = 1,
+		 PG_anon_exclusive = 2,
 };
 
 /* Folio flags: a number until 6.17, then a memdesc_flags_t (53fbef56e07d). */
@@ -30,6 +31,14 @@ struct folio___nr_pages {
 };
 struct folio___folio_nr_pages {
 	unsigned int _folio_nr_pages;
+};
+
+/* Of a tail page, with bit 0 set: compound_head until 7.1, compound_info since. */
+struct page___compound_head {
+	unsigned long compound_head;
+};
+struct page___compound_info {
+	unsigned long compound_info;
 };
 
 /*
@@ -121,6 +130,36 @@ static __always_inline __u64 folio__pages(struct folio *folio)
 	if (bpf_core_field_exists(struct folio___folio_nr_pages, _folio_nr_pages))
 		return DS_FIELD((struct folio___folio_nr_pages *)folio, _folio_nr_pages);
 	return 1;
+}
+
+/* Flags of the page at that address; a folio begins with those of its first page. */
+static __always_inline unsigned long page__flags(__u64 page)
+{
+	struct folio___memdesc *memdesc = (void *)page;
+
+	if (bpf_core_field_exists(memdesc->flags.f))
+		return BPF_CORE_READ(memdesc, flags.f);
+	return BPF_CORE_READ((struct folio *)page, flags);
+}
+
+/*
+ * Address of the first page of the folio that has the page at that address. In a tail page stands
+ * where that is, or, with compound_info and where sizeof(struct page) allows it, a mask for its own
+ * address, whose upper bits are all ones as those of no address of a struct page are
+ * (_compound_head(), include/linux/page-flags.h; Documentation/arch/x86/x86_64/mm.rst).
+ */
+static __always_inline __u64 page__head(__u64 page)
+{
+	const __u64 masks = ~0ULL << 32;
+	__u64 info;
+
+	if (bpf_core_field_exists(struct page___compound_info, compound_info))
+		info = BPF_CORE_READ((struct page___compound_info *)page, compound_info);
+	else
+		info = BPF_CORE_READ((struct page___compound_head *)page, compound_head);
+	if (!(info & 1))
+		return page;
+	return info >= masks ? page & info : info - 1;
 }
 
 /* Bytes of a bio's first segment that are done. */

@@ -63,7 +63,8 @@ struct ds_sensor_stats {
 	__u64 counted;
 	__u64 lost[DS_LOST_COUNT];
 	__u64 last_slot; /* of the process met last on this CPU; BPF only */
-	__u64 pad[3];
+	__u64 tracking;	 /* 1: there are rows in `tracked`; set by the agent, for faults */
+	__u64 pad[2];
 };
 
 /*
@@ -147,7 +148,20 @@ struct ds_process_stats {
 	__u64 kernel;  /* write faults of the kernel at a user address: read(2) into fresh memory */
 	__u64 pagecache; /* page-cache pages of files that went from clean to dirty */
 	__u64 blockdev;	 /* the same of block devices themselves: metadata, raw writes */
-	__u64 pad[3];
+	__u64 tracked;	 /* faults, and in none of the others: bpf/protection.h */
+	__u64 pad[2];
+};
+
+/* How a track of ours protects the memory of a process, or did; bits. */
+#define DS_PROTECTED_WP 1   /* by userfaultfd: UFFD_FEATURE_WP_ASYNC */
+#define DS_PROTECTED_SOFT 2 /* by clearing soft-dirty bits, which nothing undoes */
+#define DS_PROTECTED_PAST 4 /* by userfaultfd, and has ended: shared memory stays protected */
+
+/* A process that a track follows, or followed; key: its pid in the initial namespace. */
+struct ds_tracked {
+	__u64 start_ticks; /* as in its stat, USER_HZ: start_boottime_ns / 10^7 */
+	__u32 how;	   /* DS_PROTECTED_* */
+	__u32 pad;
 };
 
 enum ds_source_kind {

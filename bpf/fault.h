@@ -2,7 +2,7 @@
 #ifndef DIRTYSCOPE_BPF_FAULT_H
 #define DIRTYSCOPE_BPF_FAULT_H
 
-#include "bpf/account.h"
+#include "bpf/protection.h"
 
 /* enum x86_pf_error_code, arch/x86/include/asm/trap_pf.h */
 #define PF_PROT (1UL << 0) /* the page was mapped: a protection fault */
@@ -15,24 +15,19 @@ enum fault_kind {
 	FAULT_FIRST_TOUCH,
 	FAULT_REWRITE,
 	FAULT_KERNEL,
+	FAULT_TRACKED, /* a track of ours caused it */
 };
 
-/* Plain adds are exact here: neither of the programs that call it nests in itself on its CPU. */
-static __always_inline int fault__count(const struct ds_process_key *process, __u64 task,
-					enum fault_kind kind, __u64 pages)
+/* Plain adds are exact here: none of the programs that call it nests in itself on its CPU. */
+static __always_inline int fault__add(struct ds_sensor_stats *sensor, __u32 slot,
+				      enum fault_kind kind, __u64 pages)
 {
-	struct ds_process_stats *stats;
-	struct ds_sensor_stats *sensor;
-	__u32 slot;
+	struct ds_process_stats *stats = process__stats(slot);
 
-	sensor = sensor__stats(DS_SENSOR_FAULT);
-	if (!sensor)
-		return 0;
-	sensor->offered++;
-	slot = process__slot_cached(sensor, process, task);
-	stats = process__stats(slot);
 	if (stats) {
-		if (kind == FAULT_KERNEL)
+		if (kind == FAULT_TRACKED)
+			stats->tracked++;
+		else if (kind == FAULT_KERNEL)
 			stats->kernel += pages;
 		else if (kind == FAULT_REWRITE)
 			stats->rewrite += pages;
@@ -46,56 +41,53 @@ static __always_inline int fault__count(const struct ds_process_key *process, __
 	return 0;
 }
 
+static __always_inline int fault__count(const struct ds_process_key *process, __u64 task,
+					enum fault_kind kind, __u64 pages)
+{
+	struct ds_sensor_stats *sensor = sensor__stats(DS_SENSOR_FAULT);
+
+	if (!sensor)
+		return 0;
+	sensor->offered++;
+	return fault__add(sensor, process__slot_cached(sensor, process, task), kind, pages);
+}
+
+/* Whether a track of ours caused an exception at a page that was mapped, in the current task. */
+static __always_inline bool fault__is_tracked(const struct ds_sensor_stats *sensor,
+					      const struct ds_process_key *process,
+					      unsigned long address)
+{
+	struct protected_fault fault = {.address = address, .present = 1};
+
+	fault.how = process__protection(sensor, process);
+	if (!fault.how)
+		return false;
+	fault.mm = (__u64)((struct task_struct *)bpf_get_current_task_btf())->mm;
+	return fault__is_tracks(&fault);
+}
+
 /* One write fault is one page, whatever the size of the mapping: the size is not known here. */
 static __always_inline int fault__account(const struct ds_process_key *process,
 					  unsigned long address, unsigned long error_code)
 {
 	enum fault_kind kind = FAULT_FIRST_TOUCH;
+	struct ds_sensor_stats *sensor;
+	__u32 slot;
 
 	if (!(error_code & PF_WRITE) || (long)address < 0) /* kernel addresses are negative */
 		return 0;
+	sensor = sensor__stats(DS_SENSOR_FAULT);
+	if (!sensor)
+		return 0;
+	sensor->offered++;
+	slot = process__slot_cached(sensor, process, bpf_get_current_task());
 	if (!(error_code & PF_USER))
 		kind = FAULT_KERNEL;
 	else if (error_code & PF_PROT)
 		kind = FAULT_REWRITE;
-	return fault__count(process, bpf_get_current_task(), kind, 1);
-}
-
-/* ---- handled faults: handle_mm_fault(), mm/memory.c ---- */
-
-/* Page table entries of x86, arch/x86/include/asm/pgtable_types.h */
-#define PTE_PRESENT (1ULL << 0)
-#define PTE_HUGE (1ULL << 7)
-#define PTE_ADDRESS 0x000ffffffffff000ULL
-#define HUGE_PAGES 512 /* in an entry one level up */
-#define PMD_BYTES (2UL << 20)
-
-/* The entry for an address in the table at that physical address; 0: none, or not readable. */
-static __always_inline __u64 table__entry(__u64 table, unsigned long address, int shift)
-{
-	__u64 entry = 0, at = ds_page_offset + (table & PTE_ADDRESS) + (address >> shift & 511) * 8;
-
-	bpf_probe_read_kernel(&entry, sizeof(entry), (void *)at);
-	return entry & PTE_PRESENT ? entry : 0;
-}
-
-/* Base pages of the mapping that holds an address: 1, 512 or 512 * 512. */
-static __always_inline __u64 fault__pages(struct mm_struct *mm, unsigned long address)
-{
-	__u64 entry = (__u64)BPF_CORE_READ(mm, pgd) - ds_page_offset;
-
-	/* Where the direct map begins so low, tables have five levels: Documentation/arch/x86 */
-	if (ds_page_offset < 0xffff800000000000ULL)
-		entry = table__entry(entry, address, 48);
-	if (entry)
-		entry = table__entry(entry, address, 39);
-	if (entry)
-		entry = table__entry(entry, address, 30);
-	if (entry & PTE_HUGE)
-		return (__u64)HUGE_PAGES * HUGE_PAGES;
-	if (entry)
-		entry = table__entry(entry, address, 21);
-	return entry & PTE_HUGE ? HUGE_PAGES : 1;
+	if (error_code & PF_PROT && fault__is_tracked(sensor, process, address))
+		kind = FAULT_TRACKED;
+	return fault__add(sensor, slot, kind, 1);
 }
 
 /* Whether a huge page fits around the address: most mappings need no look at their tables. */

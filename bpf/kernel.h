@@ -101,10 +101,14 @@ struct mm_struct {
 	atomic64_t pinned_vm;
 };
 
+struct file;
+
 struct vm_area_struct {
 	unsigned long vm_start;
 	unsigned long vm_end;
 	struct mm_struct *vm_mm;
+	unsigned long vm_flags;
+	struct file *vm_file;
 };
 
 struct task_struct {
@@ -143,6 +147,7 @@ struct page {
 
 struct super_block {
 	__u32 s_dev;
+	unsigned long s_magic;
 };
 
 struct inode {
@@ -158,6 +163,7 @@ struct address_space {
 
 struct folio {
 	unsigned long flags;
+	struct address_space *mapping;
 };
 
 struct block_device {

@@ -2,7 +2,7 @@
 #ifndef DIRTYSCOPE_BPF_PROCESS_H
 #define DIRTYSCOPE_BPF_PROCESS_H
 
-#include "bpf/account.h"
+#include "bpf/protection.h"
 
 /* What became of cgroups, for the agent, which reads it ten times a second. */
 struct {
@@ -31,6 +31,7 @@ static __always_inline int process__exit(const struct ds_process_key *key)
 	struct ds_process_info *info = process__known(key);
 	__u64 *ended = info ? NULL : bpf_map_lookup_elem(&watched, key);
 
+	process__unprotect(key);
 	if (!info && !ended)
 		return 0;
 	if (info)
@@ -47,6 +48,7 @@ static __always_inline int process__exec(const struct ds_process_key *key)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct ds_process_info *info = process__known(key);
 
+	process__unprotect(key);
 	if (!info)
 		return 0;
 	event__close(event__offer(DS_SENSOR_PROCESS), DS_LOST_NOT);

@@ -13,7 +13,7 @@
 #include "agent/host/users.h"
 
 /* Order of the counters of a slot. */
-enum { FIRST_TOUCH, REWRITE, KERNEL, PAGECACHE, BLOCKDEV, COUNTERS };
+enum { FIRST_TOUCH, REWRITE, KERNEL, PAGECACHE, BLOCKDEV, TRACKED, COUNTERS };
 
 struct process_record {
 	struct ds_process_key key;
@@ -26,7 +26,7 @@ struct process_record {
 	enum process_state state;
 	double exited_at;
 	struct process_identity *identity;
-	uint64_t first_touch, rewrite, kernel;
+	uint64_t first_touch, rewrite, kernel, tracked;
 	double rates[DS_WRITERS];
 	struct series series; /* .written is what the process wrote */
 	struct group *cgroup; /* a reference; the one that it was in last; NULL: not known */
@@ -68,6 +68,7 @@ struct processes {
 	uint64_t renames;	      /* of cgroups, as of the last sample */
 	uint64_t dropped[DS_WRITERS]; /* of processes no longer listed */
 	uint64_t dropped_cpu[CPU_KINDS];
+	uint64_t dropped_tracked;
 	uint64_t nobody[COUNTERS]; /* slot 0 */
 	uint64_t previous_total[DS_WRITERS], previous_cpu[CPU_KINDS];
 	struct series_pool pool;

@@ -28,6 +28,7 @@ static void drop(struct processes *processes, struct process_record *record,
 	processes->dropped_cpu[CPU_FIRST_TOUCH] += record->first_touch;
 	processes->dropped_cpu[CPU_REWRITE] += record->rewrite;
 	processes->dropped_cpu[CPU_KERNEL] += record->kernel;
+	processes->dropped_tracked += record->tracked;
 	series_pool__end(&processes->pool, &record->series);
 	if (forget && record->series.written[DS_WRITER_DMA])
 		forget(context, &record->key);
@@ -122,6 +123,7 @@ static void list_record(const struct process_record *record, struct snapshot_pro
 	out->first_touch = record->first_touch;
 	out->rewrite = record->rewrite;
 	out->kernel = record->kernel;
+	out->tracked = record->tracked;
 	out->promoted = record->series.promoted;
 	memcpy(out->written, record->series.written, sizeof(out->written));
 	memcpy(out->rates, record->rates, sizeof(out->rates));
@@ -159,10 +161,12 @@ static void total_cpu(struct processes *processes, double seconds, struct snapsh
 	totals[CPU_FIRST_TOUCH] += processes->nobody[FIRST_TOUCH];
 	totals[CPU_REWRITE] += processes->nobody[REWRITE];
 	totals[CPU_KERNEL] += processes->nobody[KERNEL];
+	snapshot->tracked_faults = processes->dropped_tracked + processes->nobody[TRACKED];
 	for (size_t i = 0; i < snapshot->process_count; i++) {
 		totals[CPU_FIRST_TOUCH] += snapshot->processes[i].first_touch;
 		totals[CPU_REWRITE] += snapshot->processes[i].rewrite;
 		totals[CPU_KERNEL] += snapshot->processes[i].kernel;
+		snapshot->tracked_faults += snapshot->processes[i].tracked;
 	}
 	for (int kind = 0; kind < CPU_KINDS; kind++) {
 		uint64_t delta = totals[kind] - processes->previous_cpu[kind];

@@ -36,6 +36,7 @@ static void read_slot(const struct processes *processes, uint32_t slot, uint64_t
 		sums[KERNEL] += row->kernel;
 		sums[PAGECACHE] += row->pagecache;
 		sums[BLOCKDEV] += row->blockdev;
+		sums[TRACKED] += row->tracked;
 	}
 }
 
@@ -75,6 +76,7 @@ static void settle(struct processes *processes, uint32_t slot)
 	record->first_touch += more[FIRST_TOUCH];
 	record->rewrite += more[REWRITE];
 	record->kernel += more[KERNEL];
+	record->tracked += more[TRACKED];
 	pages[DS_WRITER_CPU] = more[FIRST_TOUCH] + more[REWRITE] + more[KERNEL];
 	pages[DS_WRITER_PAGECACHE] = more[PAGECACHE];
 	pages[DS_WRITER_BLOCKDEV] = more[BLOCKDEV];

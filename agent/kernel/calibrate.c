@@ -128,6 +128,14 @@ static uint64_t entry_mask(uint64_t memory_pages)
 	return (end - 1) & ~(DS_PAGE_SIZE - 1);
 }
 
+/* Memory may be added; bit 47 is the lowest that ever meant encrypted memory. */
+#define MOST_MEMORY (1ULL << 46)
+
+static uint64_t entry_mask_of_all(uint64_t memory_pages)
+{
+	return entry_mask(memory_pages) | entry_mask(MOST_MEMORY >> DS_PAGE_SHIFT);
+}
+
 static int conclude(const struct ds_calibration *row, struct calibration *calibration,
 		    struct kernel_error *error)
 {
@@ -190,6 +198,7 @@ int calibrate(const struct calibration_options *options, struct calibration *cal
 	/* Into the pipe the page went as it is: from now on it does not move. */
 	if (!options->page_table_only)
 		row.known_pfn = number_in_pagemap(options->procfs, page);
+	calibration->entry_mask = entry_mask_of_all(options->memory_pages);
 	calibration->source = row.known_pfn ? CALIBRATION_PAGEMAP : CALIBRATION_PAGE_TABLE;
 	err = ask(&row);
 	if (!err)

@@ -24,6 +24,7 @@ struct calibration_options {
 struct calibration {
 	uint64_t vmemmap_base; /* address of the struct page of PFN 0 */
 	uint64_t page_offset;  /* address of physical address 0 */
+	uint64_t entry_mask;   /* bits of a page table's entry that are an address */
 	enum calibration_source source;
 	uint32_t tries; /* candidates for page_offset */
 };

@@ -112,6 +112,7 @@ static int open_tables(struct kernel_side *kernel)
 	tables->buffers_fd = bpf_map__fd(skeleton->maps.buffers);
 	tables->cgroup_events_fd = bpf_map__fd(skeleton->maps.cgroup_events);
 	tables->max_watched = kernel->config->max_processes * WATCHED_PER_SLOT;
+	tables->tracked_fd = bpf_map__fd(skeleton->maps.tracked);
 	tables->max_flows = kernel->config->max_flows;
 	tables->max_pagecache = PAGECACHE_DEVICES;
 	kernel->map_memory = map_memory(skeleton->obj);

@@ -38,6 +38,7 @@ static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 		{skeleton->maps.process_slots, config->max_processes},
 		{skeleton->maps.process_infos, config->max_processes + 1},
 		{skeleton->maps.process_stats, (config->max_processes + 1) * cpus},
+		{skeleton->maps.tracked, config->max_processes},
 		{skeleton->maps.sources, config->max_devices},
 		{skeleton->maps.source_slots, config->max_devices},
 		{skeleton->maps.source_infos, config->max_devices + 1},
@@ -75,9 +76,10 @@ static int configure(struct kernel_side *kernel, struct dirtyscope *skeleton)
 	skeleton->rodata->ds_ledger = !kernel->config->no_ledger;
 	skeleton->rodata->ds_vmemmap_base = kernel->calibration.vmemmap_base;
 	skeleton->rodata->ds_page_offset = kernel->calibration.page_offset;
+	skeleton->rodata->ds_entry_mask = kernel->calibration.entry_mask;
 	bpf_program__set_autoload(skeleton->progs.calibrate, false);
 	bpf_map__set_autocreate(skeleton->maps.calibration, false);
-	bpf_map__set_autocreate(skeleton->maps.rewrites, huge && huge->can_run);
+	bpf_map__set_autocreate(skeleton->maps.fault_notes, huge && huge->can_run);
 	for (size_t i = 0; i < set->count; i++) {
 		struct bpf_program *handle =
 			bpf_object__find_program_by_name(skeleton->obj, set->programs[i].row->name);

@@ -19,6 +19,7 @@ const struct program_row program_table[] = {
 	{TP(page_fault_user, FAULT, page_fault_user), .yields_to = {"handle_mm_fault"}},
 	{TP(page_fault_kernel, FAULT, page_fault_kernel), .yields_to = {"handle_mm_fault"}},
 	{FEXIT(handle_mm_fault, FAULT, "handle_mm_fault")},
+	{FENTRY(handle_mm_fault_begin, FAULT, "handle_mm_fault"), .with = "handle_mm_fault"},
 	{TP(page_fault_note, FAULT, page_fault_user), .with = "handle_mm_fault", .optional = true},
 
 	{TP(writeback_dirty_folio, PAGECACHE, writeback_dirty_folio)},

@@ -43,6 +43,7 @@ static const struct field process_fields[] = {
 	ROW(struct snapshot_process, first_touch, FIELD_U64),
 	ROW(struct snapshot_process, rewrite, FIELD_U64),
 	ROW(struct snapshot_process, kernel, FIELD_U64),
+	ROW(struct snapshot_process, tracked, FIELD_U64),
 	ROW(struct snapshot_process, written, FIELD_U64),
 	ROW(struct snapshot_process, rates, FIELD_DOUBLE),
 	ROW(struct snapshot_process, promoted, FIELD_BOOL),
@@ -289,6 +290,7 @@ static const struct field record_snapshot_fields[] = {
 	ROW(struct snapshot, totals, FIELD_U64),
 	ROW(struct snapshot, cpu_totals, FIELD_U64),
 	ROW(struct snapshot, cpu_rates, FIELD_DOUBLE),
+	ROW(struct snapshot, tracked_faults, FIELD_U64),
 	ROW(struct snapshot, rates, FIELD_DOUBLE),
 	ROW(struct snapshot, dirty_pages_total, FIELD_U64),
 	ROW(struct snapshot, dirty_pages, FIELD_U64),
@@ -408,11 +410,10 @@ uint32_t record__fingerprint(void)
 			continue;
 		for (size_t i = 0; i < (*type)->count; i++) {
 			const struct field *field = &(*type)->fields[i];
-			int length =
-				snprintf(line, sizeof(line), "%s.%s %d %u %u %s\n", (*type)->name,
-					 field->name, (int)field->kind, field->size, field->most,
-					 field->of ? field->of->name : "");
-
+			const char *of = field->of ? field->of->name : "";
+			int length = snprintf(line, sizeof(line), "%s.%s %d %u %u %s\n",
+					      (*type)->name, field->name, (int)field->kind,
+					      field->size, field->most, of);
 			sum = crc32(sum, (const Bytef *)line, (uInt)length);
 		}
 	}

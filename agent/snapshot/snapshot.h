@@ -56,6 +56,7 @@ struct snapshot_process {
 	struct process_identity *identity; /* a reference is held */
 	enum process_state state;
 	uint64_t first_touch, rewrite, kernel; /* the parts of DS_WRITER_CPU */
+	uint64_t tracked; /* faults that a track of ours caused; in none of the others */
 	uint64_t written[DS_WRITERS];
 	double rates[DS_WRITERS];
 	/* With a series of its own: what it had written when it got it. */
@@ -320,6 +321,7 @@ struct snapshot {
 	double rates[DS_WRITERS];
 	uint64_t cpu_totals[CPU_KINDS];
 	double cpu_rates[CPU_KINDS];
+	uint64_t tracked_faults; /* sum of all processes' `tracked`, in none of these */
 	/* Distinct pages that devices wrote, per interval added up, and in the last interval. */
 	uint64_t dirty_pages_total, dirty_pages;
 	uint64_t exposed_pages;

@@ -156,6 +156,7 @@ static int make(struct target *target)
 	target->cpu.uffd = -1;
 	target->cpu.procfs = options->procfs;
 	target->cpu.start_ticks = options->start_ticks;
+	target->cpu.tables = options->tables;
 	target->cpu.process = options->tgid;
 	target->cpu.tgid = procfs__reader(options->procfs, options->tgid);
 	target->cpu.work = options->work;

@@ -24,6 +24,7 @@ struct target_options {
 	const char *no_faults; /* why no sensor counts faults; NULL: one does. Until it is made. */
 	const struct scope_want *want; /* of its memory; until it is made */
 	struct write_feed *feed;
+	const struct kernel_tables *tables; /* who counts faults; NULL: nobody. Outlives it. */
 	struct track_sweeps sweeps;
 	struct track_work *work; /* of the call; NULL: nobody looks at it, or ends it */
 };

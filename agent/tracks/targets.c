@@ -86,6 +86,7 @@ static int make_target(struct tracks *tracks, struct track *track, uint32_t pid,
 		.costs = track->has_costs ? &track->costs : NULL,
 		.want = want,
 		.feed = tracks->feed,
+		.tables = tracks->tables,
 		.sweeps = tracks->sweeps,
 		.work = &track->work,
 	};

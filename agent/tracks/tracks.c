@@ -201,7 +201,8 @@ const struct page_listener *tracks__listener(struct tracks *tracks)
 	return write_feed__listener(tracks->feed);
 }
 
-int tracks__serve(struct tracks *tracks, const struct track_sweeps *sweeps)
+int tracks__serve(struct tracks *tracks, const struct kernel_tables *tables,
+		  const struct track_sweeps *sweeps)
 {
 	int err;
 
@@ -215,6 +216,7 @@ int tracks__serve(struct tracks *tracks, const struct track_sweeps *sweeps)
 		return err;
 	}
 	pthread_mutex_lock(&tracks->lock);
+	tracks->tables = tables;
 	tracks->sweeps = *sweeps;
 	tracks->serving = true;
 	pthread_mutex_unlock(&tracks->lock);

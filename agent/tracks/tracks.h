@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "agent/base/config.h"
+#include "agent/kernel/kernel_side.h"
 #include "agent/snapshot/events.h"
 #include "agent/snapshot/snapshot.h"
 #include "agent/tracks/base/address_ranges.h"
@@ -37,10 +38,11 @@ void tracks__free(struct tracks *tracks);
 /* What devices write, for devices__listen. */
 const struct page_listener *tracks__listener(struct tracks *tracks);
 /*
- * From here on tracks can be started. sweeps: copied, what they are asked
- * through lives until tracks__free, or tracks__suspend.
+ * From here on tracks can be started. tables: borrowed; sweeps: copied. The tables, and what the
+ * sweeps are asked through, live until tracks__free, or tracks__suspend.
  */
-int tracks__serve(struct tracks *tracks, const struct track_sweeps *sweeps);
+int tracks__serve(struct tracks *tracks, const struct kernel_tables *tables,
+		  const struct track_sweeps *sweeps);
 /* Ends what calls of other threads do, soon: they return -ECANCELED, those to come as well. */
 void tracks__interrupt(struct tracks *tracks);
 /* The sweeps will no longer work: ends all tracks, and takes no more. */

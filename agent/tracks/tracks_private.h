@@ -94,6 +94,7 @@ struct tracks {
 	struct shared_target *targets;
 	uint64_t next_id;
 	struct track_sweeps sweeps;
+	const struct kernel_tables *tables;
 	pthread_mutex_t costs_lock; /* the next two; held while they are measured */
 	struct backend_costs costs;
 	double costs_at;  /* seconds, monotonic; 0: never */

@@ -343,6 +343,14 @@ const struct metric_row metric_table[] = {
 		.offset = offsetof(struct snapshot_track, missed_total),
 	},
 	{
+		.name = "dirtyscope_tracked_faults_total",
+		.type = METRIC_COUNTER,
+		.labels = "",
+		.help = "Faults that happen only because a track protects a page; in no other sum",
+		.emit = metric__host,
+		.offset = offsetof(struct snapshot, tracked_faults),
+	},
+	{
 		.name = "dirtyscope_track_memory_bytes",
 		.type = METRIC_GAUGE,
 		.unit = "bytes",
@@ -422,10 +430,7 @@ const struct metric_row metric_table[] = {
 	{},
 };
 
-static const char *const type_names[] = {
-	[METRIC_COUNTER] = "counter",
-	[METRIC_GAUGE] = "gauge",
-};
+static const char *const type_names[] = {[METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge"};
 
 /* How a format presents a row: the name of its family, and its type. */
 struct family {

@@ -157,6 +157,7 @@ void view__summary_fields(struct json *json, const struct snapshot *snapshot)
 	for (int kind = 0; kind < CPU_KINDS; kind++)
 		json__double(json, cpu_kind_names[kind], snapshot->cpu_rates[kind]);
 	json__end_object(json);
+	json__u64(json, "tracked_faults", snapshot->tracked_faults);
 	json__u64(json, "dirty_pages", snapshot->dirty_pages);
 	json__u64(json, "dirty_pages_total", snapshot->dirty_pages_total);
 	json__u64(json, "exposed_pages", snapshot->exposed_pages);

@@ -57,6 +57,7 @@ COLUMN_GETTER(process, uint64_t, uid, it->identity->uid)
 COLUMN_GETTER(process, uint64_t, first_touch, it->first_touch)
 COLUMN_GETTER(process, uint64_t, rewrite, it->rewrite)
 COLUMN_GETTER(process, uint64_t, kernel, it->kernel)
+COLUMN_GETTER(process, uint64_t, tracked, it->tracked)
 COLUMN_GETTER(process, const char *, comm, it->identity->comm)
 COLUMN_GETTER(group, uint64_t, processes, it->processes)
 COLUMN_GETTER(group, const char *, name, it->name)
@@ -69,6 +70,7 @@ static const struct column process_columns[] = {
 	{.name = "first_touch", .count = process_first_touch},
 	{.name = "rewrite", .count = process_rewrite},
 	{.name = "kernel", .count = process_kernel},
+	{.name = "tracked", .count = process_tracked},
 	WRITER_COLUMNS(process),
 	{},
 };
@@ -160,6 +162,7 @@ static void write_process(struct json *json, const struct snapshot_process *proc
 	json__u64(json, "first_touch", process->first_touch);
 	json__u64(json, "rewrite", process->rewrite);
 	json__u64(json, "kernel", process->kernel);
+	json__u64(json, "tracked", process->tracked);
 	json__end_object(json);
 	for (int writer = DS_WRITER_CPU + 1; writer < DS_WRITERS; writer++)
 		json__u64(json, ds_writer_names[writer], process->written[writer]);

@@ -91,6 +91,7 @@ struct harness *harness__new(bool ledger, uint32_t entries)
 	bpf_map__set_max_entries(twins->maps.watched, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_infos, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_stats, SLOTS * h->cpus);
+	bpf_map__set_max_entries(twins->maps.tracked, SLOTS);
 	bpf_map__set_max_entries(twins->maps.sources, SLOTS);
 	bpf_map__set_max_entries(twins->maps.source_slots, SLOTS);
 	bpf_map__set_max_entries(twins->maps.source_infos, SLOTS);

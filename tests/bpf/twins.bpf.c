@@ -124,7 +124,7 @@ TWIN(fault_pages)
 
 TWIN(table_pages)
 {
-	page_count = fault__pages((void *)ARG(0), ARG(1));
+	page_count = table__pages((void *)ARG(0), ARG(1));
 	return 0;
 }
 

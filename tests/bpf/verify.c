@@ -123,6 +123,7 @@ static void set_constants(struct bpf_object *object)
 		{"ds_ledger", 1},
 		{"ds_vmemmap_base", 0xffffea0000000000},
 		{"ds_page_offset", 0xffff888000000000},
+		{"ds_entry_mask", 0x00003ffffffff000},
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
 	const struct btf *btf = bpf_object__btf(object);

@@ -230,7 +230,7 @@ class Agent:
     def written(self, pid):
         process = self.process(pid)
         if not process:
-            return dict.fromkeys(("first_touch", "rewrite", "kernel", "pagecache", "dma"), 0)
+            return dict.fromkeys(("first_touch", "rewrite", "kernel", "tracked", "pagecache", "dma"), 0)
         written = process["written"]
         return {**written["cpu"], "pagecache": written["pagecache"], "dma": written["dma"]}
 

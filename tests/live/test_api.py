@@ -89,7 +89,7 @@ def promised():
            "sum of cpu_rates")
     for entry in agent.json("/api/v1/processes")["processes"][:20]:
         equal({"cpu", "pagecache", "dma"} - set(entry["written"]), set(), "writers missing")
-        equal(set(entry["written"]["cpu"]), {"first_touch", "rewrite", "kernel"}, "parts of cpu")
+        equal(set(entry["written"]["cpu"]), {"first_touch", "rewrite", "kernel", "tracked"}, "parts of cpu")
 
 
 @suite.test("sort, order, limit, offset, filter")

@@ -6,7 +6,7 @@ from harness import Agent, Skip, Suite, Workload, equal, require_root, scratch, 
 from unseen import Unseen
 
 PAGES = 4096
-NONE = {"first_touch": 0, "rewrite": 0, "kernel": 0, "pagecache": 0, "dma": 0}
+NONE = {"first_touch": 0, "rewrite": 0, "kernel": 0, "tracked": 0, "pagecache": 0, "dma": 0}
 # Written by the test's own truth; a pair is a bound. What is not named is 0.
 ROUTES = [
     ("anonymous first write", "anonymous", PAGES, {"first_touch": PAGES}),

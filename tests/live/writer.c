@@ -13,6 +13,10 @@
  *   direct FILE P...      each page is filled by an O_DIRECT read
  *   churn SEED            maps, grows, moves, unmaps, protects, forks; answers what it wrote and
  * has drop                  unmaps the second mapping faults                minor faults so far
+ *   touch N               maps N pages and stores into each of them
+ *   look N                maps N pages, reads each, then stores into each
+ *   read                  reads each of its pages
+ *   cow N                 stores into its first N pages while a child has them, too
  *   exec                  becomes another program
  *   leave                 its first thread ends, another one goes on
  *   protect               protects its region by itself; scan: asks what it wrote
@@ -239,6 +243,52 @@ static void churn(uint64_t seed)
 
 static void leave(struct writer *writer, char **argv);
 
+static size_t next_number(void)
+{
+	const char *word = strtok(NULL, " \n");
+
+	return word ? strtoul(word, NULL, 10) : 0;
+}
+
+/* Fresh memory: each page is read first, or not, and stored into. */
+static void touch(size_t pages, int read_first)
+{
+	unsigned char *memory = map(pages * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	for (size_t i = 0; i < pages && read_first; i++)
+		(void)*(volatile unsigned char *)(memory + i * PAGE);
+	for (size_t i = 0; i < pages; i++)
+		store(memory + i * PAGE, i);
+}
+
+static void read_all(const struct writer *writer)
+{
+	for (size_t i = 0; i < writer->pages; i++)
+		(void)*(volatile unsigned char *)(writer->region + i * PAGE);
+}
+
+static void store_shared_with_child(struct writer *writer, size_t pages)
+{
+	int ends[2];
+	pid_t child;
+	char byte;
+
+	if (pipe(ends))
+		die("pipe");
+	child = fork();
+	if (child < 0)
+		die("fork");
+	if (!child) {
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) != 0);
+	}
+	for (size_t i = 0; i < pages; i++)
+		store(writer->region + i * PAGE, mix(i));
+	close(ends[0]);
+	close(ends[1]);
+	waitpid(child, NULL, 0);
+}
+
 static void obey(struct writer *writer, char *line, char **argv)
 {
 	const char *verb = strtok(line, " \n");
@@ -261,6 +311,14 @@ static void obey(struct writer *writer, char *line, char **argv)
 		read_direct(writer);
 	} else if (!strcmp(verb, "churn")) {
 		churn(strtoull(strtok(NULL, " "), NULL, 10));
+	} else if (!strcmp(verb, "touch")) {
+		touch(next_number(), 0);
+	} else if (!strcmp(verb, "look")) {
+		touch(next_number(), 1);
+	} else if (!strcmp(verb, "read")) {
+		read_all(writer);
+	} else if (!strcmp(verb, "cow")) {
+		store_shared_with_child(writer, next_number());
 	} else if (!strcmp(verb, "drop")) {
 		munmap(writer->second, writer->pages * PAGE);
 	} else if (!strcmp(verb, "faults")) {

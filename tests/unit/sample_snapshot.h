@@ -30,6 +30,7 @@ static inline struct snapshot_process sample_process(uint32_t pid, uint64_t star
 	process.first_touch = pid;
 	process.rewrite = 2;
 	process.kernel = 3;
+	process.tracked = 11;
 	process.written[DS_WRITER_CPU] = pid + 5;
 	process.written[DS_WRITER_PAGECACHE] = 100;
 	process.written[DS_WRITER_BLOCKDEV] = 7;

@@ -4,7 +4,7 @@ export function generated(many) {
 	const processes = Array.from({length: many}, (_, i) => ({
 		pid: 10000 + i, start_boottime_ns: 1e9 * i, comm: `name-${i}`, cmdline: `/usr/bin/name --number ${i}`, uid: i % 7, user: `user${i % 7}`,
 		cgroup: `/system.slice/unit-${i % 50}.service`, container: null, vm: null, state: i % 9 ? "running" : "exited", track: null,
-		written: {cpu: {first_touch: i * 37 % 10007, rewrite: i % 11, kernel: i % 5}, pagecache: i * 13 % 5003, blockdev: i % 3, dma: i * 71 % 9001},
+		written: {cpu: {first_touch: i * 37 % 10007, rewrite: i % 11, kernel: i % 5, tracked: i % 3}, pagecache: i * 13 % 5003, blockdev: i % 3, dma: i * 71 % 9001},
 		rates: {cpu: i * 7919 % 1000 / 4, pagecache: i % 17 ? 0 : i % 100, blockdev: 0, dma: i % 13 ? 0 : i * 31 % 2000},
 	}));
 

@@ -83,6 +83,7 @@ const struct field process_fields[] = {
 	AT("written.cpu.first_touch", process, U64, first_touch),
 	AT("written.cpu.rewrite", process, U64, rewrite),
 	AT("written.cpu.kernel", process, U64, kernel),
+	AT("written.cpu.tracked", process, U64, tracked),
 	WRITTEN(process),
 	{},
 };

@@ -2,10 +2,14 @@
 #include "agent/tracks/cpu/cpu_side.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "agent/base/log.h"
+#include "agent/kernel/tracking.h"
 
 const struct cpu_backend *const cpu_backends[] = {&cpu_wp_async, &cpu_soft_dirty, &cpu_faults,
 						  NULL};
@@ -70,14 +74,30 @@ int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, 
 	return 0;
 }
 
-/* Closing it lifts all protection. */
-static void drop_userfault(struct cpu_side *side)
+void cpu_side__will_protect(struct cpu_side *side, uint32_t how)
+{
+	int err;
+
+	if (!side->tables)
+		return;
+	err = tracking__begin(side->tables, side->process, side->start_ticks, how);
+	side->is_told = !err;
+	if (err)
+		log_warn("faults that a track causes count as its target's",
+			 "pid=%" PRIu32 " error=\"%s\"", side->process, strerror(-err));
+}
+
+/* Closing the descriptor lifts all protection. */
+static void lift_protection(struct cpu_side *side)
 {
 	if (side->uffd >= 0)
 		close(side->uffd);
 	side->uffd = -1;
 	page_map__free(side->known);
 	side->known = NULL;
+	if (side->is_told)
+		tracking__end(side->tables, side->procfs, side->process, side->start_ticks);
+	side->is_told = false;
 }
 
 /* Why a backend was not taken, after what was said of those before it. */
@@ -99,7 +119,7 @@ static int start_by(struct cpu_side *side, const struct cpu_backend *backend)
 	if (!err || err == -ESRCH || err == -ENOMEM || err == -ECANCELED)
 		return err;
 	backend->end(side);
-	drop_userfault(side);
+	lift_protection(side);
 	say(side, backend, why.text);
 	return err;
 }
@@ -152,7 +172,7 @@ void cpu_side__end(struct cpu_side *side)
 {
 	if (side->backend)
 		side->backend->end(side);
-	drop_userfault(side);
+	lift_protection(side);
 	free_ranges(side);
 	free(side->regions);
 	free(side->not_covered);

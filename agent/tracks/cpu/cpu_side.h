@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/base/reason.h"
+#include "agent/kernel/kernel_side.h"
 #include "agent/tracks/base/not_covered.h"
 #include "agent/tracks/base/page_map.h"
 #include "agent/tracks/cpu/backend_cost.h"
@@ -32,12 +33,14 @@ struct range {
 struct cpu_side {
 	const struct cpu_backend *backend;
 	const char *procfs;
-	uint32_t process;		   /* its number */
-	uint32_t tgid;			   /* whose directory has its memory: procfs__reader() */
-	uint64_t start_ticks;		   /* of the process, as in its stat; 0: not known */
-	struct page_table *pagemap;	   /* borrowed */
-	struct track_work *work;	   /* of the call that runs; borrowed, may be NULL */
-	const struct backend_costs *costs; /* for the start; NULL: not known */
+	uint32_t process;		    /* its number */
+	uint32_t tgid;			    /* whose directory has its memory: procfs__reader() */
+	uint64_t start_ticks;		    /* of the process, as in its stat; 0: not known */
+	struct page_table *pagemap;	    /* borrowed */
+	struct track_work *work;	    /* of the call that runs; borrowed, may be NULL */
+	const struct backend_costs *costs;  /* for the start; NULL: not known */
+	const struct kernel_tables *tables; /* who counts faults is told; borrowed, may be NULL */
+	bool is_told;			    /* that its memory is protected */
 	const char *no_faults; /* why no sensor counts its faults, for the start; NULL: one does */
 	int uffd;	       /* -1: none */
 	uint64_t stopped_ns; /* that the target stood still for the start; of an epoch: the last */
@@ -90,6 +93,11 @@ int cpu_side__start(struct cpu_side *side, const char *name);
 void cpu_side__end(struct cpu_side *side);
 
 /* For the backends. */
+/*
+ * Before anything is protected: from here on faults that this causes are not counted as the
+ * target's own. how: DS_PROTECTED_*.
+ */
+void cpu_side__will_protect(struct cpu_side *side, uint32_t how);
 int cpu_side__read_regions(struct cpu_side *side);
 /* -ENOMEM, or 0. Neighbours of the same reason become one. */
 int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, const char *reason);

@@ -107,6 +107,7 @@ static int start(struct cpu_side *side, struct reason *why)
 		reason__set(why, "this kernel has no soft-dirty bits");
 		return -EOPNOTSUPP;
 	}
+	cpu_side__will_protect(side, DS_PROTECTED_SOFT);
 	err = cpu_side__read_regions(side);
 	if (!err)
 		err = soft_dirty__clear(side->procfs, side->tgid);

@@ -166,6 +166,7 @@ static int start(struct cpu_side *side, struct reason *why)
 
 	if (err)
 		return err;
+	cpu_side__will_protect(side, DS_PROTECTED_WP);
 	side->known = page_map__new();
 	err = side->known ? ranges__read(side) : -ENOMEM;
 	if (!err)

@@ -22,8 +22,8 @@ bool column__is_number(const struct column *column)
 
 static json_t *resolve(json_t *value, const char *path)
 {
-	while (value && *path) {
-		size_t length = strcspn(path, ".");
+	while (value && *path && *path != '-') {
+		size_t length = strcspn(path, ".-");
 
 		value = json_object_getn(value, path, length);
 		path += length;
@@ -40,7 +40,7 @@ struct sum {
 };
 
 /* depth: an answer may be nested as deep as jansson allows, the API's objects are not. */
-static void add_up(json_t *value, int depth, struct sum *sum)
+static void add_up(json_t *value, const char *apart, int depth, struct sum *sum)
 {
 	const char *key;
 	json_t *member;
@@ -54,15 +54,20 @@ static void add_up(json_t *value, int depth, struct sum *sum)
 		sum->any = sum->is_real = true;
 		sum->real += json_real_value(value);
 	} else if (json_is_object(value) && depth > 0) {
-		json_object_foreach(value, key, member) add_up(member, depth - 1, sum);
+		json_object_foreach(value, key, member)
+		{
+			if (!apart || strcmp(key, apart) != 0)
+				add_up(member, apart, depth - 1, sum);
+		}
 	}
 }
 
 static struct sum number_at(const struct column *column, json_t *row)
 {
+	const char *apart = strchr(column->path, '-');
 	struct sum sum = {0};
 
-	add_up(resolve(row, column->path), 4, &sum);
+	add_up(resolve(row, column->path), apart ? apart + 1 : NULL, 4, &sum);
 	return sum;
 }
 

@@ -28,7 +28,8 @@ struct column {
 	enum column_format format;
 	/*
 	 * Where the value is in a row of the API: "written.cpu.rewrite". In a number's column an
-	 * object stands for the sum of its members, so "rates" is the rate of all writers.
+	 * object stands for the sum of its members, so "rates" is the rate of all writers;
+	 * "written-tracked" is the sum of those that are not named "tracked".
 	 */
 	const char *path;
 	unsigned width;	  /* at most that many cells on a terminal; 0: no limit */

@@ -11,7 +11,7 @@
 
 /* clang-format off */
 #define WRITTEN \
-	{"cpu", "CPU", COLUMN_COUNT, "written.cpu", 0, true, \
+	{"cpu", "CPU", COLUMN_COUNT, "written.cpu-tracked", 0, true, \
 	 "pages written by the CPU: write faults"}, \
 	{"pagecache", "PAGECACHE", COLUMN_COUNT, "written.pagecache", 0, true, \
 	 "page-cache pages of files made dirty"}, \
@@ -19,7 +19,7 @@
 	 "page-cache pages of block devices made dirty: metadata, raw writes"}, \
 	{"dma", "DMA", COLUMN_COUNT, "written.dma", 0, true, \
 	 "pages that devices wrote for it"}, \
-	{"written", "WRITTEN", COLUMN_COUNT, "written", 0, true, \
+	{"written", "WRITTEN", COLUMN_COUNT, "written-tracked", 0, true, \
 	 "pages written, by all writers"}, \
 	{"cpu_rate", "CPU/s", COLUMN_RATE, "rates.cpu", 0, true, \
 	 "pages per second by the CPU"}, \
@@ -45,6 +45,8 @@ static const struct column process_columns[] = {
 	 "CPU: write to a protected page: copy-on-write, re-protected"},
 	{"kernel", "KERNEL", COLUMN_COUNT, "written.cpu.kernel", 0, true,
 	 "CPU: the kernel wrote to its memory: read(2) into fresh pages"},
+	{"tracked", "TRACKED", COLUMN_COUNT, "written.cpu.tracked", 0, true,
+	 "faults that happen only because a track protects its pages; in no other column"},
 	{"vm", "VM", COLUMN_TEXT, "vm.name", 24, false, "name of the VM that it runs"},
 	{"hypervisor", "HYPERVISOR", COLUMN_TEXT, "vm.hypervisor", 16, false, "what runs the VM"},
 	{"container", "CONTAINER", COLUMN_TEXT, "container", 12, false, "container id"},
@@ -230,7 +232,7 @@ static const struct column policy_columns[] = {
 static const struct resource resources[] = {
 	{"processes", "/api/v1/processes", TAKES_SORT | TAKES_LIMIT | TAKES_FILTER | TAKES_PID,
 	 LISTS, process_columns, "pid,user,state,cpu,pagecache,blockdev,dma,written,rate,comm",
-	 "pid,user,state,first_touch,rewrite,kernel,pagecache,blockdev,dma,written,rate,vm,"
+	 "pid,user,state,first_touch,rewrite,kernel,tracked,pagecache,blockdev,dma,written,rate,vm,"
 	 "container,track,comm,cmdline",
 	 "rate", "pages written by each process",
 	 "Counters are pages of 4 KiB since the agent's start; rates are pages per second over\n"
