@@ -330,7 +330,7 @@ test: deps-test
 # All that each kernel can do in each mode of the IOMMU, of which make test does a part.
 # KERNEL=7.2 IOMMU=strict make test-vm runs these alone; VM_README, BPF_RECORD: see tests/vm/README.md.
 test-vm: deps-test
-	$(Q)$(MAKE) -j$$(nproc) compilers $(B)/tests/bpf/verify $(B)/dirtyscope $(B)/tests/live/workload $(B)/tests/live/hostile $(B)/tests/live/broken $(B)/tests/live/pages $(B)/tests/live/inject_phases $(VM_PROGRAMS)
+	$(Q)$(MAKE) -j$$(nproc) compilers $(B)/tests/bpf/verify $(B)/dirtyscope $(B)/tests/live/workload $(B)/tests/live/writer $(B)/tests/live/hostile $(B)/tests/live/broken $(B)/tests/live/pages $(B)/tests/live/inject_phases $(VM_PROGRAMS)
 	$(Q)VM=all ONLY=vm/ tests/run $(B)
 	$(Q)tests/vm/table.py $(B)
 

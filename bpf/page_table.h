@@ -9,13 +9,15 @@
 #define PTE_PRESENT (1ULL << 0)
 #define PTE_WRITE (1ULL << 1)
 #define PTE_DIRTY (1ULL << 6)
-#define PTE_HUGE (1ULL << 7)	/* in the tables above the last */
-#define PTE_SPECIAL (1ULL << 9) /* _PAGE_BIT_SOFTW1: no page of ours behind it, as the zero page \
-				 */
-#define PTE_UFFD (1ULL << 10)	/* _PAGE_BIT_SOFTW2 */
-#define PTE_SOFT_DIRTY (1ULL << 11)  /* _PAGE_BIT_SOFTW3 */
-#define PTE_SAVED_DIRTY (1ULL << 58) /* _PAGE_BIT_SOFTW5: PTE_DIRTY without PTE_WRITE, since 6.6 \
-				      */
+#define PTE_HUGE (1ULL << 7) /* in the tables above the last */
+#define PTE_SPECIAL                                                                            \
+	(1ULL << 9)	      /* _PAGE_BIT_SOFTW1: no page of ours behind it, as the zero page \
+			       */
+#define PTE_UFFD (1ULL << 10) /* _PAGE_BIT_SOFTW2 */
+#define PTE_SOFT_DIRTY (1ULL << 11) /* _PAGE_BIT_SOFTW3 */
+#define PTE_SAVED_DIRTY                                                          \
+	(1ULL << 58) /* _PAGE_BIT_SOFTW5: PTE_DIRTY without PTE_WRITE, since 6.6 \
+		      */
 
 #define HUGE_PAGES 512 /* in an entry one level up */
 #define PMD_SHIFT 21

@@ -274,3 +274,16 @@ void want__segments(struct harness *h, uint32_t slot, const struct fake_segment 
 		want__pages(h, slot, segments[i].pfn + segments[i].offset / 4096,
 			    segments__pages(&segments[i], 1));
 }
+
+uint64_t fake__page_flag(struct harness *h, const char *name)
+{
+	int id = btf__find_by_name_kind(h->kernel, "pageflags", BTF_KIND_ENUM);
+	const struct btf_type *type = btf__type_by_id(h->kernel, id);
+
+	assert_true(id > 0);
+	for (int i = 0; i < btf_vlen(type); i++)
+		if (!strcmp(btf__name_by_offset(h->kernel, btf_enum(type)[i].name_off), name))
+			return 1ULL << btf_enum(type)[i].val;
+	fail_msg("this kernel has no %s", name);
+	return 0;
+}

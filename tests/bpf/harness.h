@@ -152,6 +152,8 @@ uint64_t fake__new(struct harness *h, const char *type, size_t entries);
 uint64_t fake__sizeof(struct harness *h, const char *type);
 uint64_t fake__string(struct harness *h, const char *text);
 uint64_t fake__page(struct harness *h, uint64_t pfn);
+/* The bit that enum pageflags of the running kernel gives it. */
+uint64_t fake__page_flag(struct harness *h, const char *name);
 uint64_t fake__device(struct harness *h, const char *name, const char *bus);
 /* The same of a struct device that is part of another object. */
 void fake__name_device(struct harness *h, uint64_t device, const char *name, const char *bus);
@@ -196,6 +198,7 @@ int list_tests(void);
 int iommu_tests(void);
 int virtio_tests(void);
 int huge_tests(void);
+int tracked_tests(void);
 int block_tests(void);
 int net_tests(void);
 int storm_tests(void);

@@ -402,19 +402,6 @@ static void pagecache_tables_full(void **state)
 	harness__check(h);
 }
 
-static uint64_t page_flag_head(struct harness *h)
-{
-	int id = btf__find_by_name_kind(h->kernel, "pageflags", BTF_KIND_ENUM);
-	const struct btf_type *type = btf__type_by_id(h->kernel, id);
-
-	assert_true(id > 0);
-	for (int i = 0; i < btf_vlen(type); i++)
-		if (!strcmp(btf__name_by_offset(h->kernel, btf_enum(type)[i].name_off), "PG_head"))
-			return 1ULL << btf_enum(type)[i].val;
-	fail_msg("this kernel has no PG_head");
-	return 0;
-}
-
 static void folio_sizes(void **state)
 {
 	struct harness *h = *state;
@@ -423,9 +410,9 @@ static void folio_sizes(void **state)
 	uint64_t file = fake_mapping(h, S_IFREG, 0, 1);
 	uint64_t small = fake__new(h, "folio", 1), large = fake__new(h, "folio", 1);
 
-	fake__set(h, small, "folio.flags", ~page_flag_head(h));
+	fake__set(h, small, "folio.flags", ~fake__page_flag(h, "PG_head"));
 	fake__set(h, small, count, 77); /* of no meaning in a small folio */
-	fake__set(h, large, "folio.flags", page_flag_head(h));
+	fake__set(h, large, "folio.flags", fake__page_flag(h, "PG_head"));
 	fake__set(h, large, count, 512);
 	run(h, folio, 7, 70, small, file);
 	run(h, folio, 7, 70, large, file);

@@ -31,6 +31,7 @@ __u64 storm_list;		       /* in: their list, of one segment */
 __u64 storm_ns;			       /* out: duration of the last storm */
 __u32 marked;			       /* out: answer of twin_mark */
 __u64 page_count;		       /* out: answer of twin_table_pages, twin_may_be_huge */
+__u64 verdict;			       /* out: answer of twin_held, twin_tracks, twin_protection */
 struct ds_process_key current_process; /* out: answer of twin_current */
 
 #define TWIN(name) SEC("raw_tp") int twin_##name(struct bpf_raw_tracepoint_args *ctx)
@@ -131,6 +132,32 @@ TWIN(table_pages)
 TWIN(may_be_huge)
 {
 	page_count = fault__may_be_huge((void *)ARG(0), ARG(1));
+	return 0;
+}
+
+TWIN(held)
+{
+	struct protected_fault fault = {.how = ARG(0), .vma = ARG(3)};
+
+	verdict = entry__is_held_by_track(&fault, ARG(1), ARG(2));
+	return 0;
+}
+
+TWIN(tracks)
+{
+	struct protected_fault fault = {
+		.mm = ARG(0), .address = ARG(1), .how = ARG(2), .present = ARG(3)};
+
+	verdict = fault__is_tracks(&fault);
+	return 0;
+}
+
+TWIN(protection)
+{
+	struct ds_sensor_stats *sensor = sensor__stats(DS_SENSOR_FAULT);
+	struct ds_process_key process = PROCESS;
+
+	verdict = sensor ? process__protection(sensor, &process) : ~0ULL;
 	return 0;
 }
 

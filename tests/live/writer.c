@@ -10,7 +10,7 @@
  *   write SEED PERMILLE   its threads store into the pages that chosen() names
  *   store P...            stores; alias P...: through a second mapping; pwrite P...: by pwrite(2)
  *   fork P...             a child stores, and has ended when the answer comes
- *   direct FILE P...      each page is filled by an O_DIRECT read
+ *   direct FILE P...      each page is filled by an O_DIRECT read; buffered: from the page cache
  *   churn SEED            maps, grows, moves, unmaps, protects, forks; answers what it wrote and
  * has drop                  unmaps the second mapping faults                minor faults so far
  *   touch N               maps N pages and stores into each of them
@@ -160,10 +160,10 @@ static void each_page(struct writer *writer, unsigned char *region, int by_call)
 	}
 }
 
-static void read_direct(struct writer *writer)
+static void read_file(struct writer *writer, int flags)
 {
 	const char *path = strtok(NULL, " ");
-	int fd = path ? open(path, O_RDONLY | O_DIRECT | O_CLOEXEC) : -1;
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC | flags) : -1;
 	char *word;
 
 	if (fd < 0)
@@ -308,7 +308,9 @@ static void obey(struct writer *writer, char *line, char **argv)
 	} else if (!strcmp(verb, "fork")) {
 		run_child(child_stores, writer);
 	} else if (!strcmp(verb, "direct")) {
-		read_direct(writer);
+		read_file(writer, O_DIRECT);
+	} else if (!strcmp(verb, "buffered")) {
+		read_file(writer, 0);
 	} else if (!strcmp(verb, "churn")) {
 		churn(strtoull(strtok(NULL, " "), NULL, 10));
 	} else if (!strcmp(verb, "touch")) {

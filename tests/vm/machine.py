@@ -125,8 +125,8 @@ class Machine:
         make_work(self.path("work.img"), {
             "dirtyscope": os.path.join(self.build, "dirtyscope"),
             **{f"tests/{name}": os.path.join(self.build, "tests", name)
-               for name in ("live/workload", "live/broken", "live/hostile", "live/inject_phases", "vm/recorder", "vm/edu", "vm/uring",
-                            "fsck/fsck")}})
+               for name in ("live/workload", "live/writer", "live/broken", "live/hostile", "live/inject_phases", "vm/recorder",
+                            "vm/edu", "vm/uring", "fsck/fsck")}})
         with open(os.path.join(self.share, "environment"), "w", encoding="utf-8") as file:
             file.write(f"GUEST={shlex.quote(os.path.join(HERE, 'guest.py'))}\nBUILD=/dev/work\n"
                        f"export TEST_PATIENCE={EMULATION * PATIENCE}\n")

@@ -196,6 +196,12 @@ def add(suite, cell):
                 equal(sorted(set(without) - EVEN)[:6], [], "pages of the CPUs that differ in the copy by their part")
                 return f"0 pages differ, {len(without)} by the CPUs' part; pages, CPUs', changed by the disk: {copied}"
 
+    @suite.test("tracks: the faults that they cause are counted apart")
+    def _():
+        status, text = cell.machine.call("live", "tracked", seconds=600)
+        equal(status, 0, f"live/tracked: {text[-3000:]}")
+        return [line for line in text.splitlines() if line.startswith("# ")]
+
     @suite.test("tracks: the agent ends")
     def _():
         equal(cell.machine.call("agent_stop")[0], 0, "its status")
