@@ -104,6 +104,16 @@ static void *map(size_t bytes, int flags, int fd)
 	return memory;
 }
 
+/* Of small pages, whatever the system's setting: a test counts their faults. */
+static unsigned char *map_small(size_t bytes)
+{
+	unsigned char *memory = map(bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	if (madvise(memory, bytes, MADV_NOHUGEPAGE) && errno != EINVAL) /* a kernel without any */
+		die("MADV_NOHUGEPAGE");
+	return memory;
+}
+
 static unsigned char *map_huge(size_t bytes)
 {
 	unsigned char *memory = map(bytes + HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
@@ -131,7 +141,7 @@ static void make_region(struct writer *writer, const char *kind, const char *fil
 	if (writer->fd >= 0 && is_new && ftruncate(writer->fd, (off_t)bytes))
 		die("ftruncate");
 	if (!strcmp(kind, "private"))
-		writer->region = map(bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		writer->region = map_small(bytes);
 	else if (!strcmp(kind, "huge"))
 		writer->region = map_huge(bytes);
 	else if (writer->fd < 0)
