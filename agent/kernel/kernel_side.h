@@ -58,7 +58,7 @@ struct kernel_tables {
 	int page_banks_fd, free_pieces_fd, free_regions_fd;
 	int mappings_fd, buffers_fd;
 	int cgroup_events_fd; /* ring of struct ds_cgroup_event */
-	int tracked_fd; /* hash: pid -> struct ds_tracked */
+	int tracked_fd;	      /* hash: pid -> struct ds_tracked */
 	uint32_t max_flows;
 	uint32_t max_pagecache;
 };
