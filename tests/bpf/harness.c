@@ -193,18 +193,8 @@ static void fill_slots(struct bpf_map *map)
 		must(!bpf_map_update_elem(bpf_map__fd(map), NULL, &slot, BPF_ANY));
 }
 
-static void forget_tracked(struct harness *h)
-{
-	const int map = bpf_map__fd(h->twins->maps.tracked);
-	uint32_t tgid;
-
-	while (!bpf_map_get_next_key(map, NULL, &tgid))
-		bpf_map_delete_elem(map, &tgid);
-}
-
 void harness__reset(struct harness *h)
 {
-	forget_tracked(h);
 	unsigned char key[KEY_MAX];
 
 	for (enum table table = 0; table < TABLE_COUNT; table++) {
