@@ -66,6 +66,7 @@ static inline void sample_add_processes(struct snapshot *snapshot)
 	processes[3].state = PROCESS_EXITED;
 	processes[4] = sample_process(300, 50, "idle");
 	processes[4].promoted = false;
+	processes[4].identity->nameless = true;
 	processes[5] = sample_process(4000, 99, "qemu");
 	process_identity__put(processes[5].identity);
 	processes[5].identity = process_identity__new(&vm);

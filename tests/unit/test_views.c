@@ -232,6 +232,10 @@ static void one_process(void **state)
 	json = get(state, "/api/v1/processes/7", 200);
 	assert_string_equal(text_at(json, "comm"), "a\n\"\\\033[1m\xef\xbf\xbd");
 	json_decref(json);
+	json = get(state, "/api/v1/processes/300", 200); /* never seen itself */
+	assert_true(json_is_null(json_object_get(json, "comm")));
+	assert_true(json_is_null(json_object_get(json, "uid")));
+	json_decref(json);
 	json_decref(get(state, "/api/v1/processes/12?start_boottime_ns=301", 404));
 	json_decref(get(state, "/api/v1/processes/99", 404));
 	json_decref(get(state, "/api/v1/processes/", 404));
