@@ -3,6 +3,7 @@
  * Reads a live scatterlist for the agent: which pages a device may write now. The list may go
  * meanwhile; its pages were then marked as written when it was unmapped.
  */
+#define DS_LIST_IS_READ
 #include "bpf/list.h"
 
 DS_ROWS(list_segments, struct ds_segment);

@@ -22,10 +22,15 @@ struct list_walk {
 	__u32 lost;
 };
 
+/* Who only reads lists may sleep, and 6.1 has no stack of free pieces for such programs. */
+#ifdef DS_LIST_IS_READ
+#define list__segment list__segment_read
+#endif
+
 /* One entry; 1 at the end. */
 __weak int list__segment(struct list_walk *walk)
 {
-	__u64 phys, length, link, marked;
+	__u64 phys, length, link;
 	struct scatterlist *entry;
 
 	if (!walk || !walk->entry || !walk->left)
@@ -47,7 +52,8 @@ __weak int list__segment(struct list_walk *walk)
 	walk->pages += pages__spanned(phys, length);
 	walk->bytes += length;
 	walk->check = (walk->check << 7 | walk->check >> 57) ^ phys ^ length << 48;
-	marked = length < walk->mark ? length : walk->mark;
+#ifndef DS_LIST_IS_READ
+	__u64 marked = length < walk->mark ? length : walk->mark;
 	if (marked) {
 		__u64 pages = pages__spanned(phys, marked);
 		__u32 lost = page_set__mark(walk->slot, phys >> DS_PAGE_SHIFT, pages);
@@ -56,6 +62,7 @@ __weak int list__segment(struct list_walk *walk)
 		walk->marked += pages;
 		walk->mark -= marked;
 	}
+#endif
 	walk->left--;
 	walk->entry = link & SG_END ? 0 : walk->entry + bpf_core_type_size(struct scatterlist);
 	return 0;

@@ -15,6 +15,8 @@ __u32 ds_region_of[DS_REGIONS_MAX] __weak = {}; /* by PFN >> DS_REGION_SHIFT; 0:
 __u64 ds_memory_pages __weak = 0;		/* highest PFN of the host + 1; the agent's */
 __u64 ds_pieces_taken __weak = 0;		/* off the stack, in all */
 
+__u64 ds_zero __weak = 0;
+
 DS_ROWS(page_entries, __u64); /* (set * ds_regions + region) * DS_REGION_PIECES + GiB in it */
 DS_FREE_SLOTS(free_regions);
 DS_FREE_SLOTS(free_pieces);
@@ -33,10 +35,10 @@ struct {
 	__array(values, struct ds_page_bank);
 } page_banks __weak SEC(".maps");
 
-#define DS_MARK_PAGES 512 /* pages that one call marks at most: a huge page */
-#define DS_MARK_WORDS (DS_MARK_PAGES / 64 + 1)
+#define DS_MARK_PAGES 512	    /* pages that one call marks at most: a huge page */
 #define DS_RANGE_PAGES (1ULL << 20) /* that one event marks at most: 4 GiB */
-#define DS_RANGE_STEPS (DS_RANGE_PAGES / DS_MARK_PAGES + 1 + 3 * (DS_RANGE_PAGES >> DS_PIECE_SHIFT))
+#define DS_RANGE_STEPS (DS_RANGE_PAGES / 64 + 1)
+#define DS_RANGE_PIECES ((int)(DS_RANGE_PAGES >> DS_PIECE_SHIFT) + 1)
 
 static __always_inline __u64 pages__spanned(__u64 offset, __u64 bytes)
 {
@@ -141,18 +143,16 @@ static __always_inline bool entry__take_piece(volatile __u64 *entry)
 static __always_inline int page_set__take_and_mark(__u32 slot, __u64 pfn, __u64 bits)
 {
 	volatile __u64 *entry;
+	int lost = DS_LOST_NOT;
 
 	if (!region__of(pfn >> DS_REGION_SHIFT))
 		return DS_LOST_PFN_RANGE;
 	entry = page_set__entry(slot, pfn);
-	if (!entry)
-		return DS_LOST_PFN_RANGE;
-	if (((__u32)*entry || entry__take_piece(entry)) && page_set__or(entry, pfn, bits))
-		return DS_LOST_NOT;
-	entry = page_set__entry(DS_SLOT_NONE, pfn);
-	if (entry)
-		page_set__or(entry, pfn, bits);
-	return DS_LOST_PAGE_SETS_FULL;
+	if (entry && !(__u32)*entry && !entry__take_piece(entry)) {
+		lost = DS_LOST_PAGE_SETS_FULL;
+		entry = page_set__entry(DS_SLOT_NONE, pfn);
+	}
+	return entry && page_set__or(entry, pfn, bits) ? lost : DS_LOST_PAGE_SETS_FULL;
 }
 
 __weak int page_set__mark_first(__u32 slot, __u64 pfn, __u64 bits)
@@ -181,63 +181,50 @@ static __always_inline __u64 page_range__bits(const struct page_range *range, __
 	return bits << bit;
 }
 
-/* Marks up to DS_MARK_PAGES of a range and takes them off it, up to a page without a piece. */
-static __always_inline void page_range__mark_words(struct page_range *range)
+static __always_inline void page_range__advance(struct page_range *range, __u64 pages)
 {
-	for (int i = 0; i < DS_MARK_WORDS && range->pages; i++) {
-		volatile __u64 *entry = page_set__entry(range->slot, range->pfn);
-		__u64 pages, bits = page_range__bits(range, &pages);
-
-		if (!entry || !page_set__or(entry, range->pfn, bits))
-			return;
-		range->pfn += pages;
-		range->pages -= pages;
-	}
-}
-
-/* Marks the pages of one word, whether or not it has a piece. False: they are no memory. */
-static __always_inline bool page_range__mark_first(struct page_range *range)
-{
-	__u64 pages, bits = page_range__bits(range, &pages);
-	__u32 lost = page_set__take_and_mark(range->slot, range->pfn, bits);
-
-	event__lose(range->lost, lost);
 	range->pfn += pages;
 	range->pages -= pages;
-	return lost != DS_LOST_PFN_RANGE;
 }
 
-__weak int page_range__mark(struct page_range *range)
-{
-	if (range)
-		page_range__mark_words(range);
-	return 0;
-}
-
-__weak int page_range__first(struct page_range *range)
-{
-	return !range || !range->pages || !page_range__mark_first(range);
-}
-
-/* Both are called from here: a program's calls may be nested eight deep. */
+/* The pages of one word, up to one without a piece. Small frames: 6.1 adds up those of all calls.
+ */
 static long page_range__step(__u32 index, struct page_range *range)
 {
-	__u64 pages = range->pages;
+	volatile __u64 *entry = page_set__entry(range->slot, range->pfn);
+	__u64 pages, bits = page_range__bits(range, &pages);
 
-	page_range__mark(range);
-	if (!range->pages)
+	if (!entry || !page_set__or(entry, range->pfn, bits))
 		return 1;
-	return range->pages == pages && page_range__first(range) != 0;
+	page_range__advance(range, pages);
+	return !range->pages;
 }
 
+/* Each GiB may want a piece, which ends the loop: it is taken, and the rest is marked. */
 __weak int page_range__mark_all(__u32 slot, __u64 pfn, __u64 pages)
 {
 	struct page_range range = {.slot = slot, .pfn = pfn, .pages = pages, .lost = DS_LOST_NOT};
 
-	if (range.pages > DS_RANGE_PAGES)
-		range.pages = DS_RANGE_PAGES;
-	bpf_loop(DS_RANGE_STEPS, page_range__step, &range, 0);
-	if (range.pages || pages > DS_RANGE_PAGES)
+	if (pages > DS_RANGE_PAGES) {
+		/* A number that the verifier does not know: it would follow it down to 0. */
+		range.pages = DS_RANGE_PAGES + *(volatile __u64 *)&ds_zero;
+		range.lost = DS_LOST_TRUNCATED;
+	}
+	for (int i = 0; i <= DS_RANGE_PIECES; i++) {
+		__u64 here, bits;
+		__u32 lost;
+
+		bpf_loop(DS_RANGE_STEPS, page_range__step, &range, 0);
+		if (!range.pages)
+			break;
+		bits = page_range__bits(&range, &here);
+		lost = page_set__mark_first(range.slot, range.pfn, bits);
+		event__lose(range.lost, lost);
+		if (lost == DS_LOST_PFN_RANGE)
+			break;
+		page_range__advance(&range, here);
+	}
+	if (range.pages)
 		event__lose(range.lost, DS_LOST_TRUNCATED);
 	return range.lost;
 }
