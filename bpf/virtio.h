@@ -129,7 +129,8 @@ __weak int buffer__mark(struct buffer_mark *mark, const struct ds_buffer_list *l
 	mark->bytes -= here;
 	if (list->segments == 1) {
 		pages = pages__spanned(list->at, here);
-		lost = page_set__mark(mark->slot, list->at >> DS_PAGE_SHIFT, pages);
+		/* Not page_set__mark(): on 6.1 the frames of all nested calls are 512 bytes. */
+		lost = page_range__mark_all(mark->slot, list->at >> DS_PAGE_SHIFT, pages);
 		mark->pages += pages;
 		if (lost == DS_LOST_NOT)
 			mark->marked += pages;
