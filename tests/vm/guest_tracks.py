@@ -74,7 +74,7 @@ def register(function, state, harness):
     @function
     def fill_memory(first):
         """Takes memory, and keeps it, until all that comes lies from that frame on; how much it took, in MiB."""
-        state.filling = []
+        state.filling = getattr(state, "filling", [])
         while True:
             chunk = mmap.mmap(-1, CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             state.filling.append(chunk)
