@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the backends cost on this kernel, and which of them that makes the first. */
+/* What the backends cost on this kernel. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,41 +43,10 @@ static void test_measured(void **unused)
 	assert_null(costs.rows[MEASURED_PAGEMAP_SCAN].unknown);
 }
 
-static struct backend_costs costs_of(double scan, double scan_fault, double soft_dirty,
-				     double soft_dirty_fault)
-{
-	return (struct backend_costs){.rows = {{.backend = "pagemap-scan",
-						.scan_ns_per_page = scan,
-						.fault_ns = scan_fault},
-					       {.backend = "soft-dirty",
-						.scan_ns_per_page = soft_dirty,
-						.fault_ns = soft_dirty_fault}}};
-}
-
-static void test_preference(void **unused)
-{
-	struct backend_costs costs = costs_of(2, 800, 30, 800);
-
-	assert_true(backend_cost__of_epoch(&costs.rows[0]) == 10);
-	assert_false(backend_costs__prefer_soft_dirty(&costs));
-	/* A little cheaper is not enough: it stops its target. */
-	costs = costs_of(20, 1000, 10, 600);
-	assert_false(backend_costs__prefer_soft_dirty(&costs));
-	/* By its faults alone. */
-	costs = costs_of(2, 15000, 30, 1000);
-	assert_true(backend_costs__prefer_soft_dirty(&costs));
-	costs.rows[MEASURED_SOFT_DIRTY].unknown = "not here";
-	assert_false(backend_costs__prefer_soft_dirty(&costs));
-	costs.rows[MEASURED_SOFT_DIRTY].unknown = NULL;
-	costs.rows[MEASURED_PAGEMAP_SCAN].unknown = "not here";
-	assert_false(backend_costs__prefer_soft_dirty(&costs));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_measured),
-		cmocka_unit_test(test_preference),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

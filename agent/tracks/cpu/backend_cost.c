@@ -17,8 +17,6 @@
 #define PAGES 4096 /* 16 MiB */
 #define ROUNDS 4
 #define WRITES 16 /* in a round: a page in 256 */
-#define WRITTEN_SHARE 0.01
-#define PREFERENCE 2.0
 /* An agent that has more in memory does not clear its own bits: it takes too long. */
 #define RESIDENT_MOST (64ULL << 20)
 
@@ -192,18 +190,4 @@ void backend_costs__measure(struct backend_costs *costs)
 			.backend = names[i], .scan_ns_per_page = 1e12, .fault_ns = 1e12};
 		cost->unknown = measure[i](cost);
 	}
-}
-
-double backend_cost__of_epoch(const struct backend_cost *cost)
-{
-	return cost->scan_ns_per_page + WRITTEN_SHARE * cost->fault_ns;
-}
-
-bool backend_costs__prefer_soft_dirty(const struct backend_costs *costs)
-{
-	const struct backend_cost *scan = &costs->rows[MEASURED_PAGEMAP_SCAN],
-				  *soft_dirty = &costs->rows[MEASURED_SOFT_DIRTY];
-
-	return !scan->unknown && !soft_dirty->unknown &&
-	       backend_cost__of_epoch(scan) > PREFERENCE * backend_cost__of_epoch(soft_dirty);
 }

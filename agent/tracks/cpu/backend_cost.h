@@ -6,8 +6,6 @@
 #ifndef DIRTYSCOPE_AGENT_TRACKS_CPU_BACKEND_COST_H
 #define DIRTYSCOPE_AGENT_TRACKS_CPU_BACKEND_COST_H
 
-#include <stdbool.h>
-
 enum measured_backend {
 	MEASURED_PAGEMAP_SCAN,
 	MEASURED_SOFT_DIRTY,
@@ -30,14 +28,5 @@ struct backend_costs {
  * only add to it. Clears the soft-dirty bits of the agent itself. For one thread at a time.
  */
 void backend_costs__measure(struct backend_costs *costs);
-
-/* Of an epoch in which a page in 100 is written: ns for each page, agent and target together. */
-double backend_cost__of_epoch(const struct backend_cost *cost);
-
-/*
- * Is soft-dirty that much cheaper, that it is taken first? By a factor of two and more: it stops
- * its target in each epoch, and misses more than pagemap-scan does.
- */
-bool backend_costs__prefer_soft_dirty(const struct backend_costs *costs);
 
 #endif

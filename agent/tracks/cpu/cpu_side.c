@@ -124,32 +124,11 @@ static int start_by(struct cpu_side *side, const struct cpu_backend *backend)
 	return err;
 }
 
-/* It was started; else side->reason says why not, if it could not be. */
-static bool start_cheaper(struct cpu_side *side, int *err)
-{
-	char why[120];
-
-	if (!side->costs || !backend_costs__prefer_soft_dirty(side->costs))
-		return false;
-	*err = start_by(side, &cpu_soft_dirty);
-	if (*err == -ESRCH || *err == -ENOMEM || *err == -ECANCELED)
-		return true;
-	if (*err)
-		return false;
-	snprintf(why, sizeof(why), "an epoch costs %.0f ns a page by it here, %.0f by soft-dirty",
-		 backend_cost__of_epoch(&side->costs->rows[MEASURED_PAGEMAP_SCAN]),
-		 backend_cost__of_epoch(&side->costs->rows[MEASURED_SOFT_DIRTY]));
-	say(side, &cpu_wp_async, why);
-	return true;
-}
-
 int cpu_side__start(struct cpu_side *side, const char *name)
 {
 	int err = -EOPNOTSUPP;
 
 	side->uffd = -1;
-	if (!name && start_cheaper(side, &err))
-		return err;
 	for (const struct cpu_backend *const *backend = cpu_backends; *backend; backend++) {
 		if (name && strcmp(name, (*backend)->name) != 0)
 			continue;
