@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The guest's part of the tests of tracks: a client of the agent, and a copier that relies on it."""
 import ctypes
+import errno
 import glob
 import mmap
 import os
@@ -12,6 +13,20 @@ PAGE = 4096
 SOCKET = "/dev/shm/tracks"
 CHUNK = 16 << 20  # bytes
 HEAD = 26  # bytes at a page's begin that tell its sector, where a disk wrote it
+
+
+def online(path):
+    """Is that block of memory online? One that is not is made so."""
+    with open(path, encoding="ascii") as file:
+        if file.read().strip() == "online":
+            return True
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write("online_kernel")
+    except OSError as error:  # the kernel has done it meanwhile (drivers/base/memory.c: state_store())
+        if error.errno != errno.EINVAL:
+            raise
+    return False
 
 
 def register(function, state, harness):
@@ -64,11 +79,7 @@ def register(function, state, harness):
         for path in glob.glob("/sys/devices/system/memory/memory[0-9]*"):
             if int(os.path.basename(path)[len("memory"):]) * size < start:
                 continue
-            with open(os.path.join(path, "state"), "r+", encoding="ascii") as file:
-                if file.read().strip() == "offline":
-                    file.seek(0)
-                    file.write("online_kernel")
-            count += 1
+            count += online(os.path.join(path, "state"))
         return count
 
     @function
