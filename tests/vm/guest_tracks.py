@@ -3,7 +3,6 @@
 import ctypes
 import errno
 import glob
-import mmap
 import os
 import signal
 import struct
@@ -11,7 +10,7 @@ import time
 
 PAGE = 4096
 SOCKET = "/dev/shm/tracks"
-CHUNK = 16 << 20  # bytes
+MIGRATE_PAGES = 256  # its number on x86
 HEAD = 26  # bytes at a page's begin that tell its sector, where a disk wrote it
 
 
@@ -83,17 +82,11 @@ def register(function, state, harness):
         return count
 
     @function
-    def fill_memory(first):
-        """Takes memory, and keeps it, until all that comes lies from that frame on; how much it took, in MiB."""
-        state.filling = getattr(state, "filling", [])
-        while True:
-            chunk = mmap.mmap(-1, CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            state.filling.append(chunk)
-            for at in range(0, CHUNK, PAGE):
-                chunk[at] = 1
-            address = ctypes.addressof(ctypes.c_char.from_buffer(chunk))
-            if min(frames(os.getpid(), address, CHUNK // PAGE)) >= first:
-                return len(state.filling) * CHUNK >> 20
+    def migrate(pid, old, new):
+        """Moves what can be moved of a process's memory from one node to another."""
+        one, other = ctypes.c_ulong(1 << old), ctypes.c_ulong(1 << new)
+        if ctypes.CDLL(None, use_errno=True).syscall(MIGRATE_PAGES, pid, 64, ctypes.byref(one), ctypes.byref(other)) < 0:
+            raise OSError(ctypes.get_errno(), "migrate_pages")
 
     @function
     def track_stop(number):

@@ -13,7 +13,6 @@
  *   submit BASE | submit_plain BASE | reap      reads, through registered buffers or not, that are
  *                           on their way in between
  *   store SEED              all odd pages
- *   renew                   gives all pages back, and takes others
  *   sparse SEED             every 10th page of another mapping, as large, at lower addresses
  *   run BASE                reads and stores in the background, until
  *   quiesce                 which returns when no read is on its way
@@ -231,10 +230,6 @@ static void obey(struct target *target, const char *verb, uint64_t number)
 			store(target, page, number + page);
 	} else if (!strcmp(verb, "sparse")) {
 		store_sparse(target, number);
-	} else if (!strcmp(verb, "renew")) {
-		if (madvise(target->region, target->pages * PAGE, MADV_DONTNEED))
-			die("MADV_DONTNEED");
-		memset(target->region, 1, target->pages * PAGE);
 	} else if (!strcmp(verb, "run")) {
 		target->stop = 0;
 		target->base = number;
