@@ -34,8 +34,6 @@ HOLES = [
       for place in ("paged-out-*", "dropped-*")],
     Hole(SCAN, "madvise-dontneed hugetlb *", "an emptied range is a written range"),
     Hole(SCAN, "mremap-away file-private *", "pages of a file that come to lie elsewhere"),
-    Hole(SOFT, "munmap-mmap *", "an emptied range is a written range"),
-    Hole(SOFT, "madvise-dontneed *", "an emptied range is a written range"),
     Hole(SOFT, "store thp - present", "a huge page has one bit for all of it", always=False),
     Hole("*", "store memfd - present", "the whole memfd is doubted, since stores move its time"),
 ]

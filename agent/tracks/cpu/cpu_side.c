@@ -74,6 +74,12 @@ int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, 
 	return 0;
 }
 
+bool cpu_side__is_only_read(const struct cpu_side *side, uint64_t entry)
+{
+	return entry & PAGEMAP_PRESENT &&
+	       (entry & PAGEMAP_FILE || (side->zero_pfn && PAGEMAP_PFN(entry) == side->zero_pfn));
+}
+
 void cpu_side__will_protect(struct cpu_side *side, uint32_t how)
 {
 	int err;
@@ -94,7 +100,8 @@ static void lift_protection(struct cpu_side *side)
 		close(side->uffd);
 	side->uffd = -1;
 	page_map__free(side->known);
-	side->known = NULL;
+	page_map__free(side->held_pages);
+	side->known = side->held_pages = NULL;
 	if (side->is_told)
 		tracking__end(side->tables, side->procfs, side->process, side->start_ticks);
 	side->is_told = false;

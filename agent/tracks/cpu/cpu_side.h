@@ -53,6 +53,12 @@ struct cpu_side {
 	 * an empty page from a written one. NULL: none of these.
 	 */
 	struct page_map *known;
+	/*
+	 * Pages that were there at the end of the last epoch, of private mappings only those that
+	 * are the process's own; for backends whose kernel tells nothing of one that is emptied.
+	 * NULL: none of these.
+	 */
+	struct page_map *held_pages;
 	uint64_t zero_pfn;	   /* 0: not known */
 	uint64_t page_table_bytes; /* of the target's, that protecting its memory made */
 	uint64_t shared_bytes;	   /* of address space that was protected unpopulated */
@@ -85,8 +91,7 @@ extern const struct cpu_backend cpu_wp_async, cpu_soft_dirty, cpu_faults;
 extern const struct cpu_backend *const cpu_backends[];
 
 /*
- * Starts the best backend that works (or the one of that name; NULL: any), where soft-dirty is the
- * best if it costs that much less. -ESRCH when it is gone,
+ * Starts the best backend that works (or the one of that name; NULL: any). -ESRCH when it is gone,
  * -EPERM, -EOPNOTSUPP when the named one does not work; side->reason says why.
  */
 int cpu_side__start(struct cpu_side *side, const char *name);
@@ -99,6 +104,8 @@ void cpu_side__end(struct cpu_side *side);
  */
 void cpu_side__will_protect(struct cpu_side *side, uint32_t how);
 int cpu_side__read_regions(struct cpu_side *side);
+/* Has nobody written that page, although it is there? A file's as it is, or the zero page. */
+bool cpu_side__is_only_read(const struct cpu_side *side, uint64_t entry);
 /* -ENOMEM, or 0. Neighbours of the same reason become one. */
 int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, const char *reason);
 

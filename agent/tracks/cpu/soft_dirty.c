@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The soft-dirty bits (Documentation/admin-guide/mm/soft-dirty.rst), on kernels that have them.
- * Reading and clearing are two steps, so the target's threads stand still between them.
+ * Reading and clearing are two steps, so the target's threads stand still between them. A page that
+ * is emptied (madvise(2), munmap(2) and another mmap(2) there, mremap(2)) leaves no bit behind, so
+ * the pages that were there are kept, and those that are there no more are told.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/tracks/cpu/cpu_side.h"
+#include "agent/tracks/cpu/mapped_data.h"
 #include "agent/tracks/cpu/soft_dirty.h"
 #include "agent/tracks/inject/freeze.h"
 
@@ -49,42 +52,110 @@ bool soft_dirty__is_there(void)
 	return entry & PAGEMAP_SOFT_DIRTY;
 }
 
+struct reading {
+	const struct cpu_side *side;
+	const struct map_region *region;
+	bool is_new;		  /* the region: it has dirty pages that are not there */
+	struct page_map *written; /* NULL: nothing was, yet */
+	struct page_map *held;	  /* as side->held_pages, now */
+};
+
+enum {
+	IS_WRITTEN = 1,
+	IS_HELD = 2,
+	IS_NEW = 4,
+};
+
+static unsigned kinds(const struct reading *reading, uint64_t entry)
+{
+	const bool dirty = entry & PAGEMAP_SOFT_DIRTY;
+
+	/* All of a mapping that is new is dirty: pagemap_pte_hole(), fs/proc/task_mmu.c. */
+	if (!page_table__has_page(entry))
+		return dirty ? IS_NEW : 0;
+	return (dirty ? IS_WRITTEN : 0) |
+	       (reading->region->shared || !cpu_side__is_only_read(reading->side, entry) ? IS_HELD
+											 : 0);
+}
+
 static int take_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
 {
-	struct page_map *written = context;
+	struct reading *reading = context;
+	int err = 0;
 
-	for (size_t i = 0; i < count;) {
-		size_t from = i;
-		int err;
+	for (size_t i = 0, end; i < count && !err; i = end) {
+		const unsigned kind = kinds(reading, entries[i]);
 
-		while (i < count && entries[i] & PAGEMAP_SOFT_DIRTY &&
-		       entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
-			i++;
-		if (i == from) {
-			i++;
-			continue;
-		}
-		err = page_map__add_cpu(written, address / PAGE_BYTES + from, i - from);
-		if (err)
-			return err;
+		for (end = i + 1; end < count && kinds(reading, entries[end]) == kind;)
+			end++;
+		reading->is_new |= kind & IS_NEW;
+		if (kind & IS_WRITTEN && reading->written)
+			err = page_map__add_cpu(reading->written, address / PAGE_BYTES + i,
+						end - i);
+		if (!err && kind & IS_HELD)
+			err = page_map__add_cpu(reading->held, address / PAGE_BYTES + i, end - i);
 	}
-	return 0;
+	return err;
+}
+
+/* What was there before and is not now: whoever reads it finds zeros, or the file. */
+static int take_emptied(void *context, uint64_t page, uint64_t pages, bool was)
+{
+	const struct reading *reading = context;
+
+	return was ? page_map__divide(reading->held, page, pages, reading->held, reading->written)
+		   : 0;
+}
+
+static int take_data(void *context, uint64_t start, uint64_t end)
+{
+	const struct reading *reading = context;
+
+	return page_map__add_cpu(reading->written, start / PAGE_BYTES, (end - start) / PAGE_BYTES);
+}
+
+static int read_region(struct cpu_side *side, struct reading *reading)
+{
+	const struct map_region *region = reading->region;
+	int err;
+
+	reading->is_new = false;
+	err = page_table__read(side->pagemap, region->start, region->end, take_entries, reading);
+	/* A page of a shared object may leave the page table, and is still in the object. */
+	if (err || !reading->written || (region->shared && !reading->is_new))
+		return err;
+	err = page_map__split(side->held_pages, region->start / PAGE_BYTES,
+			      (region->end - region->start) / PAGE_BYTES, take_emptied, reading);
+	if (!err && region->shared && region->inode)
+		err = mapped_data__each(side->procfs, side->tgid, region, take_data, reading);
+	return err == -ENOENT || err == -EPERM ? 0 : err; /* gone again */
+}
+
+static int read_all(struct cpu_side *side, struct page_map *written, struct page_map *held)
+{
+	struct reading reading = {.side = side, .written = written, .held = held};
+	int err = cpu_side__read_regions(side);
+
+	for (size_t i = 0; !err && i < side->region_count; i++) {
+		reading.region = &side->regions[i];
+		/* Not readable by anyone through the page table: [vvar], [vsyscall]. */
+		if (strncmp(reading.region->name, "[v", 2) != 0)
+			err = read_region(side, &reading);
+	}
+	return err;
 }
 
 static int read_and_clear(struct cpu_side *side, struct page_map *written)
 {
-	int err = cpu_side__read_regions(side);
+	struct page_map *held = page_map__new();
+	int err = held ? read_all(side, written, held) : -ENOMEM;
 
-	for (size_t i = 0; !err && i < side->region_count; i++) {
-		const struct map_region *region = &side->regions[i];
-
-		/* Not readable by anyone through the page table: [vvar], [vsyscall]. */
-		if (strncmp(region->name, "[v", 2) == 0)
-			continue;
-		err = page_table__read(side->pagemap, region->start, region->end, take_entries,
-				       written);
-	}
-	return err ? err : soft_dirty__clear(side->procfs, side->tgid);
+	if (!err)
+		err = soft_dirty__clear(side->procfs, side->tgid);
+	if (!err)
+		page_map__swap(side->held_pages, held);
+	page_map__free(held);
+	return err;
 }
 
 static int epoch(struct cpu_side *side, struct page_map *written)
@@ -108,12 +179,14 @@ static int start(struct cpu_side *side, struct reason *why)
 		return -EOPNOTSUPP;
 	}
 	cpu_side__will_protect(side, DS_PROTECTED_SOFT);
-	err = cpu_side__read_regions(side);
-	if (!err)
-		err = soft_dirty__clear(side->procfs, side->tgid);
+	side->held_pages = page_map__new();
+	if (!side->held_pages)
+		return -ENOMEM;
+	err = soft_dirty__clear(side->procfs, side->tgid);
 	if (err)
 		reason__set(why, "its soft-dirty bits cannot be cleared: %s", strerror(-err));
-	return err;
+	/* Afterwards: what is emptied from here on was there by then. */
+	return err ? err : read_all(side, NULL, side->held_pages);
 }
 
 static void end(struct cpu_side *side)

@@ -211,13 +211,6 @@ static int take(void *context, uint64_t start, uint64_t end)
 	return err ? err : page_map__add_cpu(taking->written, page, pages);
 }
 
-/* Has nobody written it, although it is there? A file's page as it is, or the zero page. */
-static bool is_only_read(const struct cpu_side *side, uint64_t entry)
-{
-	return entry & PAGEMAP_PRESENT &&
-	       (entry & PAGEMAP_FILE || (side->zero_pfn && PAGEMAP_PFN(entry) == side->zero_pfn));
-}
-
 static int take_entries(void *context, uint64_t address, const uint64_t *entries, size_t count)
 {
 	const struct taking *taking = context;
@@ -226,10 +219,10 @@ static int take_entries(void *context, uint64_t address, const uint64_t *entries
 
 	for (size_t i = 0, end; i < count && !err; i = end) {
 		const bool there = page_table__has_page(entries[i]);
-		const bool read = is_only_read(side, entries[i]);
+		const bool read = cpu_side__is_only_read(side, entries[i]);
 
 		for (end = i + 1; end < count && page_table__has_page(entries[end]) == there &&
-				  is_only_read(side, entries[end]) == read;)
+				  cpu_side__is_only_read(side, entries[end]) == read;)
 			end++;
 		if (!there)
 			continue;
