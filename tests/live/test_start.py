@@ -98,7 +98,7 @@ def steps():
 def leave(what, before):
     """Waits until those are gone that were not there before: how long the kernel still had to do."""
     begin = time.monotonic()
-    eventually(f"no {what} is left", lambda: not orphans(what) - before[what])
+    eventually(f"no {what} is left", lambda: not orphans(what) - before[what], WAIT, 0.5)  # looking is dear
     return time.monotonic() - begin
 
 
@@ -129,7 +129,7 @@ def ends(number):
     with Start() as start:  # how long a whole start takes now
         port = start.port()
         begin = time.monotonic()
-        eventually("the agent is ready", lambda: ready(port)[0] == 200, WAIT, 0.01)
+        eventually("the agent is ready", lambda: ready(port)[0] == 200, WAIT, 0.05)
         whole = time.monotonic() - begin
     chance = random.Random(number)
     took, left = [], []
@@ -150,7 +150,7 @@ def ends_running():
         left.append(max(leave(what, before) for what in before))
         with Start("--sensors.tier", tier) as start:
             port = start.port()
-            eventually("the agent is ready", lambda port=port: ready(port)[0] == 200, WAIT, 0.01)
+            eventually("the agent is ready", lambda port=port: ready(port)[0] == 200, WAIT, 0.05)
             begin = time.monotonic()
             start.child.send_signal(number)
             equal(start.child.wait(WAIT), 0 if number == signal.SIGTERM else -number, "exit status")
