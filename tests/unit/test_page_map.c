@@ -12,6 +12,7 @@
 
 #include "agent/tracks/base/page_map.h"
 #include "agent/tracks/owed_pages.h"
+#include "tests/unit/chance.h"
 
 #define SPAN 3000 /* pages of the model; six chunks, the last one cut */
 #define FIRST 0x7f1234567ULL
@@ -20,17 +21,6 @@
 struct model {
 	bool cpu[SPAN], completed[SPAN][DEVICES], exposed[SPAN][DEVICES];
 };
-
-static uint64_t state = 88172645463325252ULL;
-
-/* xorshift64: the same on every run. */
-static uint64_t chance(uint64_t below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % below;
-}
 
 static void write_some(struct page_map *map, struct model *model)
 {

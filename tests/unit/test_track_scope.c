@@ -18,21 +18,11 @@
 #include "agent/tracks/guest/guest_args.h"
 #include "agent/tracks/residents.h"
 #include "tests/cmocka_names.h"
+#include "tests/unit/chance.h"
 
 #define PAGE 4096ULL
 #define SPAN 2000 /* pages of the model */
 #define FIRST 0x7f1234567ULL
-
-static uint64_t state = 88172645463325252ULL;
-
-/* xorshift64: the same on every run. */
-static uint64_t chance(uint64_t below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % below;
-}
 
 struct model {
 	bool has[SPAN];
