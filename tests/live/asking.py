@@ -17,13 +17,28 @@ def limit():
     return BUSY_LIMIT if os.getloadavg()[0] > os.cpu_count() else LIMIT
 
 
-class Asking(threading.Thread):
+class Meanwhile(threading.Thread):
+    """Runs until the end of its `with`: `over` is set then."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+class Asking(Meanwhile):
     """Asks for what touches tracks and for what does not, in turn, until the end of its `with`."""
 
     def __init__(self, agent):
         super().__init__()
         self.agent = agent
-        self.over = threading.Event()
         self.seconds = {path: [] for path in ASKED}
         self.error = None
 
@@ -37,14 +52,6 @@ class Asking(threading.Thread):
                 time.sleep(0.005)
         except Exception as error:  # told by the test's thread
             self.error = error
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
 
     def judge(self):
         if self.error:

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 
+from asking import Meanwhile
 from harness import Agent, Skip, Suite, equal, eventually, require_root, true, within
 
 DEADLINE = 4
@@ -17,12 +18,11 @@ suite = Suite()
 agent = Agent("--web.deadline", str(DEADLINE))
 
 
-class Pulse(threading.Thread):
+class Pulse(Meanwhile):
     """Asks for /-/healthy every 0.2 s, from an address of its own: limits are per address."""
 
     def __init__(self):
-        super().__init__(daemon=True)
-        self.over = threading.Event()
+        super().__init__()
         self.asked, self.worst, self.bad = 0, 0.0, []
 
     def run(self):
@@ -40,14 +40,6 @@ class Pulse(threading.Thread):
             except OSError as error:
                 self.bad.append(error)
             self.worst = max(self.worst, time.monotonic() - begin)
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
 
     def check(self):
         equal(self.bad, [], "answers of /-/healthy that were not 200")
