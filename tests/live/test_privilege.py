@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Who may run it, what it says otherwise, and what it leaves behind: nothing."""
+import contextlib
 import json
 import os
 import shutil
@@ -41,10 +42,10 @@ def programs():
 
 
 def programs_of(pid):
-    """Those that a process holds."""
+    """Those that a process holds; it opens and closes other files meanwhile."""
     found = set()
     for number in os.listdir(f"/proc/{pid}/fdinfo"):
-        with open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii") as file:
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii") as file:
             found |= {int(line.split()[1]) for line in file if line.startswith("prog_id:")}
     return found
 
