@@ -101,7 +101,9 @@ static __always_inline bool page_set__or(volatile __u64 *entry, __u64 pfn, __u64
 	return true;
 }
 
-/* The column of a region, given to it with the first page that is written there; 0: none is left.
+/*
+ * The column of a region, given to it with the first page that is written there; 0: none is left,
+ * or another CPU holds the last one and has not yet said for which region.
  */
 static __always_inline __u32 region__of(__u64 at)
 {
@@ -112,8 +114,10 @@ static __always_inline __u32 region__of(__u64 at)
 	barrier_var(at);
 	at %= DS_REGIONS_MAX;
 	old = ds_region_of[at];
-	if (old || bpf_map_pop_elem(&free_regions, &region))
+	if (old)
 		return old;
+	if (bpf_map_pop_elem(&free_regions, &region))
+		return ds_region_of[at];
 	old = __sync_val_compare_and_swap(&ds_region_of[at], 0, region);
 	if (!old)
 		return region;
