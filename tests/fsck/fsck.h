@@ -191,6 +191,7 @@ FSCK_STEP(map__leave_empty);
 FSCK_STEP(map__unmap);
 FSCK_STEP(map__other_file);
 FSCK_STEP(map__dontneed);
+FSCK_STEP(map__dontneed_read);
 FSCK_STEP(map__free);
 FSCK_STEP(map__collapse);
 FSCK_STEP(map__store_collapse);

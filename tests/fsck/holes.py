@@ -24,17 +24,12 @@ HOLES = [
       # A child that maps the same object is looked at itself.
       for cells, always in (("fixed-hidden-ring *", True), ("fixed-child-ring private *", True), ("fixed-child-ring thp *", True),
                             ("fixed-child-ring *", False))],
-    *[Hole(SCAN, f"{route} hugetlb-shared - dropped-after", "a page that has left the page table since it was written")
-      for route in ("store", "read-cached", "read-direct", "process_vm_writev")],
     *[Hole(SCAN, f"{route} hugetlb-shared - present", "hugetlb has no time of its last change, and who wrote is gone")
       for route in ("fork-child-store", "other-process-unmaps", "other-process-ends")],
-    *[Hole(SCAN, f"{route} hugetlb-shared after *", "hugetlb has no time of its last change, and who maps it is looked for "
-           "now and then", always=False) for route in ("other-process", "fork-child-stays")],
     *[Hole("*", f"vfio-edu * {place}", "a device writes a page that the page table has no more")
       for place in ("paged-out-*", "dropped-*")],
-    Hole(SCAN, "madvise-dontneed hugetlb *", "an emptied range is a written range"),
-    Hole(SCAN, "mremap-away file-private *", "pages of a file that come to lie elsewhere"),
     Hole(SOFT, "store thp - present", "a huge page has one bit for all of it", always=False),
+    Hole(SCAN, "dontneed-read hugetlb *", "the kernel keeps the protection of a page that was emptied, for the next one"),
     Hole("*", "store memfd - present", "the whole memfd is doubted, since stores move its time"),
 ]
 # Mappings outside of the cells' own areas.

@@ -93,6 +93,7 @@ const struct fsck_route fsck_routes[] = {
 	{"munmap-mmap", 0, FSCK_KERNEL, .steps = {NULL, NULL, map__unmap}},
 	{"mmap-other-file", 0, FSCK_KERNEL | FSCK_HUGETLB, .steps = {NULL, NULL, map__other_file}},
 	{"madvise-dontneed", FSCK_ANON, STORED, .steps = {NULL, NULL, map__dontneed}},
+	{"dontneed-read", FSCK_ANON, STORED, .steps = {NULL, NULL, map__dontneed_read}},
 	{"madvise-free", FSCK_ANON, STORED | FSCK_HUGETLB, .steps = {NULL, NULL, map__free}},
 	{"collapse-store", 0, STORED | FSCK_HUGETLB | FSCK_DISK,
 	 .steps = {NULL, map__collapse, cpu__store}},

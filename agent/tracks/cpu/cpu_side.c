@@ -10,6 +10,7 @@
 
 #include "agent/base/log.h"
 #include "agent/kernel/tracking.h"
+#include "agent/tracks/cpu/mapped_data.h"
 
 const struct cpu_backend *const cpu_backends[] = {&cpu_wp_async, &cpu_soft_dirty, &cpu_faults,
 						  NULL};
@@ -78,6 +79,21 @@ bool cpu_side__is_only_read(const struct cpu_side *side, uint64_t entry)
 {
 	return entry & PAGEMAP_PRESENT &&
 	       (entry & PAGEMAP_FILE || (side->zero_pfn && PAGEMAP_PFN(entry) == side->zero_pfn));
+}
+
+static int take_data(void *context, uint64_t start, uint64_t end)
+{
+	struct page_map *written = context;
+
+	return page_map__add_cpu(written, start / PAGE_BYTES, (end - start) / PAGE_BYTES);
+}
+
+int cpu_side__take_file(const struct cpu_side *side, const struct map_region *region,
+			struct page_map *written)
+{
+	if (!region->inode || !(region->shared || region->writable))
+		return 0;
+	return mapped_data__each(side->procfs, side->tgid, region, take_data, written);
 }
 
 void cpu_side__will_protect(struct cpu_side *side, uint32_t how)

@@ -28,6 +28,7 @@ enum range_state {
 struct range {
 	uint64_t start, end, inode, offset;
 	enum range_state state;
+	bool hugetlb;
 };
 
 struct cpu_side {
@@ -106,6 +107,13 @@ void cpu_side__will_protect(struct cpu_side *side, uint32_t how);
 int cpu_side__read_regions(struct cpu_side *side);
 /* Has nobody written that page, although it is there? A file's as it is, or the zero page. */
 bool cpu_side__is_only_read(const struct cpu_side *side, uint64_t entry);
+/*
+ * For a mapping that is new: what it shows of a file was not at that address before, and no page
+ * table tells it. Adds the places of the file's data; nothing of a private mapping that cannot be
+ * written, whose content anybody has who has the file. -ENOMEM, or 0.
+ */
+int cpu_side__take_file(const struct cpu_side *side, const struct map_region *region,
+			struct page_map *written);
 /* -ENOMEM, or 0. Neighbours of the same reason become one. */
 int cpu_side__leave_out(struct cpu_side *side, const struct map_region *region, const char *reason);
 

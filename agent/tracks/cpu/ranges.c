@@ -56,11 +56,16 @@ int ranges__read(struct cpu_side *side)
 		while (before < side->range_before_count &&
 		       side->ranges_before[before].end <= region->start)
 			before++;
-		side->ranges[i] = (struct range){region->start, region->end, region->inode,
-						 region->offset, RANGE_NEW};
+		side->ranges[i] = (struct range){region->start,	 region->end, region->inode,
+						 region->offset, RANGE_NEW,   false};
 		if (before < side->range_before_count &&
-		    is_of(&side->ranges_before[before], region))
+		    is_of(&side->ranges_before[before], region)) {
 			side->ranges[i].state = side->ranges_before[before].state;
+			side->ranges[i].hugetlb = side->ranges_before[before].hugetlb;
+		} else {
+			side->ranges[i].hugetlb =
+				map_region__is_hugetlb(region, side->procfs, side->tgid);
+		}
 	}
 	return 0;
 }
@@ -73,7 +78,8 @@ size_t ranges__group(const struct cpu_side *side, size_t first)
 	while (end < side->region_count && end - first < GROUP &&
 	       regions[end].start == regions[end - 1].end && regions[end].name[0] != '[' &&
 	       regions[end].shared == regions[first].shared &&
-	       side->ranges[end].state == side->ranges[first].state)
+	       side->ranges[end].state == side->ranges[first].state && !side->ranges[end].hugetlb &&
+	       !side->ranges[first].hugetlb)
 		end++;
 	return end;
 }

@@ -9,13 +9,13 @@
 #include "agent/tracks/cpu/cpu_side.h"
 
 /*
- * Reads the mappings anew. A range that is as it was keeps its state, any other is RANGE_NEW.
- * -ENOMEM, -ESRCH, or 0.
+ * Reads the mappings anew. A range that is as it was keeps its state, any other is RANGE_NEW, and
+ * its file system is asked whether it has pages of hugetlb. -ENOMEM, -ESRCH, or 0.
  */
 int ranges__read(struct cpu_side *side);
 /*
  * Where the ranges end that begin with this one, lie next to each other, and have its state, which
- * are shared or private as it is, and can be dealt with in one call.
+ * are shared or private as it is, and can be dealt with in one call. One of hugetlb is alone.
  */
 size_t ranges__group(const struct cpu_side *side, size_t first);
 /* Of the address space, in all ranges. */

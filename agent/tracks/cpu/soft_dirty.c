@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "agent/tracks/cpu/cpu_side.h"
-#include "agent/tracks/cpu/mapped_data.h"
 #include "agent/tracks/cpu/soft_dirty.h"
 #include "agent/tracks/inject/freeze.h"
 
@@ -107,13 +106,6 @@ static int take_emptied(void *context, uint64_t page, uint64_t pages, bool was)
 		   : 0;
 }
 
-static int take_data(void *context, uint64_t start, uint64_t end)
-{
-	const struct reading *reading = context;
-
-	return page_map__add_cpu(reading->written, start / PAGE_BYTES, (end - start) / PAGE_BYTES);
-}
-
 static int read_region(struct cpu_side *side, struct reading *reading)
 {
 	const struct map_region *region = reading->region;
@@ -126,8 +118,8 @@ static int read_region(struct cpu_side *side, struct reading *reading)
 		return err;
 	err = page_map__split(side->held_pages, region->start / PAGE_BYTES,
 			      (region->end - region->start) / PAGE_BYTES, take_emptied, reading);
-	if (!err && region->shared && region->inode)
-		err = mapped_data__each(side->procfs, side->tgid, region, take_data, reading);
+	if (!err && reading->is_new)
+		err = cpu_side__take_file(side, region, reading->written);
 	return err == -ENOENT || err == -EPERM ? 0 : err; /* gone again */
 }
 

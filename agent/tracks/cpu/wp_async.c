@@ -10,7 +10,6 @@
 
 #include "agent/base/log.h"
 #include "agent/tracks/cpu/cpu_side.h"
-#include "agent/tracks/cpu/mapped_data.h"
 #include "agent/tracks/cpu/ranges.h"
 #include "agent/tracks/cpu/userfault.h"
 #include "agent/tracks/inject/inject.h"
@@ -291,18 +290,10 @@ static int take_known(void *context, uint64_t page, uint64_t pages, bool is_know
 	return is_known ? page_map__add_cpu(taking->written, page, pages) : 0;
 }
 
-static int take_data(void *context, uint64_t start, uint64_t end)
-{
-	const struct taking *taking = context;
-
-	return page_map__add_cpu(taking->written, start / PAGE_BYTES, (end - start) / PAGE_BYTES);
-}
-
 /*
  * A mapping that we have not seen: new, moved, or grown out of nothing. All that is in it was
- * written, as far as anybody can tell. What it holds, its page table tells, since nothing there is
- * protected yet; but for shared memory, whose object may have been written through a mapping
- * before.
+ * written, as far as anybody can tell. What it holds of its own, its page table tells, since
+ * nothing there is protected yet; what it shows of a file, the file.
  */
 static int take_new(struct taking *taking, size_t index)
 {
@@ -323,13 +314,11 @@ static int take_new(struct taking *taking, size_t index)
 		return err;
 	page_map__remove_cpu(side->known, region->start / PAGE_BYTES,
 			     (region->end - region->start) / PAGE_BYTES);
-	if (region->inode && region->shared && region->writable) {
-		/* In this order: whoever writes before the protection is in the object by then. */
+	/* In this order: whoever writes before the protection is in the object by then. */
+	if (region->inode && region->shared && region->writable)
 		err = protect(side, region, taking->fresh, &whole);
-		if (!err)
-			err = mapped_data__each(side->procfs, side->tgid, region, take_data,
-						taking);
-	}
+	if (!err)
+		err = cpu_side__take_file(side, region, taking->written);
 	if (!err)
 		side->ranges[index].state = RANGE_HELD;
 	if (!err && !whole)
@@ -371,6 +360,31 @@ static int take_region(struct taking *taking, size_t index)
 	return err;
 }
 
+static int take_dropped(void *context, uint64_t start, uint64_t end)
+{
+	struct taking *taking = context;
+	struct page_map *known = taking->side->known;
+	const uint64_t page = start / PAGE_BYTES, pages = (end - start) / PAGE_BYTES;
+	int err = page_map__split(known, page, pages, take_known, taking);
+
+	page_map__remove_cpu(known, page, pages);
+	return err;
+}
+
+/*
+ * Of hugetlb the kernel does not tell as written what is there no more
+ * (pagemap_hugetlb_category(), fs/proc/task_mmu.c). Where it was still protected, a marker is left,
+ * as of swap: in shared memory such a page is still in its file, private memory is empty then.
+ */
+static int take_emptied(struct taking *taking, const struct map_region *region)
+{
+	const uint64_t gone = PAGE_IS_PRESENT | (region->shared ? PAGE_IS_SWAPPED : 0);
+	const struct page_table_scan emptied = {
+		.mask = gone, .inverted = gone, .each = take_dropped, .context = taking};
+
+	return page_table__scan(taking->side->pagemap, region->start, region->end, &emptied);
+}
+
 static int take_group(struct taking *taking, size_t first, size_t end)
 {
 	struct cpu_side *side = taking->side;
@@ -406,6 +420,8 @@ static int take_all(struct taking *taking)
 			continue;
 		}
 		err = take_group(taking, i, next);
+		if (!err && side->ranges[i].hugetlb && side->ranges[i].state == RANGE_HELD)
+			err = take_emptied(taking, &side->regions[i]);
 	}
 	return err;
 }

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "agent/host/procfs.h"
@@ -27,6 +30,17 @@ void map_region__path(const struct map_region *region, const char *procfs, uint3
 	if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))
 		snprintf(path, size, "%s/%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64, procfs, tgid,
 			 region->mapping_start, region->mapping_end);
+}
+
+bool map_region__is_hugetlb(const struct map_region *region, const char *procfs, uint32_t tgid)
+{
+	char path[PATH_MAX];
+	struct statfs status;
+
+	if (!region->inode)
+		return false;
+	map_region__path(region, procfs, tgid, path, sizeof(path));
+	return !statfs(path, &status) && status.f_type == HUGETLBFS_MAGIC;
 }
 
 /* A hexadecimal or decimal number and the one character that must follow it. */

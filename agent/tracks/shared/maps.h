@@ -37,6 +37,11 @@ int maps__read(const char *procfs, uint32_t tgid,
  */
 void map_region__path(const struct map_region *region, const char *procfs, uint32_t tgid,
 		      char *path, size_t size);
+/*
+ * Whether its file system is hugetlbfs, which anonymous memory of hugetlb has as well
+ * (hugetlb_file_setup(), fs/hugetlbfs/inode.c). False where it is gone.
+ */
+bool map_region__is_hugetlb(const struct map_region *region, const char *procfs, uint32_t tgid);
 /* One line of the file, without its end. False when it is not one. */
 bool maps__parse(char *line, struct map_region *region);
 

@@ -23,6 +23,7 @@ struct entry {
 	struct object object;
 	struct timespec time; /* of its last modification, when we looked */
 	bool met, known;      /* in this epoch; in an earlier one, too */
+	bool untimed;	      /* of hugetlb: its time does not move with stores */
 	bool recent;	      /* it was that very tick: another write may have had the same time */
 	int watch;	      /* -1: none */
 	UT_hash_handle hh;
@@ -100,7 +101,8 @@ static bool is_memfd(const char *name)
 }
 
 static int add(struct objects *objects, const struct object_key *key,
-	       const struct map_region *region, const char *path, struct entry **out)
+	       const struct map_region *region, const char *path, bool is_hugetlb,
+	       struct entry **out)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 
@@ -116,6 +118,7 @@ static int add(struct objects *objects, const struct object_key *key,
 	if (objects->inotify >= 0)
 		entry->watch = inotify_add_watch(objects->inotify, path, IN_MODIFY);
 	entry->object.silent = entry->watch < 0 || is_memfd(region->name);
+	entry->untimed = is_hugetlb;
 	HASH_ADD(hh, objects->entries, object.key, sizeof(entry->object.key), entry);
 	*out = entry;
 	return 0;
@@ -154,7 +157,8 @@ int objects__meet(struct objects *objects, const char *procfs, uint32_t tgid,
 		err = stat(path, &stat_) ? -errno : 0;
 		if (err == -ENOENT || (!err && !S_ISREG(stat_.st_mode)))
 			return 0; /* gone meanwhile; or a device, which has no such memory */
-		if (!entry && add(objects, &key, region, path, &entry))
+		if (!entry && add(objects, &key, region, path,
+				  map_region__is_hugetlb(region, procfs, tgid), &entry))
 			return -ENOMEM;
 		if (err)
 			entry->object.changed = entry->object.moved = true;
@@ -252,7 +256,8 @@ bool objects__end(struct objects *objects)
 
 	hear(objects);
 	HASH_ITER (hh, objects->entries, entry, next) {
-		changed |= entry->met && (entry->object.changed || entry->object.modified);
+		changed |= entry->met &&
+			   (entry->object.changed || entry->object.modified || entry->untimed);
 		if (!entry->met)
 			forget(objects, entry);
 	}

@@ -53,7 +53,10 @@ int objects__meet(struct objects *objects, const char *procfs, uint32_t tgid,
  * inotify does not tell: object->held.
  */
 void objects__look_at_descriptors(struct objects *objects, const char *procfs, uint32_t tgid);
-/* Hears of write(2), and forgets what was not met in this epoch. True: something changed. */
+/*
+ * Hears of write(2), and forgets what was not met in this epoch. True: something changed, or may
+ * have, as memory of hugetlb, whose time of modification stands still.
+ */
 bool objects__end(struct objects *objects);
 /* NULL: no process of the track maps it. */
 struct object *objects__find(const struct objects *objects, const struct object_key *key);
