@@ -58,7 +58,10 @@ COLUMN_GETTER(process, uint64_t, first_touch, it->first_touch)
 COLUMN_GETTER(process, uint64_t, rewrite, it->rewrite)
 COLUMN_GETTER(process, uint64_t, kernel, it->kernel)
 COLUMN_GETTER(process, uint64_t, tracked, it->tracked)
+COLUMN_GETTER(process, uint64_t, state, it->state)
 COLUMN_GETTER(process, const char *, comm, it->identity->comm)
+COLUMN_GETTER(process, const char *, user, it->identity->user)
+COLUMN_GETTER(process, const char *, cgroup, it->identity->cgroup)
 COLUMN_GETTER(group, uint64_t, processes, it->processes)
 COLUMN_GETTER(group, const char *, name, it->name)
 
@@ -67,6 +70,9 @@ static const struct column process_columns[] = {
 	{.name = "start_boottime_ns", .count = process_start},
 	{.name = "comm", .string = process_comm},
 	{.name = "uid", .count = process_uid},
+	{.name = "user", .string = process_user},
+	{.name = "cgroup", .string = process_cgroup},
+	{.name = "state", .count = process_state},
 	{.name = "first_touch", .count = process_first_touch},
 	{.name = "rewrite", .count = process_rewrite},
 	{.name = "kernel", .count = process_kernel},

@@ -6,6 +6,7 @@ import {Table} from "./table.js";
 import {flowColumns} from "./columns.js";
 
 const MOST = 18; // processes drawn; the others are one
+const LARGEST = 256; // flows that the picture is made of
 const GAP = 7, ROW = 17; // pixels between nodes, and of a node's words
 
 const clip = (text, most) => text.length > most ? `${text.slice(0, most - 1)}…` : text;
@@ -88,14 +89,33 @@ function picture(links, width, unit) {
 export function flows() {
 	const drawing = h("div");
 	const told = h("p", {class: "quiet"}, "Loading.");
-	const table = new Table(flowColumns, {name: "Flows", key: (row) => `${row.device} ${who(row)}`, sort: "rate", remember: "flows",
-		search: (row) => `${row.device} ${row.comm ?? ""} ${row.pid ?? ""}`, empty: "No flow is known yet."});
+	const table = new Table(flowColumns, {name: "Flows", sort: "rate", remember: "flows", empty: "No flow is known yet.", ask: () => ask().catch(refuse)});
+	const part = h("span", {class: "quiet"});
 	const choice = h("button", {type: "button", "aria-pressed": "false", title: "Widths by pages since the agent began, not by pages per second", onclick: () => {
 		all = !all;
 		choice.setAttribute("aria-pressed", String(all));
-		draw();
+		refresh().catch(refuse);
 	}}, "Totals");
-	let list = [], all = false;
+	let list = [], all = false, asked = 0;
+
+	async function ask() {
+		const turn = ++asked, answer = await get(`/api/v1/flows?${table.query()}`);
+
+		if (turn === asked)
+			table.setSome(answer, answer.flows);
+	}
+
+	async function refresh() {
+		const [answer] = await Promise.all([get(`/api/v1/flows?sort=${all ? "pages" : "rate"}&limit=${LARGEST}`), ask()]);
+
+		list = answer.flows;
+		part.textContent = answer.total > LARGEST ? `the ${LARGEST} largest of ${answer.total} flows` : "";
+		draw();
+	}
+
+	function refuse(error) {
+		replace(told, `Not answered: ${error.message}`);
+	}
 
 	function draw() {
 		const links = gather(list, all ? (flow) => flow.pages : (flow) => flow.rate);
@@ -118,21 +138,13 @@ export function flows() {
 
 	observer.observe(drawing);
 	return {
-		title: "Flows",
-		async refresh() {
-			list = (await get("/api/v1/flows?limit=100000")).flows;
-			table.set(list);
-			draw();
-		},
-		refuse(error) {
-			replace(told, `Not answered: ${error.message}`);
-		},
+		title: "Flows", refresh, refuse,
 		destroy() {
 			observer.disconnect();
 			table.destroy();
 		},
 		element: h("div", null,
-			h("div", {class: "head"}, h("h1", null, "Flows"), h("span", {class: "quiet"}, "devices, and the processes that they write for"), h("span", {class: "grow"}), choice),
+			h("div", {class: "head"}, h("h1", null, "Flows"), h("span", {class: "quiet"}, "devices, and the processes that they write for"), part, h("span", {class: "grow"}), choice),
 			panel("Device to process", "as wide as what is written", told, drawing),
 			h("div", {class: "head"}, h("h2", null, "All flows"), table.total, h("span", {class: "grow"}), table.filter), table.element),
 	};

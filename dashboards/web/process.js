@@ -116,11 +116,11 @@ export function vm([name]) {
 		panel("Its devices", "pages that each wrote for it", flows.element)];
 
 	async function refresh() {
-		const [groups, list, every] = await Promise.all([get(`/api/v1/vms?limit=1000&filter=${encodeURIComponent(name)}`),
-			get(`/api/v1/processes?limit=1000&filter=${encodeURIComponent(name)}`), get("/api/v1/flows?limit=10000")]);
+		const [groups, list] = await Promise.all([get(`/api/v1/vms?limit=1000&filter=${encodeURIComponent(name)}`),
+			get(`/api/v1/processes?limit=1000&filter=${encodeURIComponent(name)}`)]);
 		const group = groups.vms.find((one) => one.name === name);
 		const rows = list.processes.filter((row) => row.vm?.name === name);
-		const pids = new Set(rows.map((row) => row.pid));
+		const answers = await Promise.all(rows.map((row) => get(`/api/v1/flows?limit=1000&pid=${row.pid}`)));
 
 		if (!group)
 			throw new Refusal(404, "not_found", "it has ended");
@@ -129,7 +129,7 @@ export function vm([name]) {
 		tiles.set(group);
 		writes.add(null, group.rates);
 		members.set(rows);
-		flows.set(every.flows.filter((flow) => pids.has(flow.pid)));
+		flows.set(answers.flatMap((answer) => answer.flows));
 	}
 
 	return {

@@ -7,11 +7,9 @@ import {processColumns, groupColumns} from "./columns.js";
 
 const KINDS = {
 	processes: {title: "Processes", name: "Processes",
-		empty: "No process has written a page since the agent began. One that writes appears within an interval.",
-		key: (row) => `${row.pid}:${row.start_boottime_ns}`,
-		search: (row) => `${row.pid} ${row.comm ?? ""} ${row.cmdline} ${row.user ?? ""} ${row.cgroup ?? ""} ${row.container ?? ""} ${row.vm?.name ?? ""}`},
-	cgroups: {title: "Cgroups", name: "Cgroups", empty: "No cgroup is known: no process has written a page yet.", key: (row) => row.name, search: (row) => row.name},
-	vms: {title: "Virtual machines", name: "Virtual machines", key: (row) => row.name, search: (row) => row.name,
+		empty: "No process has written a page since the agent began. One that writes appears within an interval."},
+	cgroups: {title: "Cgroups", name: "Cgroups", empty: "No cgroup is known: no process has written a page yet."},
+	vms: {title: "Virtual machines", name: "Virtual machines",
 		empty: "No process holds a KVM virtual machine now. One that is started appears here, by its name."},
 };
 
@@ -24,27 +22,35 @@ function columnsOf(kind) {
 }
 
 export function processes([kind]) {
-	const {title, name, empty, key, search} = KINDS[kind];
+	const {title, name, empty} = KINDS[kind];
 	history.forgetLines();
-	const table = new Table(columnsOf(kind), {name, key, search, empty, sort: "all", remember: kind, off: (row) => row.state === "exited"});
+	const table = new Table(columnsOf(kind), {name, empty, sort: "all", remember: kind, off: (row) => row.state === "exited",
+		ask: () => refresh().catch(refuse)});
 	const state = h("span", {class: "quiet"}, "Loading.");
+	let asked = 0;
+
+	function refuse(error) {
+		state.textContent = `Not answered: ${error.message}`;
+	}
 
 	async function refresh() {
+		const turn = ++asked;
+
 		await history.needLines();
-		const answer = await get(`/api/v1/${kind}?limit=100000`);
+		const answer = await get(`/api/v1/${kind}?${table.query()}`);
 		const rows = answer[kind];
+
+		if (turn !== asked)
+			return; // other rows were asked for meanwhile
 
 		if (kind === "processes")
 			rows.forEach((row) => history.set(processLine(row), sum(row.rates)));
 		state.textContent = kind === "processes" ? "that have written; who exited stays for 60 s" : "with living or exited writers";
-		table.set(rows);
+		table.setSome(answer, rows);
 	}
 
 	return {
-		title, refresh,
-		refuse(error) {
-			state.textContent = `Not answered: ${error.message}`;
-		},
+		title, refresh, refuse,
 		destroy: () => table.destroy(),
 		element: h("div", null,
 			h("div", {class: "head"}, h("h1", null, title), table.total, state, h("span", {class: "grow"}),

@@ -3,11 +3,14 @@ import {h, setText, setAttribute, css} from "./dom.js";
 import {spark} from "./chart.js";
 
 const SPARE = 8; // rows beyond the edges
+const ASKED = 40; // rows beyond these that the agent is asked for
+const SETTLE = 50; // ms in which what is typed and scrolled becomes one question
 
 /*
  * columns: [{id, title, help, width, num, text: (row) => string, value: (row) => number or string,
  *   href, line: (row) => points of a sparkline, tone, hint, narrow: false hides it on a phone}]
- * options: {name, key: (row) => string, sort, descending, search: (row) => string, empty, short, remember, lead}
+ * options: {name, key: (row) => string, sort, descending, search: (row) => string, empty, short, remember, lead,
+ *   ask: () => fetches `query()` and sets its answer; the agent sorts and filters, and tells only the rows near the ones in sight}
  */
 export class Table {
 	constructor(columns, options) {
@@ -16,7 +19,8 @@ export class Table {
 		this.columns = arranged(columns, options.lead);
 		this.options = options;
 		this.rows = [];
-		this.order = [];
+		this.order = []; // those that are here, from number `offset` on
+		this.offset = this.count = 0;
 		this.pool = [];
 		this.sort = kept.sort ?? options.sort;
 		this.descending = kept.descending ?? options.descending ?? true;
@@ -45,6 +49,7 @@ export class Table {
 	destroy() {
 		this.observer.disconnect();
 		cancelAnimationFrame(this.frame);
+		clearTimeout(this.asking);
 	}
 
 	col(column) {
@@ -57,7 +62,7 @@ export class Table {
 
 	header(column) {
 		return h("th", {scope: "col", class: column.num && "num", title: column.help},
-			column.value ? h("button", {type: "button", onclick: () => this.sortBy(column.id)}, column.title) : column.title);
+			(this.options.ask ? column.by : column.value) ? h("button", {type: "button", onclick: () => this.sortBy(column.id)}, column.title) : column.title);
 	}
 
 	sortBy(id) {
@@ -65,15 +70,38 @@ export class Table {
 
 		this.descending = this.sort === id ? !this.descending : Boolean(column.num);
 		this.sort = id;
-		this.arrange();
-		this.keep();
+		this.change();
 	}
 
 	setFilter(text) {
 		this.needle = text;
 		this.element.scrollTop = 0;
-		this.arrange();
+		this.change();
+	}
+
+	change() {
 		this.keep();
+		if (!this.options.ask)
+			return this.arrange();
+		this.showSort();
+		this.ask();
+	}
+
+	ask() {
+		this.asking ??= setTimeout(() => {
+			this.asking = null;
+			this.options.ask();
+		}, SETTLE);
+	}
+
+	// What to ask the agent for: parameters of one of its lists.
+	query() {
+		const by = this.columns.find((column) => column.id === this.sort)?.by;
+		const [first, last] = this.inSight();
+		const offset = Math.max(0, first - ASKED);
+
+		return new URLSearchParams({...by && {sort: by}, order: this.descending ? "desc" : "asc", offset, limit: last + ASKED - offset,
+			...this.needle.trim() && {filter: this.needle.trim()}});
 	}
 
 	keep() {
@@ -91,6 +119,13 @@ export class Table {
 		this.arrange();
 	}
 
+	// An answer to `query()`: {total, offset} of it, and its rows.
+	setSome({total, offset}, rows) {
+		this.order = rows;
+		this.offset = offset;
+		this.show(total, this.needle.trim() ? `${total} found` : `${total}`);
+	}
+
 	arrange() {
 		const needle = this.needle.trim().toLowerCase();
 		const {search, key} = this.options;
@@ -103,18 +138,18 @@ export class Table {
 		keyed.sort((a, b) => way * compare(a.by, b.by) || compare(a.tie, b.tie));
 		performance.measure("sort", "sort-begin");
 		this.order = keyed.map((one) => one.row);
-		setText(this.total, needle ? `${this.order.length} of ${this.rows.length}` : `${this.rows.length}`);
-		setAttribute(this.table, "aria-rowcount", this.order.length + 1);
-		this.showSort();
-		this.showEmpty(needle);
-		this.draw();
+		this.show(rows.length, needle ? `${rows.length} of ${this.rows.length}` : `${rows.length}`);
 	}
 
-	showEmpty(needle) {
-		this.empty.hidden = this.order.length > 0;
-		if (this.order.length)
-			return;
-		this.empty.replaceChildren(needle ? `Nothing holds “${this.needle}”. Clear the filter to see all ${this.rows.length}.` : this.options.empty);
+	show(count, total) {
+		this.count = count;
+		setText(this.total, total);
+		setAttribute(this.table, "aria-rowcount", count + 1);
+		this.showSort();
+		this.empty.hidden = count > 0;
+		if (!count)
+			this.empty.replaceChildren(this.needle.trim() ? `Nothing holds “${this.needle}”. Clear the filter to see all.` : this.options.empty);
+		this.draw();
 	}
 
 	schedule() {
@@ -122,12 +157,22 @@ export class Table {
 		this.frame = requestAnimationFrame(() => this.draw());
 	}
 
+	// The first row that has a node, and the one behind the last.
+	inSight() {
+		const height = this.rowHeight ?? 27;
+		const first = Math.max(0, Math.floor(this.element.scrollTop / height) - SPARE);
+
+		return [first, first + Math.ceil((this.element.clientHeight || 600) / height) + 2 * SPARE];
+	}
+
 	// Rows keep their nodes as the table is scrolled or changes: what stays the same is not touched.
 	draw() {
 		const height = this.rowHeight ?? 27;
-		const first = Math.max(0, Math.floor(this.element.scrollTop / height) - SPARE);
-		const most = Math.ceil((this.element.clientHeight || 600) / height) + 2 * SPARE;
-		const last = Math.min(this.order.length, first + most);
+		const [first, end] = this.inSight();
+		const last = Math.min(this.count, end);
+
+		if (this.options.ask && last > first && (first < this.offset || last > this.offset + this.order.length))
+			this.ask();
 
 		while (this.pool.length < last - first)
 			this.pool.push(this.makeRow());
@@ -137,12 +182,12 @@ export class Table {
 			if (index >= last)
 				row.node.hidden = true;
 			else
-				this.fill(row, this.order[index], index);
+				this.fill(row, this.order[index - this.offset], index);
 		});
 		this.above.hidden = first === 0;
 		this.above.firstChild.style.height = `${first * height}px`;
-		this.below.hidden = last >= this.order.length;
-		this.below.firstChild.style.height = `${(this.order.length - last) * height}px`;
+		this.below.hidden = last >= this.count;
+		this.below.firstChild.style.height = `${(this.count - last) * height}px`;
 		if (!this.rowHeight && last > first && this.pool[0].node.offsetHeight) {
 			this.rowHeight = this.pool[0].node.offsetHeight;
 			if (this.rowHeight !== height)
@@ -165,6 +210,10 @@ export class Table {
 	fill({node, cells}, row, index) {
 		node.hidden = false;
 		setAttribute(node, "aria-rowindex", index + 2);
+		setAttribute(node, "aria-busy", !row); // scrolled to, and not here yet
+		node.style.visibility = row ? "" : "hidden";
+		if (!row)
+			return;
 		setAttribute(node, "class", this.options.off?.(row) && "off");
 		this.columns.forEach((column, i) => {
 			const {td, content} = cells[i];

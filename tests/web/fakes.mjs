@@ -11,6 +11,14 @@ export function generated(many) {
 	return {time: new Date().toISOString(), total: many, processes};
 }
 
+// What the agent would answer to a list's question: as many as it asks for, of those that it means.
+export function answerTo(url, {processes, ...answer}) {
+	const query = new URL(url).searchParams, offset = Number(query.get("offset"));
+	const found = processes.filter((row) => row.comm.includes(query.get("filter") ?? ""));
+
+	return {...answer, total: found.length, offset, processes: found.slice(offset, offset + Number(query.get("limit")))};
+}
+
 export const somePolicies = {
 	policies: [
 		{name: "hot-disk", source: "policies.yaml", for_each: "device", dry_run: false, states: {inactive: 3, pending: 1, firing: 1, resolved: 0},
