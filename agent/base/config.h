@@ -17,6 +17,7 @@ struct agent_config {
 	double interval;	   /* --interval, seconds: 0.1 to 3600, default 1 */
 	const char *procfs;	   /* --path.procfs, default /proc */
 	const char *sysfs;	   /* --path.sysfs, default /sys */
+	const char *logs;	   /* --path.logs, default /var/log */
 	uint32_t max_processes;	   /* --max-processes, default 8192 */
 	uint32_t max_devices;	   /* --max-devices, default 64 */
 	uint32_t max_flows;	   /* --max-flows, default 16384 */
@@ -25,6 +26,8 @@ struct agent_config {
 	bool no_ledger; /* --no-ledger: do not keep live mappings; exposure is then not known */
 	uint64_t page_set_memory; /* --page-set-memory, bytes, default 256M */
 	uint32_t max_series;	  /* --metrics.max-processes: series of their own, default 1000 */
+	double series_after; /* --metrics.series-after: seconds among the busiest, default 60 */
+	uint32_t new_series; /* --metrics.new-series: of each kind in an hour, default 2000 */
 	uint32_t max_connections; /* --web.max-connections, default 512 */
 	uint32_t max_per_address; /* --web.max-connections-per-address, default 256 */
 	double deadline; /* --web.deadline: total seconds per connection's request, default 15 */

@@ -31,13 +31,13 @@ struct groups {
 	uint64_t previous_total[DS_WRITERS]; /* of the host */
 };
 
-struct groups *groups__new(uint32_t max_rows, uint32_t max_series)
+struct groups *groups__new(uint32_t max_rows, const struct series_pool *limits)
 {
 	struct groups *groups = calloc(1, sizeof(*groups));
 
 	if (groups) {
 		groups->max_rows = max_rows;
-		groups->pool.limit = max_series;
+		groups->pool = *limits;
 		groups->round = 1;
 	}
 	return groups;
@@ -199,25 +199,19 @@ static void fill_row(struct group *group, double seconds, struct snapshot_group 
 	}
 }
 
-static void promote(struct groups *groups, double seconds, struct series **moved)
+static void promote(struct groups *groups, double now, double seconds, struct series **candidates)
 {
 	struct group *group, *next;
-	size_t candidates = 0;
+	size_t count = 0;
 
 	HASH_ITER (hh, groups->by_name, group, next) {
 		if (!group->listed)
 			continue;
-		group->series.rate = 0;
-		for (int writer = 0; writer < DS_WRITERS; writer++) {
-			uint64_t delta =
-				group->series.written[writer] - group->series.published[writer];
-
-			group->series.rate += seconds > 0 ? delta / seconds : 0;
-		}
-		if (group->series.rate > 0 && !group->series.promoted)
-			moved[candidates++] = &group->series;
+		series__feed(&group->series, seconds);
+		if (!group->series.promoted && !group->gone_at)
+			candidates[count++] = &group->series;
 	}
-	series_pool__promote(&groups->pool, moved, candidates);
+	series_pool__promote(&groups->pool, now, candidates, count);
 }
 
 /* The rows that are no group: what is not in the others. */
@@ -250,19 +244,19 @@ int groups__publish(struct groups *groups, double now, double seconds,
 {
 	uint64_t promoted[DS_WRITERS] = {0};
 	struct snapshot_group *rows;
-	struct series **moved;
+	struct series **candidates;
 	struct group *group, *next;
 	size_t count = 0;
 
 	leave(groups, now);
 	rows = arena__alloc(arena, (groups->rows + 2) * sizeof(*rows));
-	moved = malloc((groups->rows + 1) * sizeof(struct series *));
-	if (!rows || !moved) {
-		free(moved);
+	candidates = malloc((groups->rows + 1) * sizeof(struct series *));
+	if (!rows || !candidates) {
+		free(candidates);
 		return -ENOMEM;
 	}
-	promote(groups, seconds, moved);
-	free(moved);
+	promote(groups, now, seconds, candidates);
+	free(candidates);
 	HASH_ITER (hh, groups->by_name, group, next) {
 		struct snapshot_group *row = &rows[count];
 

@@ -20,8 +20,10 @@
 struct groups;
 struct group;
 
-/* max_rows: beside "(exited)" and "(other)"; max_series: with a series of their own. */
-struct groups *groups__new(uint32_t max_rows, uint32_t max_series);
+struct series_pool;
+
+/* max_rows: beside "(exited)" and "(other)"; limits: of the rows with a series of their own. */
+struct groups *groups__new(uint32_t max_rows, const struct series_pool *limits);
 void groups__free(struct groups *groups);
 
 /* A reference to the group of that name, made if it is not known; NULL when memory is short. */

@@ -3,16 +3,24 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/host/cgroups.h"
+#include "agent/host/pods.h"
 #include "agent/host/procfs.h"
+
+#define POD_TEXT_SIZE 512 /* the longest file name, twice: NAMESPACE/POD */
 
 int processes__new(const struct agent_config *config, const struct kernel_side *kernel,
 		   struct processes **out)
 {
 	const struct kernel_tables *tables = kernel_side__tables(kernel);
+	const struct series_pool limits = {.limit = config->max_series,
+					   .hold = config->series_after,
+					   .most_per_hour =
+						   (double)config->new_series / DS_WRITERS};
 	struct processes *processes = calloc(1, sizeof(*processes));
 	int err = -ENOMEM;
 
@@ -22,14 +30,17 @@ int processes__new(const struct agent_config *config, const struct kernel_side *
 	processes->config = config;
 	processes->kernel = kernel;
 	processes->tables = tables;
-	processes->pool.limit = config->max_series;
+	processes->pool = limits;
 	processes->slots = calloc(tables->process_slots + 1, sizeof(*processes->slots));
 	processes->retired = calloc(tables->process_slots + 1, sizeof(*processes->retired));
-	processes->cgroups = groups__new(GROUPS_MAX, config->max_series);
-	processes->vms = groups__new(GROUPS_MAX, config->max_series);
+	processes->cgroups = groups__new(GROUPS_MAX, &limits);
+	processes->vms = groups__new(GROUPS_MAX, &limits);
+	processes->pods = groups__new(GROUPS_MAX, &limits);
+	processes->comms = groups__new(GROUPS_MAX, &limits);
+	processes->pod_names = pods__new(config->logs);
 	processes->users = procfs_users__new("/etc/passwd");
 	if (processes->slots && processes->retired && processes->cgroups && processes->vms &&
-	    processes->users)
+	    processes->pods && processes->comms && processes->pod_names && processes->users)
 		err = cgroup_names__new(config->procfs, tables, processes->cgroups,
 					&processes->names);
 	if (err) {
@@ -46,6 +57,8 @@ void process_record__free(struct processes *processes, struct process_record *re
 	HASH_DEL(processes->by_key, record);
 	groups__put(processes->cgroups, record->cgroup);
 	groups__put(processes->vms, record->vm);
+	groups__put(processes->pods, record->pod);
+	groups__put(processes->comms, record->comm);
 	process_identity__put(record->identity);
 	free(record);
 }
@@ -61,22 +74,37 @@ void processes__free(struct processes *processes)
 	cgroup_names__free(processes->names);
 	groups__free(processes->cgroups);
 	groups__free(processes->vms);
+	groups__free(processes->pods);
+	groups__free(processes->comms);
+	pods__free(processes->pod_names);
 	procfs_users__free(processes->users);
 	free(processes->slots);
 	free(processes->retired);
 	free(processes);
 }
 
+/* The group of that name is the record's from now on; name may be NULL. */
+static void join(struct groups *groups, struct group **place, const char *name)
+{
+	struct group *group = name ? groups__get(groups, name) : NULL;
+
+	groups__put(groups, *place);
+	*place = group;
+}
+
+/* Takes over the reference. */
 static void set_identity(struct processes *processes, struct process_record *record,
 			 struct process_identity *identity)
 {
-	struct group *vm =
-		identity->vm_name ? groups__get(processes->vms, identity->vm_name) : NULL;
+	char pod[POD_TEXT_SIZE];
 
+	if (identity->pod_name)
+		snprintf(pod, sizeof(pod), "%s/%s", identity->pod_namespace, identity->pod_name);
+	join(processes->vms, &record->vm, identity->vm_name);
+	join(processes->pods, &record->pod, identity->pod_name ? pod : NULL);
+	join(processes->comms, &record->comm, identity->nameless ? NULL : identity->comm);
 	process_identity__put(record->identity);
 	record->identity = identity;
-	groups__put(processes->vms, record->vm);
-	record->vm = vm;
 }
 
 void process_record__resolve(struct processes *processes, struct process_record *record)
@@ -111,11 +139,16 @@ void process_record__enter(struct processes *processes, struct process_record *r
 {
 	struct process_identity known = *record->identity, *moved;
 	char container[CONTAINER_ID_LENGTH + 1];
+	struct pod pod = {0};
 
 	if (record->cgroup == cgroup)
 		return;
 	known.cgroup = group__name(cgroup);
 	known.container = cgroup__container(known.cgroup, container) ? container : NULL;
+	(void)pods__find(processes->pod_names, known.cgroup, &pod);
+	known.pod_namespace = pod.namespace;
+	known.pod_name = pod.name;
+	known.pod_container = pod.container;
 	moved = process_identity__new(&known);
 	if (!moved)
 		return;
@@ -128,16 +161,16 @@ static struct process_record *add_record(struct processes *processes,
 					 const struct process_identity *known)
 {
 	struct process_record *record = calloc(1, sizeof(*record));
+	struct process_identity *identity = process_identity__new(known);
 
-	if (!record)
-		return NULL;
-	record->key.tgid = known->tgid;
-	record->key.start_boottime_ns = known->start_boottime_ns;
-	record->identity = process_identity__new(known);
-	if (!record->identity) {
+	if (!record || !identity) {
+		process_identity__put(identity);
 		free(record);
 		return NULL;
 	}
+	record->key.tgid = known->tgid;
+	record->key.start_boottime_ns = known->start_boottime_ns;
+	set_identity(processes, record, identity);
 	HASH_ADD(hh, processes->by_key, key, sizeof(record->key), record);
 	return record;
 }

@@ -30,7 +30,7 @@ struct process_record {
 	double rates[DS_WRITERS];
 	struct series series; /* .written is what the process wrote */
 	struct group *cgroup; /* a reference; the one that it was in last; NULL: not known */
-	struct group *vm;     /* a reference */
+	struct group *vm, *pod, *comm; /* references; NULL: none, or not known */
 	UT_hash_handle hh;
 };
 
@@ -72,9 +72,10 @@ struct processes {
 	uint64_t nobody[COUNTERS]; /* slot 0 */
 	uint64_t previous_total[DS_WRITERS], previous_cpu[CPU_KINDS];
 	struct series_pool pool;
-	struct groups *cgroups, *vms;
+	struct groups *cgroups, *vms, *pods, *comms;
+	struct pods *pod_names;
 	struct cgroup_names *names;
-	bool had_vms;
+	bool had_vms, had_pods;
 };
 
 /* ---- processes.c: who ---- */

@@ -84,25 +84,28 @@ static int drop_exited(struct processes *processes, double now,
 /* What devices wrote for it is its newest cgroup's: a flow is a process's, not a slot's. */
 static void rate_record(struct processes *processes, struct process_record *record, double seconds)
 {
+	struct group *const in[] = {record->cgroup, record->vm, record->pod, record->comm};
 	uint64_t *written = record->series.written;
 
-	record->series.rate = 0;
+	series__feed(&record->series, seconds);
 	record->moved = false;
 	for (int writer = 0; writer < DS_WRITERS; writer++) {
 		uint64_t delta = written[writer] - record->series.published[writer];
 
 		record->rates[writer] = seconds > 0 ? delta / seconds : 0;
-		record->series.rate += record->rates[writer];
 		record->moved |= delta > 0;
 		if (record->cgroup && writer == DS_WRITER_DMA)
 			groups__add(processes->cgroups, record->cgroup, writer, delta);
 		if (record->vm)
 			groups__add(processes->vms, record->vm, writer, delta);
+		if (record->pod)
+			groups__add(processes->pods, record->pod, writer, delta);
+		if (record->comm)
+			groups__add(processes->comms, record->comm, writer, delta);
 	}
-	if (record->state == PROCESS_RUNNING && record->cgroup)
-		group__add_process(record->cgroup);
-	if (record->state == PROCESS_RUNNING && record->vm)
-		group__add_process(record->vm);
+	for (size_t i = 0; record->state == PROCESS_RUNNING && i < sizeof(in) / sizeof(*in); i++)
+		if (in[i])
+			group__add_process(in[i]);
 }
 
 static int by_pid_and_start(const void *a, const void *b)
@@ -179,19 +182,36 @@ static void total_cpu(struct processes *processes, double seconds, struct snapsh
 static int publish_groups(struct processes *processes, double now, double seconds,
 			  struct snapshot *snapshot)
 {
-	int err = groups__publish(processes->cgroups, now, seconds, snapshot->totals,
-				  snapshot->arena, &snapshot->cgroups, &snapshot->cgroup_count,
-				  &snapshot->cgroup_rest);
+	const struct {
+		struct groups *groups;
+		struct snapshot_group **list;
+		size_t *count;
+		struct snapshot_rest *rest;
+		bool *had; /* a host that never had one has no list of them; NULL: it has */
+	} kinds[] = {
+		{processes->cgroups, &snapshot->cgroups, &snapshot->cgroup_count,
+		 &snapshot->cgroup_rest, NULL},
+		{processes->vms, &snapshot->vms, &snapshot->vm_count, &snapshot->vm_rest,
+		 &processes->had_vms},
+		{processes->pods, &snapshot->pods, &snapshot->pod_count, &snapshot->pod_rest,
+		 &processes->had_pods},
+		{processes->comms, &snapshot->comms, &snapshot->comm_count, &snapshot->comm_rest,
+		 NULL},
+	};
 
-	if (!err)
-		err = groups__publish(processes->vms, now, seconds, snapshot->totals,
-				      snapshot->arena, &snapshot->vms, &snapshot->vm_count,
-				      &snapshot->vm_rest);
-	/* A host that never had a VM has no list of them. */
-	if (!err && !processes->had_vms && snapshot->vm_count <= 2)
-		snapshot->vm_count = 0;
-	processes->had_vms |= snapshot->vm_count;
-	return err;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		int err = groups__publish(kinds[i].groups, now, seconds, snapshot->totals,
+					  snapshot->arena, kinds[i].list, kinds[i].count,
+					  kinds[i].rest);
+
+		if (err)
+			return err;
+		if (kinds[i].had && !*kinds[i].had && *kinds[i].count <= 2)
+			*kinds[i].count = 0;
+		if (kinds[i].had)
+			*kinds[i].had |= *kinds[i].count > 0;
+	}
+	return 0;
 }
 
 int processes__publish(struct processes *processes, double now, double seconds,
@@ -206,6 +226,8 @@ int processes__publish(struct processes *processes, double now, double seconds,
 
 	groups__begin(processes->cgroups);
 	groups__begin(processes->vms);
+	groups__begin(processes->pods);
+	groups__begin(processes->comms);
 	HASH_ITER (hh, processes->by_key, record, next)
 		rate_record(processes, record, seconds);
 	if (processes->high)
@@ -223,9 +245,9 @@ int processes__publish(struct processes *processes, double now, double seconds,
 	}
 	HASH_ITER (hh, processes->by_key, record, next)
 		/* One that has ended already would hold its series for a minute. */
-		if (record->moved && !record->series.promoted && record->state == PROCESS_RUNNING)
+		if (!record->series.promoted && record->state == PROCESS_RUNNING)
 			candidates[candidate_count++] = &record->series;
-	series_pool__promote(&processes->pool, candidates, candidate_count);
+	series_pool__promote(&processes->pool, now, candidates, candidate_count);
 	free(candidates);
 	HASH_ITER (hh, processes->by_key, record, next) {
 		struct series *series = &record->series;

@@ -25,6 +25,9 @@ static const struct field record_identity_fields[] = {
 	ROW(struct process_identity, cmdline, FIELD_STRING),
 	ROW(struct process_identity, cgroup, FIELD_STRING),
 	ROW(struct process_identity, container, FIELD_STRING_OR_NULL),
+	ROW(struct process_identity, pod_namespace, FIELD_STRING_OR_NULL),
+	ROW(struct process_identity, pod_name, FIELD_STRING_OR_NULL),
+	ROW(struct process_identity, pod_container, FIELD_STRING_OR_NULL),
 	ROW(struct process_identity, vm_name, FIELD_STRING_OR_NULL),
 	ROW(struct process_identity, hypervisor, FIELD_STRING_OR_NULL),
 };
@@ -33,7 +36,8 @@ static bool is_sound_identity(const void *object)
 {
 	const struct process_identity *identity = object;
 
-	return !identity->vm_name == !identity->hypervisor;
+	return !identity->vm_name == !identity->hypervisor &&
+	       !identity->pod_namespace == !identity->pod_name;
 }
 TABLE(record_identity, struct process_identity, is_sound_identity);
 
@@ -304,6 +308,8 @@ static const struct field record_snapshot_fields[] = {
 	COUNTED(struct snapshot, pins, FIELD_ARRAY, pin_count, .of = &pins),
 	COUNTED(struct snapshot, cgroups, FIELD_ARRAY, cgroup_count, .of = &group),
 	COUNTED(struct snapshot, vms, FIELD_ARRAY, vm_count, .of = &group),
+	COUNTED(struct snapshot, pods, FIELD_ARRAY, pod_count, .of = &group),
+	COUNTED(struct snapshot, comms, FIELD_ARRAY, comm_count, .of = &group),
 	ROW(struct snapshot, sensors, FIELD_STRUCT, .of = &sensor),
 	COUNTED(struct snapshot, tracks, FIELD_ARRAY, track_count, .of = &track),
 	COUNTED(struct snapshot, policies, FIELD_ARRAY, policy_count, .of = &policy,
@@ -317,6 +323,8 @@ static const struct field record_snapshot_fields[] = {
 	ROW(struct snapshot, process_rest, FIELD_STRUCT, .of = &rest),
 	ROW(struct snapshot, cgroup_rest, FIELD_STRUCT, .of = &rest),
 	ROW(struct snapshot, vm_rest, FIELD_STRUCT, .of = &rest),
+	ROW(struct snapshot, pod_rest, FIELD_STRUCT, .of = &rest),
+	ROW(struct snapshot, comm_rest, FIELD_STRUCT, .of = &rest),
 	ROW(struct snapshot, net_virtual_packets, FIELD_U64),
 	ROW(struct snapshot, iommu_mapped_bytes, FIELD_U64),
 	ROW(struct snapshot, reported_pages, FIELD_U64),

@@ -134,8 +134,9 @@ struct process_identity *process_identity__new(const struct process_identity *fr
 	const char *cmdline = from->cmdline ? from->cmdline : "";
 	const char *cgroup = from->cgroup ? from->cgroup : "";
 	size_t strings = string_size(user) + string_size(cmdline) + string_size(cgroup) +
-			 string_size(from->container) + string_size(from->vm_name) +
-			 string_size(from->hypervisor);
+			 string_size(from->container) + string_size(from->pod_namespace) +
+			 string_size(from->pod_name) + string_size(from->pod_container) +
+			 string_size(from->vm_name) + string_size(from->hypervisor);
 	struct process_identity *identity = malloc(sizeof(*identity) + strings);
 	char *place;
 
@@ -148,6 +149,9 @@ struct process_identity *process_identity__new(const struct process_identity *fr
 	identity->cmdline = copy_string(&place, cmdline);
 	identity->cgroup = copy_string(&place, cgroup);
 	identity->container = copy_string(&place, from->container);
+	identity->pod_namespace = copy_string(&place, from->pod_namespace);
+	identity->pod_name = copy_string(&place, from->pod_name);
+	identity->pod_container = copy_string(&place, from->pod_container);
 	identity->vm_name = copy_string(&place, from->vm_name);
 	identity->hypervisor = copy_string(&place, from->hypervisor);
 	return identity;

@@ -45,8 +45,10 @@ struct process_identity {
 	const char *user; /* the number when the uid has no name; "" when it is not known */
 	const char *
 		cmdline; /* arguments joined by blanks, at most 4096 bytes; "" for kernel threads */
-	const char *cgroup;	/* "" when not known */
-	const char *container;	/* NULL: not in a container */
+	const char *cgroup;    /* "" when not known */
+	const char *container; /* NULL: not in a container */
+	/* Its Kubernetes pod: all NULL when in none; the container's name may be unknown. */
+	const char *pod_namespace, *pod_name, *pod_container;
 	const char *vm_name;	/* NULL: not a VM */
 	const char *hypervisor; /* set with vm_name */
 	int references;		/* the last; atomic; process_identity__get, __put */
@@ -68,7 +70,10 @@ struct snapshot_process {
 #define SNAPSHOT_EXITED "(exited)"
 #define SNAPSHOT_OTHER "(other)"
 
-/* A sum over processes, per cgroup or per VM. Includes those that have ended. */
+/*
+ * A sum over processes: per cgroup, pod, VM or command name. Includes those that have ended. A pod
+ * is named NAMESPACE/POD.
+ */
 struct snapshot_group {
 	const char *name;
 	uint32_t processes; /* now living */
@@ -341,6 +346,10 @@ struct snapshot {
 	size_t cgroup_count;
 	struct snapshot_group *vms;
 	size_t vm_count;
+	struct snapshot_group *pods;
+	size_t pod_count;
+	struct snapshot_group *comms;
+	size_t comm_count;
 	struct snapshot_sensor sensors[DS_SENSOR_COUNT];
 	struct snapshot_track *tracks; /* by id */
 	size_t track_count;
@@ -353,7 +362,7 @@ struct snapshot {
 	struct snapshot_limits limits;
 	bool namespaces_known;
 	uint32_t own_namespaces; /* DS_OWN_*_NAMESPACE: of the agent, not the host's */
-	struct snapshot_rest process_rest, cgroup_rest, vm_rest;
+	struct snapshot_rest process_rest, cgroup_rest, vm_rest, pod_rest, comm_rest;
 	uint64_t net_virtual_packets; /* received by netdevs that do no DMA */
 	uint64_t iommu_mapped_bytes;
 	uint64_t reported_pages; /* that hardware reported: dirty bits of an IOMMU or a device */

@@ -2,7 +2,6 @@
 #include "api/metrics/metrics.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "api/metrics/metrics_emit.h"
 
@@ -17,13 +16,30 @@ const struct metric_row metric_table[] = {
 		.emit = metric__build_info,
 	},
 	{
+		.name = "dirtyscope_written_pages_total",
+		.type = METRIC_COUNTER,
+		.unit = "pages",
+		.labels = "writer",
+		.help = "Pages written on this host",
+		.emit = metric__written,
+	},
+	{
+		.name = "dirtyscope_exited_written_pages_total",
+		.type = METRIC_COUNTER,
+		.unit = "pages",
+		.labels = "of, writer",
+		.help = "Pages of the series that have ended, of processes, cgroups and the like; "
+			"with the series that are there they are all pages of this host",
+		.emit = metric__exited,
+	},
+	{
 		.name = "dirtyscope_process_written_pages_total",
 		.type = METRIC_COUNTER,
 		.unit = "pages",
-		.labels = "pid, comm, start, writer",
+		.labels = "pid, comm, start, namespace, pod, writer",
 		.help = "Pages written for a process since it got a series of its own; start is "
-			"its start in nanoseconds since boot; pid=\"other\" holds all "
-			"processes without a series, pid=\"exited\" the series that ended",
+			"its start in nanoseconds since boot, namespace and pod are there for one "
+			"in a Kubernetes pod; pid=\"other\" holds all processes without a series",
 		.emit = metric__processes,
 	},
 	{
@@ -33,6 +49,23 @@ const struct metric_row metric_table[] = {
 		.labels = "cgroup, writer",
 		.help = "Pages written for the processes of a cgroup",
 		.emit = metric__cgroups,
+	},
+	{
+		.name = "dirtyscope_pod_written_pages_total",
+		.type = METRIC_COUNTER,
+		.unit = "pages",
+		.labels = "namespace, pod, writer",
+		.help = "Pages written for the processes of a Kubernetes pod; pod=\"other\" holds "
+			"those of the host's own",
+		.emit = metric__pods,
+	},
+	{
+		.name = "dirtyscope_comm_written_pages_total",
+		.type = METRIC_COUNTER,
+		.unit = "pages",
+		.labels = "comm, writer",
+		.help = "Pages written for all processes of a name, however short their lives",
+		.emit = metric__comms,
 	},
 	{
 		.name = "dirtyscope_vm_written_pages_total",
@@ -429,70 +462,3 @@ const struct metric_row metric_table[] = {
 	},
 	{},
 };
-
-static const char *const type_names[] = {[METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge"};
-
-/* How a format presents a row: the name of its family, and its type. */
-struct family {
-	int length; /* of the row's name that is the family's */
-	const char *type;
-	const char *unit;
-};
-
-/*
- * OpenMetrics names a family of counters without the _total of its samples. Where a gauge has that
- * name already, the counters can only be a family of their own of type "unknown".
- */
-static struct family family_of(const struct metric_row *row, enum metrics_format format)
-{
-	int length = (int)strlen(row->name), stem = length - (int)strlen("_total");
-
-	if (format == METRICS_TEXT)
-		return (struct family){length, type_names[row->type], NULL};
-	if (row->type != METRIC_COUNTER)
-		return (struct family){length, type_names[row->type], row->unit};
-	for (const struct metric_row *other = metric_table; other->name; other++) {
-		if ((int)strlen(other->name) == stem &&
-		    strncmp(other->name, row->name, (size_t)stem) == 0)
-			return (struct family){length, "unknown", NULL};
-	}
-	return (struct family){stem, type_names[row->type], row->unit};
-}
-
-static void write_header(struct text *out, const struct metric_row *row, enum metrics_format format)
-{
-	struct family family = family_of(row, format);
-
-	text__printf(out, "# HELP %.*s ", family.length, row->name);
-	for (const char *c = row->help; *c; c++) {
-		/* Only OpenMetrics escapes the quote. */
-		if (*c == '\\' || (*c == '"' && format == METRICS_OPENMETRICS))
-			text__putc(out, '\\');
-		text__putc(out, *c);
-	}
-	text__printf(out, "\n# TYPE %.*s %s\n", family.length, row->name, family.type);
-	if (family.unit)
-		text__printf(out, "# UNIT %.*s %s\n", family.length, row->name, family.unit);
-}
-
-void metrics__write(struct text *out, enum metrics_format format, const struct snapshot *snapshot,
-		    const struct api_counters *counters)
-{
-	struct metric_writer writer = {.out = out, .snapshot = snapshot, .counters = counters};
-
-	for (const struct metric_row *row = metric_table; row->name; row++) {
-		write_header(out, row, format);
-		row->emit(&writer, row);
-	}
-	if (format == METRICS_OPENMETRICS)
-		text__puts(out, "# EOF\n");
-	text__free(&writer.labels);
-}
-
-void metrics__reference(struct text *out)
-{
-	text__puts(out, "| metric | type | labels | meaning |\n|---|---|---|---|\n");
-	for (const struct metric_row *row = metric_table; row->name; row++)
-		text__printf(out, "| `%s` | %s | %s | %s |\n", row->name, type_names[row->type],
-			     row->labels, row->help);
-}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "api/metrics/metrics_emit.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/version.h"
@@ -38,7 +40,7 @@ static uint64_t read_u64(const void *base, size_t offset)
 static void put_name(struct text *out, const char *name)
 {
 	static const char hex[] = "0123456789ABCDEF";
-	bool ours = strcmp(name, "other") == 0 || strcmp(name, "exited") == 0;
+	bool ours = strcmp(name, "other") == 0;
 	size_t length = strlen(name);
 
 	text__putc(out, '"');
@@ -93,13 +95,34 @@ void metric__build_info(struct metric_writer *writer, const struct metric_row *r
 	end_sample(writer->out, 1);
 }
 
-static void put_process_rest(struct metric_writer *writer, const struct metric_row *row,
-			     const char *pid, const uint64_t written[DS_WRITERS])
+void metric__written(struct metric_writer *writer, const struct metric_row *row)
 {
 	writer->labels.length = 0;
-	text__printf(&writer->labels, "%s{pid=\"%s\",comm=\"\",start=\"\",writer=\"", row->name,
-		     pid);
-	put_writers(writer, written, NULL);
+	text__printf(&writer->labels, "%s{writer=\"", row->name);
+	put_writers(writer, writer->snapshot->totals, NULL);
+}
+
+/*
+ * A name of their own: a series that ends takes its whole sum with it, and that would look like a
+ * burst of writes beside the series that live.
+ */
+void metric__exited(struct metric_writer *writer, const struct metric_row *row)
+{
+	const struct snapshot *snapshot = writer->snapshot;
+	const struct {
+		const char *name;
+		const struct snapshot_rest *rest;
+	} kinds[] = {
+		{"process", &snapshot->process_rest}, {"cgroup", &snapshot->cgroup_rest},
+		{"vm", &snapshot->vm_rest},	      {"pod", &snapshot->pod_rest},
+		{"comm", &snapshot->comm_rest},
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		writer->labels.length = 0;
+		text__printf(&writer->labels, "%s{of=\"%s\",writer=\"", row->name, kinds[i].name);
+		put_writers(writer, kinds[i].rest->exited, NULL);
+	}
 }
 
 void metric__processes(struct metric_writer *writer, const struct metric_row *row)
@@ -122,19 +145,27 @@ void metric__processes(struct metric_writer *writer, const struct metric_row *ro
 		/* Pids come again, with the same name too. */
 		PUTS(labels, ",start=\"");
 		text__u64(labels, process->identity->start_boottime_ns);
-		PUTS(labels, "\",writer=\"");
+		if (process->identity->pod_name) {
+			PUTS(labels, "\",namespace=");
+			text__label_value(labels, process->identity->pod_namespace);
+			PUTS(labels, ",pod=");
+			text__label_value(labels, process->identity->pod_name);
+			PUTS(labels, ",writer=\"");
+		} else {
+			PUTS(labels, "\",writer=\"");
+		}
 		put_writers(writer, process->written, process->base);
 	}
-	put_process_rest(writer, row, "other", snapshot->process_rest.other);
-	put_process_rest(writer, row, "exited", snapshot->process_rest.exited);
+	labels->length = 0;
+	text__append(labels, row->name, name_length);
+	PUTS(labels, "{pid=\"other\",comm=\"\",start=\"\",writer=\"");
+	put_writers(writer, snapshot->process_rest.other, NULL);
 }
 
 static void put_groups(struct metric_writer *writer, const struct metric_row *row,
 		       const struct snapshot_group *groups, size_t count,
 		       const struct snapshot_rest *rest)
 {
-	const uint64_t *const sums[] = {rest->other, rest->exited};
-	static const char *const names[] = {"other", "exited"};
 	struct text *labels = &writer->labels;
 
 	for (size_t i = 0; i < count; i++) {
@@ -150,12 +181,10 @@ static void put_groups(struct metric_writer *writer, const struct metric_row *ro
 		PUTS(labels, ",writer=\"");
 		put_writers(writer, groups[i].written, groups[i].base);
 	}
-	for (int i = 0; i < 2; i++) {
-		labels->length = 0;
-		text__printf(labels, "%s{%.*s=\"%s\",writer=\"", row->name,
-			     (int)strcspn(row->labels, ","), row->labels, names[i]);
-		put_writers(writer, sums[i], NULL);
-	}
+	labels->length = 0;
+	text__printf(labels, "%s{%.*s=\"other\",writer=\"", row->name,
+		     (int)strcspn(row->labels, ","), row->labels);
+	put_writers(writer, rest->other, NULL);
 }
 
 void metric__cgroups(struct metric_writer *writer, const struct metric_row *row)
@@ -168,6 +197,41 @@ void metric__vms(struct metric_writer *writer, const struct metric_row *row)
 {
 	put_groups(writer, row, writer->snapshot->vms, writer->snapshot->vm_count,
 		   &writer->snapshot->vm_rest);
+}
+
+void metric__comms(struct metric_writer *writer, const struct metric_row *row)
+{
+	put_groups(writer, row, writer->snapshot->comms, writer->snapshot->comm_count,
+		   &writer->snapshot->comm_rest);
+}
+
+void metric__pods(struct metric_writer *writer, const struct metric_row *row)
+{
+	const struct snapshot *snapshot = writer->snapshot;
+	struct text *labels = &writer->labels;
+
+	for (size_t i = 0; i < snapshot->pod_count; i++) {
+		const struct snapshot_group *pod = &snapshot->pods[i];
+		const char *name = strchr(pod->name, '/');
+		char namespace[NAME_MAX + 1];
+
+		if (!pod->promoted || !name)
+			continue;
+		snprintf(namespace, sizeof(namespace), "%.*s", (int)(name - pod->name), pod->name);
+		labels->length = 0;
+		text__puts(labels, row->name);
+		PUTS(labels, "{namespace=");
+		text__label_value(labels, namespace);
+		PUTS(labels, ",pod=");
+		text__label_value(labels, name + 1);
+		PUTS(labels, ",writer=\"");
+		put_writers(writer, pod->written, pod->base);
+	}
+	if (!snapshot->pod_count)
+		return;
+	labels->length = 0;
+	text__printf(labels, "%s{namespace=\"\",pod=\"other\",writer=\"", row->name);
+	put_writers(writer, snapshot->pod_rest.other, NULL);
 }
 
 void metric__series_other(struct metric_writer *writer, const struct metric_row *row)

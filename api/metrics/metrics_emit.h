@@ -8,9 +8,13 @@
 typedef void metric_emit(struct metric_writer *writer, const struct metric_row *row);
 
 metric_emit metric__build_info;
+metric_emit metric__written;
+metric_emit metric__exited;
 metric_emit metric__processes;
 metric_emit metric__cgroups;
 metric_emit metric__vms;
+metric_emit metric__pods;
+metric_emit metric__comms;
 metric_emit metric__series_other;
 /* offset: of a uint64_t in struct snapshot_device. */
 metric_emit metric__device;

@@ -90,7 +90,8 @@ static const struct column group_columns[] = {
 
 const struct param_row view_processes_params[] = {
 	LIST_PARAMS(process_columns, "rate"),
-	FIND_PARAMS("pid, comm, cmdline, user, cgroup, container or vm", "PID or PID-START_NS"),
+	FIND_PARAMS("pid, comm, cmdline, user, cgroup, container, pod or vm",
+		    "PID or PID-START_NS"),
 	{
 		.name = "pid",
 		.type = PARAM_INTEGER,
@@ -154,6 +155,15 @@ static void write_process(struct json *json, const struct snapshot_process *proc
 	json__string(json, "user", *identity->user ? identity->user : NULL);
 	json__string(json, "cgroup", *identity->cgroup ? identity->cgroup : NULL);
 	json__string(json, "container", identity->container);
+	if (identity->pod_name) {
+		json__object(json, "pod");
+		json__string(json, "namespace", identity->pod_namespace);
+		json__string(json, "name", identity->pod_name);
+		json__string(json, "container", identity->pod_container);
+		json__end_object(json);
+	} else {
+		json__null(json, "pod");
+	}
 	if (identity->vm_name) {
 		json__object(json, "vm");
 		json__string(json, "name", identity->vm_name);
@@ -213,7 +223,7 @@ static bool process_holds(const void *item, const char *text)
 	return list__holds(identity->comm, text) || list__holds(pid, text) ||
 	       list__holds(identity->cmdline, text) || list__holds(identity->user, text) ||
 	       list__holds(identity->cgroup, text) || list__holds(identity->container, text) ||
-	       list__holds(identity->vm_name, text);
+	       list__holds(identity->pod_name, text) || list__holds(identity->vm_name, text);
 }
 
 static bool is_process(const void *item, const char *id)

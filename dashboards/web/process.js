@@ -80,7 +80,7 @@ export function process([pid]) {
 		tiles.set(row);
 		writes.add(history.lines.get(line), row.rates);
 		replace(identity, facts([["command", h("span", {class: "mono"}, row.cmdline || "kernel thread")], ["user", row.user === null ? UNKNOWN : row.user === `${row.uid}` ? row.user : `${row.user} (${row.uid})`],
-			["cgroup", row.cgroup || UNKNOWN], ["container", row.container], ["VM", row.vm && h("a", {href: `#/vms/${encodeURIComponent(row.vm.name)}`}, `${row.vm.name} (${row.vm.hypervisor})`)]]));
+			["cgroup", row.cgroup || UNKNOWN], ["container", row.container], ["pod", row.pod && [row.pod.namespace, row.pod.name, row.pod.container].filter(Boolean).join("/")], ["VM", row.vm && h("a", {href: `#/vms/${encodeURIComponent(row.vm.name)}`}, `${row.vm.name} (${row.vm.hypervisor})`)]]));
 		replace(detail, facts([["first touch", count(row.written.cpu.first_touch)], ["rewrite", count(row.written.cpu.rewrite)], ["by the kernel for it", count(row.written.cpu.kernel)], ["faults of its tracks, apart", count(row.written.cpu.tracked)]]));
 		showExposures(devices.devices);
 		flows.set(row.flows);

@@ -263,10 +263,8 @@ class Agent:
         return series
 
     def total(self, writer):
-        """Sum over all processes' series of one writer, `other` and `exited` included."""
-        return sum(value for (name, labels), value in self.metrics().items()
-                   if name == "dirtyscope_process_written_pages_total"
-                   and ("writer", writer) in labels)
+        """Pages of the host by one writer."""
+        return self.metrics()["dirtyscope_written_pages_total", (("writer", writer),)]
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -19,47 +19,33 @@ import panels
 from harness import WAIT, Skip, equal, eventually, scratch, true
 
 
-class Prometheus:
-    """Running at the end of `with ... as`; the targets are empty until set."""
+def free_address():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
 
-    def __init__(self, interval="1s"):
-        if not shutil.which("prometheus"):
-            raise Skip("prometheus")
-        self.directory = os.path.join(scratch(), "prometheus")
-        shutil.copytree(panels.PROMETHEUS, self.directory)
-        self.targets_path = os.path.join(self.directory, "targets/dirtyscope.yml")
-        self.set_targets({})
-        # The shipped file, but for how often it looks.
-        self.config = os.path.join(self.directory, "prometheus.yml")
-        with open(self.config, encoding="utf-8") as file:
-            text = file.read()
-        for key in ("scrape_interval", "evaluation_interval", "refresh_interval"):
-            before = re.search(rf"{key}: (\w+)", text)
-            true(before, f"prometheus.yml has no {key}")
-            text = text.replace(before[0], f"{key}: {interval}")
-        with open(self.config, "w", encoding="utf-8") as file:
-            file.write(text)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
-        self.child = None
 
-    def set_targets(self, clusters):
-        """{cluster: [address, ...]}"""
-        new = self.targets_path + ".new"
-        with open(new, "w", encoding="utf-8") as file:
-            yaml.safe_dump([{"targets": targets, "labels": {"cluster": cluster}}
-                            for cluster, targets in clusters.items()], file)
-        os.rename(new, self.targets_path)
+class Server:
+    """A program with an HTTP address; running at the end of `with ... as`."""
+
+    ready_path = "/health"
+
+    def __init__(self, program, directory):
+        if not shutil.which(program):
+            raise Skip(program)
+        self.program, self.directory, self.child = program, directory, None
+        os.makedirs(directory, exist_ok=True)
+        self.address = free_address()
+
+    def options(self):
+        raise NotImplementedError
 
     def __enter__(self):
         self.log_path = os.path.join(self.directory, "log")
-        with open(self.log_path, "wb") as log:
-            self.child = subprocess.Popen(
-                ["prometheus", f"--config.file={self.config}", f"--web.listen-address={self.address}",
-                 f"--storage.tsdb.path={self.directory}/data"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with open(self.log_path, "ab") as log:
+            self.child = subprocess.Popen([self.program, *self.options()], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         atexit.register(self.stop)
-        eventually("Prometheus is ready", self.ready)
+        eventually(f"{self.program} is ready", self.ready)
         return self
 
     def __exit__(self, *_):
@@ -78,15 +64,20 @@ class Prometheus:
     def ready(self):
         if self.child.poll() is not None:
             with open(self.log_path, encoding="utf-8", errors="replace") as log:
-                raise AssertionError(f"Prometheus ended: {log.read()[-2000:]}")
+                raise AssertionError(f"{self.program} ended: {log.read()[-2000:]}")
         try:
-            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=WAIT) as answer:
+            with urllib.request.urlopen(f"http://{self.address}{self.ready_path}", timeout=WAIT) as answer:
                 return answer.status == 200
         except OSError:
             return False
 
+    def own(self):
+        """{name and labels: number} of its own /metrics."""
+        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=WAIT) as answer:
+            return {name: float(value) for name, value in re.findall(r"^(\S+) (\S+)$", answer.read().decode(), re.M)}
+
     def ask(self, path, **parameters):
-        """The data of an answer of its API."""
+        """The data of an answer of Prometheus' API."""
         url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters, doseq=True)}"
         try:
             with urllib.request.urlopen(url, timeout=WAIT) as answer:
@@ -107,6 +98,46 @@ class Prometheus:
             key = tuple(labels.get(name, "") for name in names)
             result[key if len(key) > 1 else key[0]] = value
         return result
+
+
+class Prometheus(Server):
+    """With the shipped configuration and rules; the targets are empty until set."""
+
+    ready_path = "/-/ready"
+    config_name, more = "prometheus.yml", ()
+
+    def __init__(self, interval="1s", name="prometheus"):
+        directory = os.path.join(scratch(), name)
+        shutil.copytree(panels.PROMETHEUS, directory)
+        super().__init__("prometheus", directory)
+        self.targets_path = os.path.join(self.directory, "targets/dirtyscope.yml")
+        self.set_targets({})
+        # The shipped file, but for how often it looks.
+        self.config = os.path.join(self.directory, self.config_name)
+        with open(self.config, encoding="utf-8") as file:
+            text = self.adapt(file.read())
+        for key in ("scrape_interval", "evaluation_interval", "refresh_interval"):
+            before = re.search(rf"{key}: (\w+)", text)
+            true(before or key == "evaluation_interval", f"{self.config_name} has no {key}")
+            text = text.replace(before[0], f"{key}: {interval}") if before else text
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def adapt(self, text):
+        """The configuration as this test needs it."""
+        return text
+
+    def options(self):
+        return [f"--config.file={self.config}", f"--web.listen-address={self.address}",
+                f"--storage.tsdb.path={self.directory}/data", *self.more]
+
+    def set_targets(self, clusters):
+        """{cluster: [address, ...]}"""
+        new = self.targets_path + ".new"
+        with open(new, "w", encoding="utf-8") as file:
+            yaml.safe_dump([{"targets": targets, "labels": {"cluster": cluster}}
+                            for cluster, targets in clusters.items()], file)
+        os.rename(new, self.targets_path)
 
     def targets(self):
         """{address: health} of the agents."""

@@ -13,7 +13,7 @@ from harness import BINARY, Agent, Suite, Workload, equal, require_root, run, tr
 
 suite = Suite()
 # A client that says half a request and no more is cut at the deadline, before raw() gives up.
-agent = Agent("--web.deadline", "5")
+agent = Agent("--web.deadline", "5", "--metrics.series-after", "0")
 # Names that API.md promises; the schema may know more, never less.
 PROMISED = {
     "/api/v1/processes": ("processes", "pid start_boottime_ns comm cmdline uid user cgroup container "

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 
 from harness import Agent, Skip, Suite, Workload, equal, eventually, require_root, scratch, true, within
 
@@ -21,13 +22,14 @@ class Cgroup:
 
     made = 0
 
-    def __init__(self, hierarchy=None, below=None):
+    def __init__(self, hierarchy=None, below=None, name=None):
         roots = [f"/sys/fs/cgroup/{hierarchy}"] if hierarchy else ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
         root = next((root for root in roots if os.path.exists(f"{root}/cgroup.procs")), None)
         if not root:
             raise Skip(f"a cgroup hierarchy at {' or '.join(roots)}")
         Cgroup.made += 1
-        self.name = f"{below.name if below else ''}/sums-{os.getpid()}-{Cgroup.made}"
+        name = name or f"sums-{os.getpid()}-{Cgroup.made}"
+        self.name = f"{below.name if below else ''}/{name}"
         self.root = root
         self.path = root + self.name
 
@@ -187,6 +189,39 @@ def every_snapshot():
         spawner.finish()
     adds_up()
     return f"{seen} snapshots"
+
+
+@suite.test("a pod is told by its cgroup's path and the kubelet's logs, its short processes included")
+def pods():
+    logs, uid, container = scratch(), str(uuid.uuid4()), os.urandom(32).hex()
+    os.makedirs(f"{logs}/pods/shop_cart-0_{uid}/cart")
+    os.makedirs(f"{logs}/containers")
+    with open(f"{logs}/containers/cart-0_shop_cart-{container}.log", "w", encoding="ascii"):
+        pass
+    with Cgroup(name=f"kubepods-{os.getpid()}") as top, Cgroup(below=top, name=f"pod{uid}") as pod, \
+         Cgroup(below=pod, name=container) as inner, \
+         Agent("--path.logs", logs, "--metrics.series-after", "0") as other, Workload("spawn", 100, 50) as workload:
+        inner.add(workload.pid)
+        with Workload("sustain", 10) as long:
+            inner.add(long.pid)
+            workload.go()
+            long.start()
+            eventually("the pod of a process", lambda: (other.process(long.pid) or {}).get("pod"))
+            equal(other.process(long.pid)["pod"], {"namespace": "shop", "name": "cart-0", "container": "cart"}, "its pod")
+            other.settle()
+            series = other.metrics()
+        true(any(name == "dirtyscope_process_written_pages_total" and dict(labels)["pid"] == str(long.pid)
+                 and (dict(labels)["namespace"], dict(labels)["pod"]) == ("shop", "cart-0") for name, labels in series),
+             "no series of the process with its pod")
+        of_pod = series["dirtyscope_pod_written_pages_total",
+                        (("namespace", "shop"), ("pod", "cart-0"), ("writer", "cpu"))]
+        true(of_pod >= workload.result["written"], f"{of_pod} pages of the pod, {workload.result} of its short processes")
+        total = sum(value for (name, labels), value in series.items() if ("writer", "cpu") in labels and (
+            name == "dirtyscope_pod_written_pages_total"
+            or (name == "dirtyscope_exited_written_pages_total" and ("of", "pod") in labels)))
+        equal(total, series["dirtyscope_written_pages_total", (("writer", "cpu"),)], "all pods, the host's own and the host")
+        workload.stop()
+    return f"{of_pod:.0f} pages of a pod, {workload.result['written']} by short processes"
 
 
 @suite.test("4,000 cgroups come and go while the agent is held up: what was not told is lost, and one that lives is found")

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import panels
-from harness import Agent, Suite, equal, eventually, require_root, scratch, true, within
+from harness import Agent, Suite, Workload, equal, eventually, require_root, scratch, true, within
 from prometheus import MadeUp, Prometheus
 from recorded import snapshots, until
 from rules import NAME, Restless
@@ -19,6 +19,8 @@ from unseen import Unseen
 COUNT = int(os.environ.get("FLEET_AGENTS", "100"))
 PARTS = 7  # records of different length
 FILE_PAGES = 4096
+SHORT = 20000  # processes
+HOSTS = 1000  # to tell what they would cost
 REQUEST_PAGES = 320  # of one read, at most
 POLICY = f"""
 policies:
@@ -31,13 +33,14 @@ policies:
       - track: {{every: 500ms}}
       - log
 """
-# What this host cannot have: its virtio devices bypass the DMA API, and no VM here owns a device.
+# What this host cannot have: its virtio devices bypass the DMA API, no VM here owns a device, no kubelet runs.
 MADE_UP = """dirtyscope_build_info{version="0.0.0",revision="made-up"} 1
 dirtyscope_device_exposed_pages{device="pci/0000:00:04.0"} 512
 dirtyscope_device_vfio_maps_total{device="pci/0000:00:04.0"} 3
+dirtyscope_pod_written_pages_total{namespace="shop",pod="cart",writer="cpu"} 5
 """
 NOT_HERE = {"Exposed A", "Exposed pages and live mappings, by device A", "Exposed pages, by cluster A",
-            "Reported by hardware, mapped by VFIO B"}
+            "Reported by hardware, mapped by VFIO B", "Busiest pods A"}
 
 suite = Suite()
 directory = scratch()
@@ -46,7 +49,8 @@ policies = os.path.join(directory, "policies")
 os.mkdir(policies)
 with open(os.path.join(policies, "fleet.yaml"), "w", encoding="utf-8") as rules_file:
     rules_file.write(POLICY)
-live = Agent("--policies.directory", policies, "--record", RECORD, "--metrics.max-processes", "20", interval=0.5)
+live = Agent("--policies.directory", policies, "--record", RECORD, "--metrics.max-processes", "20",
+             "--metrics.series-after", "1", interval=0.5)
 monitor = Prometheus()
 made_up = MadeUp(MADE_UP)
 fleet = {}  # cluster: agents
@@ -81,15 +85,17 @@ def one_host():
         os.fsync(file.fileno())
     monitor.set_targets({"one": [instance(live)], "made-up": [made_up.address]})
     eventually("both are scraped", lambda: list(monitor.targets().values()) == ["up", "up"])
-    total = f'instance_writer:dirtyscope_written_pages_total:sum{{instance="{instance(live)}",writer="dma"}}'
+    total = f'dirtyscope_written_pages_total{{instance="{instance(live)}",writer="dma"}}'
     before = eventually("a first sum", lambda: monitor.by(total, "instance"))[instance(live)]
     rounds, end = 0, time.monotonic() + 8
-    with Unseen() as unseen, Restless() as busy:
+    with Unseen() as unseen, Restless() as busy, Workload("spawn", 5, SHORT) as short:
         busy.write(400)
+        short.start()
         while time.monotonic() < end:
             read_direct(path)
             rounds += 1
             time.sleep(0.1)
+        short.finish()
         live.settle()
         hidden = unseen.count()
     least = rounds * FILE_PAGES - hidden * REQUEST_PAGES
@@ -186,7 +192,7 @@ def compare(agents):
     """The recorded clusters with what their agents say; how many numbers that was."""
     compared = 0
     for record, metric, by in (
-            ("cluster_writer:dirtyscope_written_pages_total:sum", "dirtyscope_process_written_pages_total", ("writer",)),
+            ("cluster_writer:dirtyscope_written_pages_total:sum", "dirtyscope_written_pages_total", ("writer",)),
             ("cluster:dirtyscope_device_dirty_pages_total:sum", "dirtyscope_device_dirty_pages_total", ()),
             ("cluster:dirtyscope_hosts:count", "dirtyscope_build_info", ()),
             ("cluster:dirtyscope_hosts_up:sum", "dirtyscope_build_info", ())):
@@ -285,12 +291,27 @@ def pending():
     equal(down, {(instance(live), "pending")}, "agents that are down")
 
 
+@suite.test("series per host, with 20,000 short processes in its record, and Prometheus' memory for them")
+def cost():
+    series = sum(len(monitor.ask("series", **{"match[]": f'{{instance="{instance(agent)}"}}'})) for agent in fleet["a"])
+    of_processes = len(monitor.ask("series", **{
+        "match[]": f'dirtyscope_process_written_pages_total{{instance="{instance(live)}"}}'}))
+    own = monitor.own()
+    head, memory = own["prometheus_tsdb_head_series"], own["process_resident_memory_bytes"]
+    each = series / len(fleet["a"])
+    # 22 processes at most have series at once; the short ones none.
+    within(of_processes, 4, 4 * 40, "series of processes on the host that was looked at")
+    within(each, 100, 2000, "series of a host")
+    return (f"{each:.0f} series a host, {of_processes} ever of processes where {SHORT} came and went; {head:.0f} in the head, "
+            f"{memory / head / 1024:.1f} KiB each; {HOSTS} hosts: {HOSTS * each * memory / head / 2**30:.1f} GiB")
+
+
 @suite.test("a host that goes takes its numbers out of the cluster's")
 def host_goes():
     gone = fleet["c"].pop()
     true(fleet["c"], "a cluster of more than one")
     equal(gone.stop(), 0, "exit status")
-    left = add(sum_of(metrics, "dirtyscope_process_written_pages_total", "writer") for metrics in told()["c"])
+    left = add(sum_of(metrics, "dirtyscope_written_pages_total", "writer") for metrics in told()["c"])
     record = "cluster_writer:dirtyscope_written_pages_total:sum"
     eventually("the others' sum", lambda: monitor.by(f'{record}{{cluster="c"}}', "writer") == {
         writer: value for (writer,), value in left.items()}, pause=0.5)

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """/metrics: valid to promtool, and counters that never fall, whatever comes and goes."""
+import contextlib
 import re
 import shutil
 import subprocess
 import time
 
-from harness import Agent, Skip, Suite, Workload, equal, require_root, true
+from harness import Agent, Skip, Suite, Workload, equal, require_root, true, within
 
 SERIES = 200
 PROCESS = "dirtyscope_process_written_pages_total"
+EXITED = "dirtyscope_exited_written_pages_total"
+TOTAL = "dirtyscope_written_pages_total"
+AT_ONCE = ("--metrics.series-after", "0", "--metrics.new-series", "1000000")
+AFTER = 3  # seconds that a process is busy before it gets series
+AN_HOUR = 80  # new series
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 WRITERS = ("cpu", "pagecache", "dma")
 
 suite = Suite()
-agent = Agent("--metrics.max-processes", str(SERIES))
+agent = Agent("--metrics.max-processes", str(SERIES), *AT_ONCE)
 
 
 def comm_of(word):
@@ -86,7 +92,8 @@ def host_totals():
 
 def sums(series):
     return {writer: sum(value for (name, labels), value in series.items()
-                        if name == PROCESS and ("writer", writer) in labels) for writer in WRITERS}
+                        if (name == PROCESS or (name == EXITED and ("of", "process") in labels))
+                        and ("writer", writer) in labels) for writer in WRITERS}
 
 
 @suite.test("under churn no counter falls, and the series add up to the host's totals")
@@ -103,6 +110,7 @@ def churn():
                 series = agent.metrics()
                 after = host_totals()
                 for writer, value in sums(series).items():
+                    equal(value, series[TOTAL, (("writer", writer),)], f"sum of {writer}, and the host's")
                     true(before[writer] <= value <= after[writer],
                          f"sum of {writer}: {value}, the host's total {before[writer]} before and "
                          f"{after[writer]} after")
@@ -130,7 +138,7 @@ def promtool_again():
 
 @suite.test("a scrape shows what the API shows")
 def same():
-    with Agent() as other, Workload("comm", 20000, comm_of("busiest")) as workload:
+    with Agent(*AT_ONCE) as other, Workload("comm", 20000, comm_of("busiest")) as workload:
         other.settle()
         workload.go()
         other.settle()
@@ -141,6 +149,43 @@ def same():
         cpu = sum(other.process(workload.pid)["written"]["cpu"].values())
         true(20000 <= mine["cpu"][0] <= cpu, f"series of the process: {mine}, written: {cpu}")
         equal(mine["cpu"][1], "busiest", "comm")
+
+
+def pids_with_series(series):
+    return {dict(labels)["pid"] for name, labels in series if name == PROCESS} - {"other"}
+
+
+@suite.test("short processes make no series, one that stays busy gets its own, and an hour has a limit")
+def bounded():
+    """The options make 3 s of the 60 and 80 series of the 2000; the rule is the same."""
+    with Agent("--metrics.series-after", str(AFTER), "--metrics.new-series", str(AN_HOUR), interval=0.25) as other, \
+         Workload("sustain", 500) as long, contextlib.ExitStack() as stack:
+        long.start()
+        begin, seen, spawned, of_long = time.monotonic(), set(), 0, None
+        while time.monotonic() < begin + 2 * AFTER or of_long is None:
+            true(time.monotonic() < begin + 60, "the one that stays busy gets no series")
+            with Workload("spawn", 20, 200) as short:
+                short.go()
+            spawned += 200
+            seen |= pids_with_series(other.metrics())
+            if of_long is None and str(long.pid) in seen:
+                of_long = time.monotonic() - begin
+        true(of_long >= AFTER, f"a series after {of_long} s")
+        processes = {process["pid"]: process for process in other.processes()}
+        # Whoever else has one lived long enough: pids come again, so those that ended are not known.
+        ended = [pid for pid in seen if processes.get(int(pid), {}).get("state") != "running"]
+        true(len(ended) <= 5, f"{len(ended)} of {len(seen)} series are of processes that ended")
+        busy = [stack.enter_context(Workload("sustain", 20)) for _ in range(30)]
+        for one in busy:
+            one.start()
+        many = {str(one.pid) for one in busy}
+        end = time.monotonic() + 2 * AFTER
+        while time.monotonic() < end:
+            seen |= pids_with_series(other.metrics())
+            time.sleep(0.2)
+        within(len(seen), 2, AN_HOUR / 4, "processes that ever got series")
+        true(many - seen, "as many as asked")
+    return f"{spawned} short processes, {len(seen)} with series; after {of_long:.1f} s of {AFTER}"
 
 
 require_root()

@@ -52,6 +52,9 @@ static inline void sample_add_processes(struct snapshot *snapshot)
 		.cmdline = "qemu -name guest=\"web\xff\"",
 		.cgroup = "/machine.slice",
 		.container = "0123456789abcdef",
+		.pod_namespace = "shop",
+		.pod_name = "cart-7d4b9c-x2x",
+		.pod_container = "cart",
 		.vm_name = "web\xff",
 		.hypervisor = "qemu",
 	};
@@ -94,6 +97,12 @@ static inline void sample_add_groups(struct snapshot *snapshot)
 	snapshot->cgroup_count = 5;
 	snapshot->vms = groups + 3;
 	snapshot->vm_count = 2;
+	snapshot->comms = groups + 2;
+	snapshot->comm_count = 2;
+	snapshot->pods = arena__alloc(snapshot->arena, sizeof(*groups));
+	snapshot->pods[0] = groups[2];
+	snapshot->pods[0].name = "shop/cart-7d4b9c-x2x";
+	snapshot->pod_count = 1;
 }
 
 static inline void sample_add_devices(struct snapshot *snapshot)

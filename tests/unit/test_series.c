@@ -36,26 +36,44 @@ static uint64_t visible_sum(const struct series *owners, const struct series_poo
 	return promoted[0] + rest.other[0] + rest.exited[0];
 }
 
+/* One interval of a second: what each wrote in it counts, and those that qualify get series. */
+static void look(struct series_pool *pool, struct series *owners, int count, double *now)
+{
+	struct series **candidates = calloc((size_t)count, sizeof(*candidates));
+	size_t living = 0;
+
+	for (int i = 0; i < count; i++) {
+		series__feed(&owners[i], 1);
+		if (!owners[i].promoted)
+			candidates[living++] = &owners[i];
+	}
+	series_pool__promote(pool, *now, candidates, living);
+	*now += 1;
+	free(candidates);
+}
+
+static void publish(struct series *owners, int count)
+{
+	for (int i = 0; i < count; i++)
+		memcpy(owners[i].published, owners[i].written, sizeof(owners[i].published));
+}
+
 static void series_never_fall(void **state)
 {
-	struct series owners[OWNERS] = {0}, *candidates[OWNERS];
-	struct series_pool pool = {.limit = 7};
+	struct series owners[OWNERS] = {0};
+	struct series_pool pool = {.limit = 7, .most_per_hour = 1000000};
 	uint64_t truth = 0, dropped = 0, last_other = 0, last_exited = 0, other, exited;
 	unsigned seed = 1;
+	double now = 1;
 
 	for (int round = 0; round < 2000; round++) {
-		size_t count = 0;
-
 		for (int i = 0; i < OWNERS; i++) {
 			uint64_t more = rand_r(&seed) % 3 ? 0 : rand_r(&seed) % 1000;
 
 			owners[i].written[0] += more;
-			owners[i].rate = more;
 			truth += more;
-			if (more && !owners[i].promoted)
-				candidates[count++] = &owners[i];
 		}
-		series_pool__promote(&pool, candidates, count);
+		look(&pool, owners, OWNERS, &now);
 		assert_true(pool.used <= pool.limit);
 		if (rand_r(&seed) % 5 == 0) { /* one ends; another takes its place */
 			struct series *gone = &owners[rand_r(&seed) % OWNERS];
@@ -66,8 +84,7 @@ static void series_never_fall(void **state)
 		}
 		assert_int_equal(visible_sum(owners, &pool, dropped, &other, &exited), truth);
 		assert_true(other >= last_other && exited >= last_exited);
-		for (int i = 0; i < OWNERS; i++)
-			owners[i].published[0] = owners[i].written[0];
+		publish(owners, OWNERS);
 		last_other = other;
 		last_exited = exited;
 	}
@@ -77,24 +94,98 @@ static void series_never_fall(void **state)
 
 static void the_busiest_are_promoted(void **state)
 {
-	struct series owners[10] = {0}, *candidates[10];
-	struct series_pool pool = {.limit = 3};
+	struct series owners[10] = {0};
+	struct series_pool pool = {.limit = 3, .most_per_hour = 1000000};
+	double now = 1;
 
 	for (int i = 0; i < 10; i++) {
-		owners[i].rate = i == 4 ? 0 : i;
-		owners[i].published[1] = 100 + i;
-		owners[i].written[1] = 200 + i;
-		candidates[i] = &owners[i];
+		owners[i].published[1] = 1000;
+		owners[i].written[1] = 1000 + (i == 4 ? 0 : (uint64_t)i * 100);
 	}
-	series_pool__promote(&pool, candidates, 10);
+	look(&pool, owners, 10, &now);
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(owners[i].promoted, i >= 7);
-	assert_int_equal(owners[9].base[1], 109);
+	assert_int_equal(owners[9].base[1], 1000);
+	publish(owners, 10);
 	/* For life: busier ones that come later get none. */
-	owners[1].rate = 1000;
-	candidates[0] = &owners[1];
-	series_pool__promote(&pool, candidates, 1);
+	owners[1].written[1] += 100000;
+	look(&pool, owners, 10, &now);
 	assert_false(owners[1].promoted);
+}
+
+static int promoted_of(const struct series *owners, int count)
+{
+	int promoted = 0;
+
+	for (int i = 0; i < count; i++)
+		promoted += owners[i].promoted;
+	return promoted;
+}
+
+/* A thousand processes a second that live for three: only the one that stays gets a series. */
+static void short_lives_get_no_series(void **state)
+{
+	enum { LIVING = 3001, SECONDS = 90 };
+	struct series *owners = calloc(LIVING, sizeof(*owners));
+	struct series_pool pool = {.limit = 1000, .hold = 60, .most_per_hour = 500};
+	double now = 1;
+
+	for (int second = 0; second < SECONDS; second++) {
+		memset(&owners[second % 3 * 1000], 0, 1000 * sizeof(*owners));
+		for (int i = 0; i < LIVING; i++)
+			owners[i].written[0] += i == LIVING - 1 ? 100 : 20;
+		look(&pool, owners, LIVING, &now);
+		publish(owners, LIVING);
+		assert_int_equal(promoted_of(owners, LIVING - 1), 0);
+		/* It has been among the busiest from its first second on. */
+		assert_int_equal(owners[LIVING - 1].promoted, second >= 60);
+	}
+	assert_int_equal(pool.used, 1);
+	free(owners);
+}
+
+static void idle_ones_begin_anew(void **state)
+{
+	struct series owners[2] = {0};
+	struct series_pool pool = {.limit = 10, .hold = 60, .most_per_hour = 500};
+	double now = 1;
+
+	for (int second = 0; second < 600; second++) {
+		owners[0].written[0] += second % 30 ? 0 : 100; /* seldom, but again and again */
+		owners[1].written[0] += second % 300 ? 0 : 2;  /* too little */
+		look(&pool, owners, 2, &now);
+		publish(owners, 2);
+	}
+	assert_true(owners[0].promoted && !owners[1].promoted);
+}
+
+/* Lives of two minutes, ten new ones a second: no hour has more new series than allowed. */
+static void an_hour_has_a_limit(void **state)
+{
+	enum { LIVING = 1200, SECONDS = 3 * 3600, ALLOWED = 500 };
+	struct series *owners = calloc(LIVING, sizeof(*owners));
+	struct series_pool pool = {.limit = 1000, .hold = 60, .most_per_hour = ALLOWED};
+	int *made = calloc(SECONDS, sizeof(*made)), hour = 0, all = 0;
+	double now = 1;
+
+	for (int second = 0; second < SECONDS; second++) {
+		for (int i = second % 120 * 10; i < second % 120 * 10 + 10; i++) {
+			series_pool__end(&pool, &owners[i]);
+			memset(&owners[i], 0, sizeof(owners[i]));
+		}
+		for (int i = 0; i < LIVING; i++)
+			owners[i].written[0] += 20;
+		made[second] = -promoted_of(owners, LIVING);
+		look(&pool, owners, LIVING, &now);
+		made[second] += promoted_of(owners, LIVING);
+		publish(owners, LIVING);
+		hour += made[second] - (second >= 3600 ? made[second - 3600] : 0);
+		all += made[second];
+		assert_true(hour <= ALLOWED);
+	}
+	assert_true(all > ALLOWED); /* they are spread, not used up for good */
+	free(made);
+	free(owners);
 }
 
 /* One snapshot of them, in a host where all that is written is in groups or told beside. */
@@ -110,8 +201,10 @@ struct rows {
 
 static void rows__new(struct rows *rows, uint32_t max_rows, uint32_t max_series)
 {
+	const struct series_pool limits = {.limit = max_series, .most_per_hour = 1000000};
+
 	memset(rows, 0, sizeof(*rows));
-	rows->groups = groups__new(max_rows, max_series);
+	rows->groups = groups__new(max_rows, &limits);
 	rows->arena = arena__new(256);
 	rows->now = 1000;
 }
@@ -304,6 +397,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(series_never_fall),
 		cmocka_unit_test(the_busiest_are_promoted),
+		cmocka_unit_test(short_lives_get_no_series),
+		cmocka_unit_test(idle_ones_begin_anew),
+		cmocka_unit_test(an_hour_has_a_limit),
 		cmocka_unit_test(groups_keep_what_their_members_wrote),
 		cmocka_unit_test(groups_that_have_gone_leave),
 		cmocka_unit_test(groups_make_room_for_who_writes),
