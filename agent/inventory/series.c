@@ -63,7 +63,8 @@ void series_pool__promote(struct series_pool *pool, double now, struct series **
 	size_t busy = keep_busy(candidates, count);
 
 	refill(pool, now);
-	if (busy > 1)
+	/* In order where not all can have what they would get. */
+	if (busy > pool->limit - pool->used || busy > pool->allowance)
 		qsort(candidates, busy, sizeof(struct series *), by_recent_falling);
 	for (size_t i = 0; i < busy; i++) {
 		struct series *series = candidates[i];

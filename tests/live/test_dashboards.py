@@ -31,6 +31,7 @@ def known():
 @suite.test("promtool takes the configuration and the rules, and its linter finds nothing")
 def check():
     promtool("check", "config", "--lint=all", "--lint-fatal", os.path.join(panels.PROMETHEUS, "prometheus.yml"))
+    promtool("check", "config", "--agent", "--lint=all", "--lint-fatal", os.path.join(panels.PROMETHEUS, "agent.yml"))
     files = [os.path.join(panels.PROMETHEUS, f"dirtyscope.{name}.yml") for name in ("rules", "alerts")]
     text = promtool("check", "rules", "--lint=all", "--lint-fatal", *files)
     equal(re.findall(r"(\d+) rules found", text), [str(len(panels.rules(kind))) for kind in ("record", "alert")],
