@@ -242,7 +242,7 @@ static int end_of(int err)
 }
 
 /* The part that takes long, in the loader's thread. Returns the exit status. */
-static int load(void *context)
+static int agent_load(void *context)
 {
 	struct agent *agent = context;
 	const struct kernel_options options = {
@@ -303,7 +303,7 @@ static int start(struct agent *agent)
 	if (status)
 		return status;
 	log_addresses(agent);
-	err = start_thread__new(load, agent, agent->startup, &agent->loader);
+	err = start_thread__new(agent_load, agent, agent->startup, &agent->loader);
 	return err ? fail_with("", err) : STATUS_DONE;
 }
 

@@ -161,7 +161,7 @@ static void look_at_all(struct tracks *tracks)
 	}
 }
 
-static void *keep(void *argument)
+static void *tracks_keep(void *argument)
 {
 	struct tracks *tracks = argument;
 	struct pollfd stop = {.fd = tracks->keeper_stop, .events = POLLIN};
@@ -209,7 +209,7 @@ int tracks__serve(struct tracks *tracks, const struct kernel_tables *tables,
 	tracks->keeper_stop = eventfd(0, EFD_CLOEXEC);
 	if (tracks->keeper_stop < 0)
 		return -errno;
-	err = -pthread_create(&tracks->keeper, NULL, keep, tracks);
+	err = -pthread_create(&tracks->keeper, NULL, tracks_keep, tracks);
 	if (err) {
 		close(tracks->keeper_stop);
 		tracks->keeper_stop = -1;

@@ -98,7 +98,7 @@ static int add_span(void *context, uint64_t start, uint64_t pages)
 }
 
 /* What is there in memory, from start to end: of that, what nobody wrote. */
-static int take_present(void *context, uint64_t start, uint64_t end)
+static int reclaim_take_present(void *context, uint64_t start, uint64_t end)
 {
 	struct sweep *sweep = context;
 	const struct policy_track_request *request = sweep->reclaim->request;
@@ -117,8 +117,8 @@ static int reclaim_entries(void *context, uint64_t address, const uint64_t *entr
 		if (i < count && entries[i] & PAGEMAP_PRESENT)
 			continue;
 		if (i > first)
-			err = take_present(context, address + first * PAGE_BYTES,
-					   address + i * PAGE_BYTES);
+			err = reclaim_take_present(context, address + first * PAGE_BYTES,
+						   address + i * PAGE_BYTES);
 		first = i + 1;
 	}
 	return err;
@@ -138,7 +138,7 @@ static int reclaim_region(void *context, const struct map_region *region)
 	struct sweep *sweep = context;
 	const struct page_table_scan scan = {
 		.mask = PAGE_IS_PRESENT,
-		.each = take_present,
+		.each = reclaim_take_present,
 		.context = sweep,
 	};
 	const uint64_t from = sweep->reclaim->from;

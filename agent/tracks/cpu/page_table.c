@@ -277,7 +277,7 @@ static int read_pending(struct present *present)
 	return err;
 }
 
-static int take_present(void *context, uint64_t start, uint64_t end)
+static int page_table_take_present(void *context, uint64_t start, uint64_t end)
 {
 	struct present *present = context;
 	int err;
@@ -301,7 +301,7 @@ int page_table__read_present(struct page_table *pagemap, uint64_t start, uint64_
 	struct present present = {pagemap, each, context, 0, 0};
 	const struct page_table_scan scan = {
 		.anyof = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-		.each = take_present,
+		.each = page_table_take_present,
 		.context = &present,
 	};
 	int err = page_table__scan(pagemap, start, end, &scan);

@@ -150,7 +150,7 @@ static int read_and_clear(struct cpu_side *side, struct page_map *written)
 	return err;
 }
 
-static int epoch(struct cpu_side *side, struct page_map *written)
+static int soft_dirty_epoch(struct cpu_side *side, struct page_map *written)
 {
 	struct freeze freeze;
 	int err = freeze__begin(&freeze, side->procfs, side->process), held;
@@ -162,7 +162,7 @@ static int epoch(struct cpu_side *side, struct page_map *written)
 	return err ? err : held;
 }
 
-static int start(struct cpu_side *side, struct reason *why)
+static int soft_dirty_start(struct cpu_side *side, struct reason *why)
 {
 	int err;
 
@@ -181,13 +181,13 @@ static int start(struct cpu_side *side, struct reason *why)
 	return err ? err : read_all(side, NULL, side->held_pages);
 }
 
-static void end(struct cpu_side *side)
+static void soft_dirty_end(struct cpu_side *side)
 {
 }
 
 const struct cpu_backend cpu_soft_dirty = {
 	.name = "soft-dirty",
-	.start = start,
-	.epoch = epoch,
-	.end = end,
+	.start = soft_dirty_start,
+	.epoch = soft_dirty_epoch,
+	.end = soft_dirty_end,
 };

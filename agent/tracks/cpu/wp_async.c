@@ -158,7 +158,7 @@ static int take_descriptor(struct cpu_side *side, struct reason *why)
 	return 0;
 }
 
-static int start(struct cpu_side *side, struct reason *why)
+static int wp_async_start(struct cpu_side *side, struct reason *why)
 {
 	const uint64_t before = userfault__page_tables(side->procfs, side->tgid);
 	int err = take_descriptor(side, why);
@@ -197,7 +197,7 @@ struct taking {
  * too (pagemap_scan_pmd_entry(), fs/proc/task_mmu.c). Of private memory that is right for a page
  * that had something in it and was emptied, and wrong for the neighbours of one that is new.
  */
-static int take(void *context, uint64_t start, uint64_t end)
+static int wp_async_take(void *context, uint64_t start, uint64_t end)
 {
 	struct taking *taking = context;
 	const uint64_t page = start / PAGE_BYTES, pages = (end - start) / PAGE_BYTES;
@@ -268,7 +268,7 @@ static int scan_part(void *context, uint64_t page, uint64_t pages, bool is_known
 		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
 		.mask = PAGE_IS_WRITTEN,
 		.anyof = is_known ? 0 : PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-		.each = take,
+		.each = wp_async_take,
 		.context = taking,
 	};
 
@@ -451,7 +451,7 @@ static int give_way(struct cpu_side *side)
 	return err;
 }
 
-static int epoch(struct cpu_side *side, struct page_map *written)
+static int wp_async_epoch(struct cpu_side *side, struct page_map *written)
 {
 	struct taking taking = {.side = side, .written = written};
 	const bool wanted = wants_its_own(side);
@@ -488,7 +488,7 @@ static int let_go_region(void *context, const struct map_region *region)
  * Closing the last descriptor would do the same (userfaultfd_release(), fs/userfaultfd.c), but a
  * child that the target forked while it had ours for a moment holds another one of it.
  */
-static void end(struct cpu_side *side)
+static void wp_async_end(struct cpu_side *side)
 {
 	if (side->uffd >= 0)
 		maps__read(side->procfs, side->tgid, let_go_region, side);
@@ -496,7 +496,7 @@ static void end(struct cpu_side *side)
 
 const struct cpu_backend cpu_wp_async = {
 	.name = "pagemap-scan",
-	.start = start,
-	.epoch = epoch,
-	.end = end,
+	.start = wp_async_start,
+	.epoch = wp_async_epoch,
+	.end = wp_async_end,
 };

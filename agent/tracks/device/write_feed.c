@@ -63,8 +63,8 @@ static void add(struct write_log *log, unsigned device, int kind, uint64_t first
 				   __ATOMIC_RELAXED);
 }
 
-static void hear(void *context, unsigned device, enum ds_evidence evidence, uint64_t first_pfn,
-		 uint64_t bits)
+static void write_feed_hear(void *context, unsigned device, enum ds_evidence evidence,
+			    uint64_t first_pfn, uint64_t bits)
 {
 	struct write_feed *feed = context;
 
@@ -106,7 +106,7 @@ struct write_feed *write_feed__new(void)
 	feed->listener = (struct page_listener){.context = feed,
 						.listens = listens,
 						.device = name_device,
-						.pages = hear,
+						.pages = write_feed_hear,
 						.lost = hear_lost};
 	return feed;
 }

@@ -162,7 +162,7 @@ static void let_all_go(struct hold *hold)
 	(void)await_stops(hold);
 }
 
-static void help(const struct helper *helper, void *context)
+static void freeze_help(const struct helper *helper, void *context)
 {
 	struct pollfd agent = {.fd = helper->socket, .events = POLLIN};
 	struct hold *hold = context;
@@ -197,7 +197,8 @@ static int receive(const struct freeze *freeze, int milliseconds)
 int freeze__begin(struct freeze *freeze, const char *procfs, uint32_t tgid)
 {
 	struct hold *hold = calloc(1, sizeof(*hold));
-	struct helper_options options = {.run = help, .context = hold, .keep = {-1, -1, -1, -1}};
+	struct helper_options options = {
+		.run = freeze_help, .context = hold, .keep = {-1, -1, -1, -1}};
 	char path[64];
 	int err;
 

@@ -272,7 +272,7 @@ static void close_if_open(int fd)
 		close(fd);
 }
 
-static void help(const struct helper *helper, void *context)
+static void inject_help(const struct helper *helper, void *context)
 {
 	struct work *work = context;
 
@@ -319,7 +319,8 @@ static bool is_our_namespace(const char *procfs)
 static void start(struct inject *inject, const struct inject_options *options)
 {
 	struct work work = {.options = options, .until = inject->until - GRACE_NS, .pidfd = -1};
-	struct helper_options helper = {.run = help, .context = &work, .keep = {-1, -1, -1, -1}};
+	struct helper_options helper = {
+		.run = inject_help, .context = &work, .keep = {-1, -1, -1, -1}};
 	char path[64];
 	int err = 0;
 
