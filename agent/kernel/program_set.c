@@ -14,7 +14,7 @@ const struct hook_kind hook_kinds[] = {
 	/* The kernel takes programs of this type only as ones that may sleep. */
 	{"syscall:", "syscall", BPF_PROG_TYPE_SYSCALL, 0, BPF_F_SLEEPABLE, false, false},
 	{"iter:", "iter+", BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, 0, false, false},
-	{NULL},
+	{0},
 };
 
 void program_code__free(struct program_code *code)
