@@ -90,7 +90,8 @@ const struct route api_routes[] = {
 	 "snapshots and events as they come, as server-sent events"},
 	{"GET", "/api/v1/tracks", view__tracks, NULL, NEEDS_NOTHING, "the tracks"},
 	{"POST", "/api/v1/tracks", view__track_start, NULL, NEEDS_TRACK,
-	 "starts a track of {\"target\": {\"pid\": N}}, or of a \"cgroup\" or a \"device\""},
+	 "starts a track of {\"target\": {\"pid\": N}}, or of a \"vm\", a \"cgroup\" or a "
+	 "\"device\""},
 	{"GET", "/api/v1/tracks/{id}", view__track, NULL, NEEDS_NOTHING, "one track"},
 	{"DELETE", "/api/v1/tracks/{id}", view__track_stop, NULL, NEEDS_TRACK, "ends a track"},
 	{"GET", "/api/v1/tracks/{id}/pages", view__track_pages, view_track_params, NEEDS_TRACK,

@@ -404,8 +404,9 @@ static int usage(void)
 	text__puts(
 		&out,
 		"usage: dirtyscope track VERB [options]\n\n"
-		"Follows exactly which pages of a process, a cgroup or a device get written, by "
-		"CPUs\nand by devices. What was delivered and not acknowledged comes again.\n\n");
+		"Follows exactly which pages of a process, a VM, a cgroup or a device get "
+		"written, by\nCPUs and by devices. What was delivered and not acknowledged comes "
+		"again.\n\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		text__printf(&out, "  %-8s%-10s  %s\n", verbs[i].name, verbs[i].operands,
 			     verbs[i].help);
