@@ -97,7 +97,9 @@ help:
 
 # Whoever has npm from elsewhere keeps it.
 NODE_PACKAGES := $(if $(shell command -v npm),,nodejs npm)
-PACKAGES := $(NODE_PACKAGES) gcc clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
+# These made what a tree of make dist has in prebuilt/.
+PREBUILDERS := $(NODE_PACKAGES) clang llvm bpftool
+PACKAGES := gcc libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libmnl-dev libncurses-dev uthash-dev pkg-config
 TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev liburing-dev libibverbs-dev ibverbs-providers libclang-rt-14-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema python3-yaml \
             iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
@@ -120,12 +122,12 @@ $(B):
 
 # What is needed to build, one a line, for tests/distros.
 packages:
-	@printf '%s\n' nodejs npm $(PACKAGES)
+	@printf '%s\n' nodejs npm $(PREBUILDERS) $(PACKAGES)
 
 deps: | $(B)
-	$(call install_missing,$(PACKAGES))
+	$(call install_missing,$(if $(PREBUILT),,$(PREBUILDERS)) $(PACKAGES))
 deps-test: deps
-	$(call install_missing,$(TEST_PACKAGES) $$(tests/bpf/compilers | sed 's/^/clang-/'))
+	$(call install_missing,$(PREBUILDERS) $(TEST_PACKAGES) $$(tests/bpf/compilers | sed 's/^/clang-/'))
 deps-bench: deps-test
 	$(call install_missing,$(BENCH_PACKAGES))
 
