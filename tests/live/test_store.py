@@ -19,6 +19,7 @@ from rules import Restless
 
 COUNT = int(os.environ.get("FLEET_AGENTS", "30"))
 CUT = float(os.environ.get("STORE_CUT", "60"))  # seconds that a writer is cut off
+SCRAPED = max(1, COUNT // 30)  # seconds between two scrapes: what two cores can take
 PARTS = 5  # records of different length
 SPAN = "1h"
 COMES = re.compile(":|_(process|cgroup|pod|vm|comm)_written_")  # records; series of those that are busy
@@ -107,7 +108,7 @@ class Writer(Prometheus):
 
     def __init__(self, cluster, store, plain):
         self.urls = [f"http://{address}/api/v1/write" for address in (store, plain)]
-        super().__init__(name=f"writer-{cluster}")
+        super().__init__(interval=f"{SCRAPED}s", name=f"writer-{cluster}")
 
     def adapt(self, text):
         found = re.search(r"  - url: (\S+)\n((?:    .*\n)+)", text)
@@ -162,7 +163,7 @@ def restart():
     store.stop()
     time.sleep(5)
     store.__enter__()
-    eventually("writers go on", lambda: caught_up() < 5, 60)
+    eventually("writers go on", lambda: caught_up() < 5 * SCRAPED, 60)
     return f"{store.child.pid} goes on"
 
 
@@ -182,7 +183,7 @@ def cut_off():
     true(behind > CUT / 2, f"behind by {behind} s")
     held = writers["b"].of("samples_pending")
     gate.open()
-    eventually("it has caught up", lambda: caught_up() < 3, 90)
+    eventually("it has caught up", lambda: caught_up() < 3 * SCRAPED, 90)
     return f"{behind:.0f} s behind, {held:.0f} samples in its queue, the rest in its log"
 
 
@@ -190,7 +191,7 @@ def settled():
     """A moment whose samples have all arrived, on both sides."""
     moment = time.time()
     eventually("what was scraped has been sent", lambda: all(
-        writer.of("queue_highest_sent_timestamp_seconds", queue) > moment + 3
+        writer.of("queue_highest_sent_timestamp_seconds", queue) > moment + 3 * SCRAPED
         for writer in writers.values() for queue in ("store", "plain")), 60)
     return moment
 
