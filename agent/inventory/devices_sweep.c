@@ -43,7 +43,7 @@ bool devices__are_idle(const struct devices *devices)
 	return idle_at != UINT64_MAX && count_events(devices->tables) == idle_at;
 }
 
-/* As of before a sweep. */
+/* What is known of a device before its set is swept. */
 struct survey {
 	uint64_t events;
 	bool exposed; /* something is */

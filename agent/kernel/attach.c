@@ -52,7 +52,7 @@ static void detach_others(struct kernel_side *kernel)
 	}
 }
 
-/* That nobody waits for its end: agent/kernel/bpffs.h. */
+/* Nobody has to wait for the end of a pinned link: agent/kernel/bpffs.h. */
 static void pin(const struct kernel_side *kernel, const struct program *program)
 {
 	int err = bpffs__pin(&kernel->bpffs, program->link_fd, program->row->name);

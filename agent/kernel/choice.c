@@ -188,7 +188,7 @@ static const struct program *better(struct program_set *set, const struct progra
 			return other;
 	}
 	other = runnable(set, program->row->yields_to);
-	/* Not to one that yields to us in turn. */
+	/* Two that yield to each other would both stay off. */
 	if (other && set->tier == TIER_FENTRY && program->can_run && other->row->twin &&
 	    strcmp(other->row->twin, program->row->name) == 0)
 		return NULL;

@@ -137,7 +137,7 @@ static double rate_of(struct rate_ring *ring, double value, double over, double 
 		return NAN;
 	}
 	if (ring->count) {
-		/* One that is followed by another old enough is no longer wanted. */
+		/* A point is dropped when the one after it is old enough as well. */
 		while (ring->count > 1) {
 			point(ring, 1, &time);
 			if (now - *time < over)

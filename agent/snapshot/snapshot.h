@@ -61,7 +61,7 @@ struct snapshot_process {
 	uint64_t tracked; /* faults that a track of ours caused; in none of the others */
 	uint64_t written[DS_WRITERS];
 	double rates[DS_WRITERS];
-	/* With a series of its own: what it had written when it got it. */
+	/* promoted: it has a series of its own; base: what it had written when it got that. */
 	bool promoted;
 	uint64_t base[DS_WRITERS];
 };

@@ -78,7 +78,7 @@ static void add_counts(struct page_counts *sum, const struct page_counts *one)
 	sum->missed += one->missed;
 }
 
-/* The pages that this epoch found become owed. */
+/* Adds the pages that this epoch found to those that were not delivered yet. */
 static int close_member(struct track *track, struct member *member, enum ds_evidence evidence,
 			struct page_map **all)
 {

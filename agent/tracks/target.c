@@ -169,7 +169,8 @@ static int make(struct target *target)
 	return scope__begin(&target->cpu.scope, options->procfs, options->tgid, options->want);
 }
 
-/* Whatever is looked at before its writes are noted. */
+/* Looks at the target before its writes are noted: what it is, and whether a track can follow it.
+ */
 static int look(struct target *target, struct reason *why)
 {
 	const struct target_options *options = &target->options;

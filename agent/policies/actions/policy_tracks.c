@@ -25,7 +25,7 @@ struct policy_track {
 	bool ending; /* under the lock, as are the facts */
 	struct policy_track_facts facts;
 	struct policy_track *next;
-	/* Of the thread alone. */
+	/* What follows is used by the thread alone, without the lock. */
 	enum policy_track_state state;
 	double due;
 	bool told; /* that it cannot be started yet */

@@ -71,7 +71,7 @@ int write_log__drain(struct write_log *log,
 		     int (*each)(void *context, unsigned device, enum ds_evidence evidence,
 				 uint64_t first_pfn, uint64_t bits),
 		     void *context);
-/* An `each` that forgets. */
+/* An `each` for write_log__drain that does nothing with the pages. */
 int write_log__discard(void *context, unsigned device, enum ds_evidence evidence,
 		       uint64_t first_pfn, uint64_t bits);
 
