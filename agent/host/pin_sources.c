@@ -166,13 +166,20 @@ uint64_t pin_sources__rdma(struct pin_sources *sources, uint32_t pid)
 
 /* ---- AF_XDP: net/xdp/xsk_diag.c ---- */
 
+/* A socket without an area has none of the attributes. */
 static int take_area(const struct nlmsghdr *message, void *context)
 {
 	const struct xdp_diag_msg *head = mnl_nlmsg_get_payload(message);
 	struct pin_sources *sources = context;
 	const struct nlattr *attribute;
-	struct xdp_area *more;
+	struct xdp_area *more =
+		reallocarray(sources->xdp, sources->xdp_count + 1, sizeof(*sources->xdp));
 
+	if (!more)
+		return MNL_CB_ERROR;
+	sources->xdp = more;
+	more += sources->xdp_count++;
+	*more = (struct xdp_area){.inode = head->xdiag_ino};
 	mnl_attr_for_each(attribute, message, sizeof(*head))
 	{
 		const struct xdp_diag_umem *area = mnl_attr_get_payload(attribute);
@@ -180,12 +187,8 @@ static int take_area(const struct nlmsghdr *message, void *context)
 		if (mnl_attr_get_type(attribute) != XDP_DIAG_UMEM ||
 		    mnl_attr_get_payload_len(attribute) < sizeof(*area))
 			continue;
-		more = reallocarray(sources->xdp, sources->xdp_count + 1, sizeof(*more));
-		if (!more)
-			return MNL_CB_ERROR;
-		sources->xdp = more;
-		more[sources->xdp_count++] = (struct xdp_area){
-			.inode = head->xdiag_ino, .id = area->id, .bytes = area->size};
+		more->id = area->id;
+		more->bytes = area->size;
 	}
 	return MNL_CB_OK;
 }
@@ -202,28 +205,32 @@ static void read_xdp(struct pin_sources *sources)
 	(void)dump(NETLINK_SOCK_DIAG, request, take_area, sources);
 }
 
-bool pin_sources__has_xdp(struct pin_sources *sources)
+static bool is_counted(const struct pin_sources *sources, uint32_t id, uint32_t pid)
 {
+	for (size_t i = 0; i < sources->xdp_count; i++)
+		if (sources->xdp[i].id == id && sources->xdp[i].counted_for == pid)
+			return true;
+	return false;
+}
+
+bool pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t inode, uint64_t *bytes)
+{
+	*bytes = 0;
 	if (!sources->xdp_is_read)
 		read_xdp(sources);
 	sources->xdp_is_read = true;
-	return sources->xdp_count;
-}
-
-uint64_t pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t inode)
-{
 	for (size_t i = 0; i < sources->xdp_count; i++) {
 		struct xdp_area *area = &sources->xdp[i];
 
 		if (area->inode != inode)
 			continue;
-		for (size_t k = 0; k < sources->xdp_count; k++)
-			if (sources->xdp[k].id == area->id && sources->xdp[k].counted_for == pid)
-				return 0;
-		area->counted_for = pid;
-		return area->bytes;
+		if (area->bytes && !is_counted(sources, area->id, pid)) {
+			area->counted_for = pid;
+			*bytes = area->bytes;
+		}
+		return true;
 	}
-	return 0;
+	return false;
 }
 
 /* ---- both ---- */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,7 +95,26 @@ int pins__parse_ring(const char *text, struct pins *pins)
 	return 0;
 }
 
-static int read_ring(int process, const char *fd, struct pins *pins)
+/*
+ * struct io_rings, an array and the completions, rounded up (rings_size(), io_uring/io_uring.c); no
+ * more than with the larger completions of IORING_SETUP_CQE32.
+ */
+uint64_t pins__ring_bytes(const char *text)
+{
+	enum { HEAD_BYTES = 1024, INDEX_BYTES = 4, COMPLETION_BYTES = 32 };
+	const char *submissions = strstr(text, "SqMask:"), *completions = strstr(text, "CqMask:");
+	uint64_t sq, cq;
+
+	if (!submissions || !completions || sscanf(submissions, "SqMask: %" SCNx64, &sq) != 1 ||
+	    sscanf(completions, "CqMask: %" SCNx64, &cq) != 1 || sq > UINT32_MAX || cq > UINT32_MAX)
+		return 0;
+	return round_down(HEAD_BYTES + (sq + 1) * INDEX_BYTES + (cq + 1) * COMPLETION_BYTES +
+				  2 * DS_PAGE_SIZE - 1,
+			  DS_PAGE_SIZE);
+}
+
+/* *bytes: of the ring itself; 0: it is gone, or does not tell. */
+static int read_ring(int process, const char *fd, struct pins *pins, uint64_t *bytes)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 	const struct pins before = *pins;
@@ -102,6 +122,7 @@ static int read_ring(int process, const char *fd, struct pins *pins)
 	size_t length;
 	int err = -EAGAIN;
 
+	*bytes = 0;
 	snprintf(path, sizeof(path), "fdinfo/%.20s", fd);
 	for (int i = 0; i < RING_TRIES && err == -EAGAIN; i++) {
 		if (i)
@@ -109,6 +130,7 @@ static int read_ring(int process, const char *fd, struct pins *pins)
 		err = files__read_all(process, path, RING_TEXT_MAX, &text, &length);
 		if (err)
 			break;
+		*bytes = pins__ring_bytes(text);
 		err = pins__parse_ring(text, pins);
 		free(text);
 		if (err) { /* what was read of it is read again */
@@ -121,42 +143,82 @@ static int read_ring(int process, const char *fd, struct pins *pins)
 
 /* ---- descriptors ---- */
 
-static void partly(struct pins *pins, const char *reason)
+struct look {
+	int process; /* its directory */
+	const struct pins_options *options;
+	struct pin_sources *sources;
+	struct pins *pins;
+	size_t rings;	     /* descriptors of rings */
+	uint64_t ring_bytes; /* of these */
+};
+
+/* anywhere: what is not known is in no sum either. */
+static void partly(struct pins *pins, bool anywhere, const char *reason)
 {
-	if (pins->whole)
-		snprintf(pins->reason, sizeof(pins->reason), "%s", reason);
+	if (pins->whole || (anywhere && !pins->anywhere))
+		pins->reason = reason;
 	pins->whole = false;
+	pins->anywhere |= anywhere;
 }
 
-static int look_at_fd(int process, const char *fd, struct pin_sources *sources, uint32_t pid,
-		      struct pins *pins)
+static int look_at_ring(struct look *look, const char *fd)
 {
-	char path[64], link[64];
-	uint64_t inode;
-	int err;
+	uint64_t bytes;
+	int err = read_ring(look->process, fd, look->pins, &bytes);
 
-	snprintf(path, sizeof(path), "fd/%.20s", fd);
-	if (files__read_link(process, path, link, sizeof(link)) < 0)
-		return 0; /* it was closed meanwhile, or its name is long: no ring */
-	if (strcmp(link, RING_LINK) == 0) {
-		err = read_ring(process, fd, pins);
-		if (err == -ENOMEM)
-			return err;
-		if (err && err != -ENOENT)
-			partly(pins, "a ring of io_uring is in use all the time, and does not tell "
-				     "its buffers");
-	} else if (pin_sources__has_xdp(sources) &&
-		   strncmp(link, SOCKET_LINK, strlen(SOCKET_LINK)) == 0 &&
-		   files__parse_u64(link + strlen(SOCKET_LINK),
-				    strcspn(link + strlen(SOCKET_LINK), "]"), &inode)) {
-		pins->by[PIN_XDP] += pin_sources__xdp(sources, pid, inode);
-	}
+	if (err == -ENOMEM)
+		return err;
+	if (err == -ENOENT)
+		return 0;
+	look->rings++;
+	look->ring_bytes += bytes;
+	if (err)
+		partly(look->pins, !look->options->rings_are_counted,
+		       "a ring of io_uring is in use all the time, and does not tell its buffers");
 	return 0;
 }
 
-static int look_at_fds(int process, struct pin_sources *sources, uint32_t pid, struct pins *pins)
+/* The name of a socket's protocol is an attribute of it: sockfs_xattr_get(), net/socket.c. */
+static bool is_xdp(int process, const char *fd)
 {
-	int err = 0, fd = files__open_directory(process, "fd");
+	char path[64], name[8] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/fd/%.20s", process, fd);
+	return getxattr(path, "system.sockprotoname", name, sizeof(name) - 1) > 0 &&
+	       strcmp(name, "XDP") == 0;
+}
+
+static void look_at_socket(struct look *look, const char *fd, const char *link)
+{
+	uint64_t inode, bytes;
+
+	link += strlen(SOCKET_LINK);
+	if (!is_xdp(look->process, fd) || !files__parse_u64(link, strcspn(link, "]"), &inode))
+		return;
+	if (pin_sources__xdp(look->sources, look->options->pid, inode, &bytes))
+		look->pins->by[PIN_XDP] += bytes;
+	else
+		partly(look->pins, true,
+		       "it has a socket of AF_XDP, and the kernel does not tell its area");
+}
+
+static int look_at_fd(struct look *look, const char *fd)
+{
+	char path[64], link[64];
+
+	snprintf(path, sizeof(path), "fd/%.20s", fd);
+	if (files__read_link(look->process, path, link, sizeof(link)) < 0)
+		return 0; /* it was closed meanwhile, or its name is long: no ring */
+	if (strcmp(link, RING_LINK) == 0)
+		return look_at_ring(look, fd);
+	if (strncmp(link, SOCKET_LINK, strlen(SOCKET_LINK)) == 0)
+		look_at_socket(look, fd, link);
+	return 0;
+}
+
+static int look_at_fds(struct look *look)
+{
+	int err = 0, fd = files__open_directory(look->process, "fd");
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 	unsigned seen = 0;
@@ -171,12 +233,68 @@ static int look_at_fds(int process, struct pin_sources *sources, uint32_t pid, s
 		if (entry->d_name[0] == '.')
 			continue;
 		if (++seen > PINS_FDS_MAX) {
-			partly(pins, "it has more descriptors than are looked at");
+			partly(look->pins, true, "it has more descriptors than are looked at");
 			break;
 		}
-		err = look_at_fd(process, entry->d_name, sources, pid, pins);
+		err = look_at_fd(look, entry->d_name);
 	}
 	closedir(directory);
+	return err;
+}
+
+/* ---- mappings ---- */
+
+/* How many rings are mapped, at the place of their beginning: io_uring_mmap(). */
+static int count_rings(struct look *look, size_t *rings)
+{
+	uint64_t start, end, offset;
+	char flags[5], *line = NULL;
+	size_t capacity = 0;
+	int fd = openat(look->process, "maps", O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	int err = file ? 0 : -errno;
+
+	*rings = 0;
+	if (!file) {
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	while (getline(&line, &capacity, file) > 0) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64, &start, &end, flags,
+			   &offset) != 4)
+			continue;
+		if (strstr(line, RING_LINK))
+			*rings += !offset;
+		else if (flags[1] == 'w')
+			look->pins->writable += end - start;
+	}
+	if (ferror(file))
+		err = -EIO;
+	free(line);
+	fclose(file);
+	return err;
+}
+
+/*
+ * A ring that is not mapped may lie in the process's own memory, pinned: which of them does, the
+ * kernel does not tell. One that is mapped, and has no descriptor, is registered with a thread.
+ */
+static int look_at_maps(struct look *look)
+{
+	struct pins *pins = look->pins;
+	size_t mapped;
+	int err;
+
+	if (!look->rings && !pins->anywhere && look->options->rings_are_counted)
+		return 0;
+	err = count_rings(look, &mapped);
+	if (!err && mapped < look->rings)
+		pins->own_rings = look->ring_bytes;
+	if (!err && mapped > look->rings && !look->options->rings_are_counted)
+		partly(pins, true,
+		       "a ring of io_uring has no descriptor, and does not tell its "
+		       "buffers");
 	return err;
 }
 
@@ -235,6 +353,7 @@ static int read_vm_pin(int process, uint64_t *bytes)
 static int read_with(const struct pins_options *options, struct pin_sources *sources,
 		     struct pins *pins)
 {
+	struct look look = {.options = options, .sources = sources, .pins = pins};
 	char path[4096];
 	int process, err;
 
@@ -246,8 +365,11 @@ static int read_with(const struct pins_options *options, struct pin_sources *sou
 	err = read_vm_pin(process, &pins->vm_pin);
 	if (!err && pins->vm_pin)
 		pins->by[PIN_RDMA] = pin_sources__rdma(sources, options->pid);
-	if (!err && (!options->rings_are_counted || pins->vm_pin || pin_sources__has_xdp(sources)))
-		err = look_at_fds(process, sources, options->pid, pins);
+	look.process = process;
+	if (!err)
+		err = look_at_fds(&look);
+	if (!err)
+		err = look_at_maps(&look);
 	if (!err)
 		add_up(process, pins);
 	close(process);

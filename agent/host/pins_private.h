@@ -23,11 +23,11 @@ struct pin_sources {
 void pin_sources__clear(struct pin_sources *sources);
 /* Bytes of a process's memory regions; their places are not told. */
 uint64_t pin_sources__rdma(struct pin_sources *sources, uint32_t pid);
-/* Whether there are AF_XDP areas at all. */
-bool pin_sources__has_xdp(struct pin_sources *sources);
-/* Bytes of the area behind a socket's inode, the first time that it is asked for by this process:
- * sockets may share an area. */
-uint64_t pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t inode);
+/*
+ * *bytes: of the area behind a socket's inode, the first time that it is asked for by this process,
+ * since sockets may share an area. False: the kernel tells nothing of that socket.
+ */
+bool pin_sources__xdp(struct pin_sources *sources, uint32_t pid, uint64_t inode, uint64_t *bytes);
 
 /* Adds a range, of whole pages, to the ranges and to its kind. -ENOMEM, or 0. */
 int pins__add(struct pins *pins, enum pin_kind kind, uint64_t start, uint64_t bytes);

@@ -51,7 +51,8 @@ static bool look_at(struct pin_inventory *inventory, const struct ds_pinned *pro
 			(pins.vm_pin > pins.placed ? pins.vm_pin : pins.placed) + pins.by[PIN_XDP];
 		row->unexplained_bytes = pins__unexplained(&pins);
 		memcpy(row->by, pins.by, sizeof(row->by));
-		memcpy(row->reason, pins.reason, sizeof(row->reason));
+		if (pins.reason)
+			snprintf(row->reason, sizeof(row->reason), "%s", pins.reason);
 	}
 	pins__clear(&pins);
 	return err != -ESRCH;

@@ -13,17 +13,11 @@ from collections import namedtuple
 
 Hole = namedtuple("Hole", "backend cells why always release without", defaults=[True, "*", None])
 SCAN, SOFT = "pagemap-scan", "soft-dirty"
-PINNED = "memory is pinned by who does not count it in VmPin"
-UNCOUNTED = "io_uring counts nothing in VmPin there, and the process has no descriptor of the ring"
+UNCOUNTED = "io_uring counts nothing in VmPin there, and another process alone has the ring"
 HOLES = [
-    *[Hole(SCAN, f"uring-own-rings {kind} *", PINNED)
-      for kind in ("private", "thp", "shared-anonymous", "shmem-thp", "file-private")],
-    *[Hole(SCAN, f"af_xdp-copy * {place}", PINNED, without="xsk_diag") for place in ("present", "paged-out-*", "dropped-*")],
-    *[Hole(SOFT, f"af_xdp-copy {kind} *", PINNED, without="xsk_diag") for kind in ("thp", "memfd")],  # a pinned private page is always dirty
     *[Hole(SCAN, cells, UNCOUNTED, release="7.[23]*", always=always)
       # A child that maps the same object is looked at itself.
-      for cells, always in (("fixed-hidden-ring *", True), ("fixed-child-ring private *", True), ("fixed-child-ring thp *", True),
-                            ("fixed-child-ring *", False))],
+      for cells, always in (("fixed-child-ring private *", True), ("fixed-child-ring thp *", True), ("fixed-child-ring *", False))],
     *[Hole(SCAN, f"{route} hugetlb-shared - present", "hugetlb has no time of its last change, and who wrote is gone")
       for route in ("fork-child-store", "other-process-unmaps", "other-process-ends")],
     *[Hole("*", f"vfio-edu * {place}", "a device writes a page that the page table has no more")

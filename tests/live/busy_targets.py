@@ -31,6 +31,15 @@ def must(*words, **more):
     return done.stdout.strip()
 
 
+def has_ended(pid):
+    """Gone, or a zombie, which is not waited for yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
 class Stops:
     """How long the starts made a thread stand still."""
 
@@ -45,7 +54,9 @@ class Stops:
                 if len(self.us) % COLLECTS == 0:
                     track.collect()
         except (Refused, StopIteration) as failure:
-            if not os.path.exists(f"/proc/{pid}"):
+            gone = isinstance(failure, StopIteration) or failure.error["code"] in ("no_such_process", "track_ended")
+            # It has no memory any more some time before it is a zombie.
+            if gone and eventually(f"{pid} ends: {failure}", lambda: has_ended(pid)):
                 self.missed += 1
                 return
             raise AssertionError(f"start {len(self.us) + 1}, pid {pid}: {failure!r}") from failure

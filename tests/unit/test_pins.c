@@ -37,6 +37,15 @@ static void test_ring(void **state)
 	pins__clear(&pins);
 }
 
+/* Of 8 submissions and 512 completions; the head takes a page at most. */
+static void test_ring_size(void **state)
+{
+	assert_int_equal(pins__ring_bytes(HEAD "CqMask:\t0x1ff\n"), 6 * 4096);
+	assert_int_equal(pins__ring_bytes(HEAD), 0);
+	assert_int_equal(pins__ring_bytes(HEAD "CqMask:\t0xfffffffffffffff\n"), 0);
+	assert_int_equal(pins__ring_bytes(HEAD "CqMask:\t-\n"), 0);
+}
+
 static void test_ring_without_buffers(void **state)
 {
 	struct pins pins = {.whole = true};
@@ -143,6 +152,64 @@ static void test_own_rings(void **state)
 	munmap(memory, bytes);
 }
 
+/* include/uapi/linux/io_uring.h of Linux 6.5 */
+#ifndef IORING_SETUP_NO_MMAP
+#define IORING_SETUP_NO_MMAP (1U << 14)
+#endif
+
+/* The address is the last member of both kinds of offsets, which older headers do not name. */
+static void test_ring_in_own_memory(void **state)
+{
+	const size_t bytes = 4 * 4096;
+	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	const uint64_t ring_at = (uintptr_t)memory, entries_at = ring_at + bytes / 2;
+	struct io_uring_params params = {.flags = IORING_SETUP_NO_MMAP};
+	struct pins pins;
+	int ring;
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	memcpy((char *)(&params.cq_off + 1) - sizeof(ring_at), &ring_at, sizeof(ring_at));
+	memcpy((char *)(&params.sq_off + 1) - sizeof(entries_at), &entries_at, sizeof(entries_at));
+	ring = (int)syscall(__NR_io_uring_setup, 4, &params);
+	if (ring < 0) {
+		print_message("no rings in memory of the caller's: %s\n", strerror(errno));
+		skip();
+	}
+	assert_int_equal(read_own(true, &pins), 0);
+	assert_true(pins.whole && !pins.anywhere);
+	assert_int_equal(pins.own_rings, 2 * 4096);
+	pins__clear(&pins);
+	close(ring);
+	munmap(memory, bytes);
+}
+
+/* It may have buffers: where no sum has them, they may be anywhere. */
+static void test_ring_without_descriptor(void **state)
+{
+	int ring = setup_ring();
+	void *mapped;
+	struct pins pins;
+
+	if (ring < 0) {
+		print_message("io_uring is not to be had here: %s\n", strerror(errno));
+		skip();
+	}
+	mapped = mmap(NULL, 4096, PROT_READ, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	assert_ptr_not_equal(mapped, MAP_FAILED);
+	assert_int_equal(read_own(false, &pins), 0);
+	assert_true(pins.whole && !pins.anywhere && !pins.own_rings);
+	pins__clear(&pins);
+	close(ring);
+	assert_int_equal(read_own(false, &pins), 0);
+	assert_true(pins.anywhere && !pins.whole && pins.reason && pins.writable > 4096);
+	pins__clear(&pins);
+	assert_int_equal(read_own(true, &pins), 0);
+	assert_true(pins.whole && !pins.anywhere);
+	pins__clear(&pins);
+	munmap(mapped, 4096);
+}
+
 /* A ring whose descriptor is gone keeps its pins for a while, and registered ones for ever: what
  * has no descriptor is not explained. */
 static void test_unexplained(void **state)
@@ -216,10 +283,17 @@ static void test_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ring),	    cmocka_unit_test(test_ring_without_buffers),
-		cmocka_unit_test(test_ring_in_use), cmocka_unit_test(test_ring_of_nonsense),
-		cmocka_unit_test(test_own_rings),   cmocka_unit_test(test_unexplained),
-		cmocka_unit_test(test_counted),	    cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_ring),
+		cmocka_unit_test(test_ring_size),
+		cmocka_unit_test(test_ring_without_buffers),
+		cmocka_unit_test(test_ring_in_use),
+		cmocka_unit_test(test_ring_of_nonsense),
+		cmocka_unit_test(test_own_rings),
+		cmocka_unit_test(test_ring_in_own_memory),
+		cmocka_unit_test(test_ring_without_descriptor),
+		cmocka_unit_test(test_unexplained),
+		cmocka_unit_test(test_counted),
+		cmocka_unit_test(test_gone),
 	};
 
 	return cmocka_run_group_tests_name("pins", tests, NULL, NULL);

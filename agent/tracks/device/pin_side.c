@@ -11,15 +11,21 @@
 static uint64_t unplaced(const struct pins *pins, const char **reason)
 {
 	const uint64_t pinned = pins->vm_pin > pins->placed ? pins->vm_pin - pins->placed : 0;
-	const uint64_t xdp = pins->by[PIN_XDP];
+	const uint64_t xdp = pins->by[PIN_XDP], rings = pins->own_rings;
 
-	if (xdp > pinned)
+	if (pins->anywhere) {
+		*reason = pins->reason;
+		return pins->writable;
+	}
+	if (rings > pinned && rings > xdp)
+		*reason = "a ring of io_uring in its own memory: the kernel does not tell where";
+	else if (xdp > pinned)
 		*reason = "an area of AF_XDP: the kernel does not tell where it is";
 	else if (pins->by[PIN_RDMA])
 		*reason = "memory regions of RDMA: the kernel does not tell where they are";
 	else
 		*reason = "pinned by somebody who is not known";
-	return pinned + xdp;
+	return pinned + xdp + rings;
 }
 
 /*
