@@ -21,6 +21,7 @@
 #define RING_TRIES 8
 #define RING_LINK "anon_inode:[io_uring]"
 #define SOCKET_LINK "socket:["
+#define PROTOCOLS_MAX (64u << 10)
 #define HUGE_BYTES (2u << 20)
 
 static uint64_t round_down(uint64_t value, uint64_t unit)
@@ -148,6 +149,8 @@ struct look {
 	const struct pins_options *options;
 	struct pin_sources *sources;
 	struct pins *pins;
+	int fds;	     /* its directory of descriptors */
+	bool xdp;	     /* there are AF_XDP sockets in its network namespace */
 	size_t rings;	     /* descriptors of rings */
 	uint64_t ring_bytes; /* of these */
 };
@@ -178,12 +181,32 @@ static int look_at_ring(struct look *look, const char *fd)
 	return 0;
 }
 
+/*
+ * Whether there is any AF_XDP socket in its network namespace: proto_seq_printf(), net/core/sock.c.
+ * True where nobody can tell.
+ */
+static bool may_have_xdp(int process)
+{
+	char *text;
+	const char *line;
+	size_t length;
+	int sockets = 1;
+
+	if (files__read_all(process, "net/protocols", PROTOCOLS_MAX, &text, &length))
+		return true;
+	line = strstr(text, "\nXDP ");
+	if (!line || sscanf(line, " XDP %*u %d", &sockets) != 1)
+		sockets = line != NULL;
+	free(text);
+	return sockets;
+}
+
 /* The name of a socket's protocol is an attribute of it: sockfs_xattr_get(), net/socket.c. */
-static bool is_xdp(int process, const char *fd)
+static bool is_xdp(int fds, const char *fd)
 {
 	char path[64], name[8] = "";
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/fd/%.20s", process, fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%.20s", fds, fd);
 	return getxattr(path, "system.sockprotoname", name, sizeof(name) - 1) > 0 &&
 	       strcmp(name, "XDP") == 0;
 }
@@ -193,7 +216,7 @@ static void look_at_socket(struct look *look, const char *fd, const char *link)
 	uint64_t inode, bytes;
 
 	link += strlen(SOCKET_LINK);
-	if (!is_xdp(look->process, fd) || !files__parse_u64(link, strcspn(link, "]"), &inode))
+	if (!is_xdp(look->fds, fd) || !files__parse_u64(link, strcspn(link, "]"), &inode))
 		return;
 	if (pin_sources__xdp(look->sources, look->options->pid, inode, &bytes))
 		look->pins->by[PIN_XDP] += bytes;
@@ -204,14 +227,13 @@ static void look_at_socket(struct look *look, const char *fd, const char *link)
 
 static int look_at_fd(struct look *look, const char *fd)
 {
-	char path[64], link[64];
+	char link[64];
 
-	snprintf(path, sizeof(path), "fd/%.20s", fd);
-	if (files__read_link(look->process, path, link, sizeof(link)) < 0)
+	if (files__read_link(look->fds, fd, link, sizeof(link)) < 0)
 		return 0; /* it was closed meanwhile, or its name is long: no ring */
 	if (strcmp(link, RING_LINK) == 0)
 		return look_at_ring(look, fd);
-	if (strncmp(link, SOCKET_LINK, strlen(SOCKET_LINK)) == 0)
+	if (look->xdp && strncmp(link, SOCKET_LINK, strlen(SOCKET_LINK)) == 0)
 		look_at_socket(look, fd, link);
 	return 0;
 }
@@ -229,6 +251,8 @@ static int look_at_fds(struct look *look)
 			close(fd);
 		return err;
 	}
+	look->fds = fd;
+	look->xdp = may_have_xdp(look->process);
 	while (!err && (entry = readdir(directory))) {
 		if (entry->d_name[0] == '.')
 			continue;
