@@ -83,6 +83,16 @@ int start_thread__cancel(struct start_thread *thread, int timeout_ms)
 	return -ETIMEDOUT;
 }
 
+int start_thread__finish(struct start_thread *thread)
+{
+	struct pollfd done = {.fd = thread->done, .events = POLLIN};
+
+	while (poll(&done, 1, -1) != 1)
+		if (startup__cancelled(thread->startup))
+			(void)start_thread__cancel(thread, AGAIN_MS);
+	return start_thread__join(thread);
+}
+
 int start_thread__join(struct start_thread *thread)
 {
 	int status;

@@ -27,5 +27,8 @@ int start_thread__fd(const struct start_thread *thread);
 int start_thread__cancel(struct start_thread *thread, int timeout_ms);
 /* Waits for it and frees it; returns what run returned. */
 int start_thread__join(struct start_thread *thread);
+/* The same by a thread of that start: when the startup is cancelled, it interrupts run until that
+ * has returned. */
+int start_thread__finish(struct start_thread *thread);
 
 #endif

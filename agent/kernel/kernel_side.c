@@ -16,6 +16,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/errno_text.h"
 #include "agent/base/log.h"
+#include "agent/base/start_thread.h"
 #include "agent/base/startup.h"
 #include "agent/host/procfs.h"
 #include "agent/kernel/probe.h"
@@ -141,15 +142,23 @@ static int libbpf_log(enum libbpf_print_level level, const char *format, va_list
 	return length;
 }
 
-static int find_bases(struct kernel_side *kernel, struct kernel_error *error)
+/* What is found in a thread of its own: it takes as long as the choice of programs. */
+struct bases {
+	struct kernel_side *kernel;
+	struct kernel_error error;
+};
+
+static int find_bases(void *context)
 {
+	struct bases *bases = context;
+	struct kernel_side *kernel = bases->kernel;
 	const struct calibration_options options = {
 		.memory_pages = kernel->tables.memory_pages,
 		.procfs = kernel->config->procfs,
 	};
 	static const char *const sources[] = {
 		[CALIBRATION_PAGEMAP] = "pagemap", [CALIBRATION_PAGE_TABLE] = "page-table"};
-	int err = calibrate(&options, &kernel->calibration, error);
+	int err = calibrate(&options, &kernel->calibration, &bases->error);
 
 	if (!err)
 		log_debug("bases of struct page and of the direct map found",
@@ -158,10 +167,42 @@ static int find_bases(struct kernel_side *kernel, struct kernel_error *error)
 	return err;
 }
 
+static int choose(struct kernel_side *kernel, struct kernel_error *error)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	if (!btf) {
+		snprintf(error->message, sizeof(error->message),
+			 "the kernel's BTF cannot be read: %s", strerror(errno));
+		return -ENOSYS;
+	}
+	kernel_side__choose(kernel, btf);
+	btf__free(btf);
+	return 0;
+}
+
+static int choose_and_find_bases(struct kernel_side *kernel, struct kernel_error *error)
+{
+	struct bases bases = {.kernel = kernel, .error = {""}};
+	struct start_thread *finder;
+	int err = start_thread__new(find_bases, &bases, kernel->startup, &finder), found;
+
+	if (err) {
+		snprintf(error->message, sizeof(error->message), "cannot start a thread: %s",
+			 errno_text(err).text);
+		return err;
+	}
+	err = choose(kernel, error);
+	found = start_thread__finish(finder);
+	if (err || !found)
+		return err;
+	*error = bases.error;
+	return found;
+}
+
 static int set_up(struct kernel_side *kernel, struct kernel_error *error)
 {
 	int err, cpus = libbpf_num_possible_cpus();
-	struct btf *btf;
 
 	err = cpus < 0 ? cpus
 		       : procfs__memory_span(kernel->config->procfs, &kernel->tables.memory_pages);
@@ -172,19 +213,12 @@ static int set_up(struct kernel_side *kernel, struct kernel_error *error)
 		return err;
 	}
 	kernel->tables.cpus = cpus;
-	err = find_bases(kernel, error);
+	err = choose_and_find_bases(kernel, error);
 	if (!err && startup__cancelled(kernel->startup))
 		err = -ECANCELED;
 	if (err)
 		return err;
-	btf = btf__load_vmlinux_btf();
-	if (!btf) {
-		snprintf(error->message, sizeof(error->message),
-			 "the kernel's BTF cannot be read: %s", strerror(errno));
-		return -ENOSYS;
-	}
-	err = kernel_side__load(kernel, btf);
-	btf__free(btf);
+	err = kernel_side__load(kernel);
 	if (!err)
 		err = open_tables(kernel);
 	if (err)

@@ -36,8 +36,10 @@ struct kernel_side {
 	double lost_at[DS_SENSOR_COUNT]; /* uptime when it rose */
 };
 
-/* Chooses the programs and loads what loads, -ENOSYS when nothing does: agent/kernel/load.c. */
-int kernel_side__load(struct kernel_side *kernel, struct btf *btf);
+/* Which programs to run, by the kernel's BTF: agent/kernel/load.c. */
+void kernel_side__choose(struct kernel_side *kernel, struct btf *btf);
+/* Loads what loads of them, -ENOSYS when nothing does. */
+int kernel_side__load(struct kernel_side *kernel);
 /* One that was chosen. -ECANCELED; or another negative errno when it was refused. */
 int kernel_side__load_program(struct kernel_side *kernel, struct program *program);
 

@@ -3,6 +3,11 @@
  * Which programs run here, and their load, one by one. What a program needs is known before: its
  * hook from the kernel's BTF (choice.c), its fields from libbpf's relocations (object.c). What the
  * kernel then refuses costs that program only; another one is chosen in its place.
+ *
+ * A field that this kernel has not is no reason yet: programs that read it behind a question for
+ * another field (bpf/compat.h) hold such an instruction and never reach it, and what is reached is
+ * the verifier's to say. So the program's own load tells, and a second one, with the log, names
+ * the field; it is not loaded again.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +17,7 @@
 
 #include "agent/base/errno_text.h"
 #include "agent/base/log.h"
+#include "agent/base/start_thread.h"
 #include "agent/base/startup.h"
 #include "agent/kernel/kernel_side_private.h"
 #include "agent/kernel/object.h"
@@ -22,6 +28,8 @@
 
 /* Pages of it are touched as far as the verifier writes. */
 #define LOG_BYTES (16u << 20)
+/* A start is not worth more of a host's CPUs. */
+#define MAX_LOADERS 4
 
 /* ---- the object ---- */
 
@@ -192,6 +200,13 @@ int kernel_side__load_program(struct kernel_side *kernel, struct program *progra
 	return 0;
 }
 
+static size_t count_loaders(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 1 ? 1 : cpus > MAX_LOADERS ? MAX_LOADERS : (size_t)cpus;
+}
+
 static uint32_t count_active(const struct program_set *set)
 {
 	uint32_t count = 0;
@@ -201,45 +216,76 @@ static uint32_t count_active(const struct program_set *set)
 	return count;
 }
 
-/* One round over those that are chosen and not yet loaded. Returns the last error. */
-static int load_chosen(struct kernel_side *kernel, uint32_t *loaded)
-{
-	struct program_set *set = &kernel->set;
-	int last = 0;
+/* A round over those that are chosen and not yet loaded, by several threads; the counts are atomic.
+ */
+struct round {
+	struct kernel_side *kernel;
+	size_t next;	 /* row of the table */
+	uint32_t loaded; /* in all rounds */
+	int last;	 /* error */
+};
 
-	for (size_t i = 0; i < set->count; i++) {
+static int load_some(void *context)
+{
+	struct round *round = context;
+	struct kernel_side *kernel = round->kernel;
+	struct program_set *set = &kernel->set;
+	size_t i;
+
+	while ((i = __atomic_fetch_add(&round->next, 1, __ATOMIC_RELAXED)) < set->count) {
 		struct program *program = &set->programs[i];
 		int err;
 
 		if (program->state != PROGRAM_ACTIVE || program->fd >= 0)
 			continue;
-		startup__tell(kernel->startup, "loading programs", *loaded, count_active(set));
+		startup__tell(kernel->startup, "loading programs",
+			      __atomic_load_n(&round->loaded, __ATOMIC_RELAXED), count_active(set));
 		err = kernel_side__load_program(kernel, program);
-		if (err == -ECANCELED)
-			return err;
 		if (err)
-			last = err;
+			__atomic_store_n(&round->last, err, __ATOMIC_RELAXED);
 		else
-			(*loaded)++;
+			__atomic_fetch_add(&round->loaded, 1, __ATOMIC_RELAXED);
+		if (err == -ECANCELED)
+			break;
 	}
-	return last;
+	return 0;
+}
+
+/*
+ * Most of a start is the verifier's time, and it takes programs of whoever has CAP_BPF side by side
+ * (bpf_check(), kernel/bpf/verifier.c). Returns the last error.
+ */
+static int load_chosen(struct round *round)
+{
+	struct startup *startup = round->kernel->startup;
+	struct start_thread *helpers[MAX_LOADERS - 1];
+	size_t count = 0, wanted = count_loaders() - 1;
+
+	round->next = 0;
+	round->last = 0;
+	while (count < wanted && !start_thread__new(load_some, round, startup, &helpers[count]))
+		count++;
+	(void)load_some(round);
+	while (count)
+		(void)start_thread__finish(helpers[--count]);
+	return startup__cancelled(startup) ? -ECANCELED : round->last;
 }
 
 static int load_programs(struct kernel_side *kernel)
 {
-	uint32_t loaded = 0;
+	struct round round = {.kernel = kernel};
 	int err;
 
 	/* Ends, since each round that fails leaves fewer programs that can run. */
-	for (err = load_chosen(kernel, &loaded); err; err = load_chosen(kernel, &loaded)) {
+	for (err = load_chosen(&round); err; err = load_chosen(&round)) {
 		if (err == -ECANCELED)
 			return err;
 		program_set__choose_again(&kernel->set);
 	}
-	return loaded ? 0 : -ENOSYS;
+	return round.loaded ? 0 : -ENOSYS;
 }
 
-int kernel_side__load(struct kernel_side *kernel, struct btf *btf)
+void kernel_side__choose(struct kernel_side *kernel, struct btf *btf)
 {
 	enum sensors_tier tier = TIER_AUTO;
 	int err;
@@ -251,8 +297,11 @@ int kernel_side__load(struct kernel_side *kernel, struct btf *btf)
 	kernel->tiers[1] = (struct snapshot_tier){
 		.name = "fentry", .available = !err, .reason = kernel->no_functions.text};
 	program_set__choose(&kernel->set, btf, tier, err ? kernel->no_functions.text : NULL);
-	if (startup__cancelled(kernel->startup))
-		return -ECANCELED;
-	err = prepare_object(kernel);
+}
+
+int kernel_side__load(struct kernel_side *kernel)
+{
+	int err = prepare_object(kernel);
+
 	return err ? err : load_programs(kernel);
 }

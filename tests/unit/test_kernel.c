@@ -190,6 +190,30 @@ static void a_start_ends_when_it_is_cancelled(void **state)
 	startup__free(startup);
 }
 
+/* A start that has a helper of its own, and waits for it. */
+static int wait_for_a_helper(void *context)
+{
+	struct start_thread *helper;
+	int err = start_thread__new(wait_for_ever, context, context, &helper);
+
+	return err ? err : start_thread__finish(helper);
+}
+
+static void a_start_ends_with_its_helpers(void **state)
+{
+	struct startup *startup = startup__new();
+	struct start_thread *thread;
+
+	assert_non_null(startup);
+	assert_int_equal(start_thread__new(succeed, startup, startup, &thread), 0);
+	assert_int_equal(start_thread__finish(thread), 7);
+
+	assert_int_equal(start_thread__new(wait_for_a_helper, startup, startup, &thread), 0);
+	assert_int_equal(start_thread__cancel(thread, 10000), 0);
+	assert_int_equal(start_thread__join(thread), -ECANCELED);
+	startup__free(startup);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +223,7 @@ int main(void)
 		cmocka_unit_test(where_a_field_is_missing),
 		cmocka_unit_test(how_far_a_start_is),
 		cmocka_unit_test(a_start_ends_when_it_is_cancelled),
+		cmocka_unit_test(a_start_ends_with_its_helpers),
 	};
 
 	return cmocka_run_group_tests_name("kernel", tests, NULL, NULL);
