@@ -77,8 +77,12 @@ DS_ROWS(sensor_stats, struct ds_sensor_stats); /* row: sensor * ds_nr_cpus + cpu
 DS_TABLE(pagecache_devices, __u32, struct ds_pagecache_stats, 0);
 DS_TABLE(flows, struct ds_flow_key, struct ds_flow_stats, 0);
 DS_TABLE(requests, __u64, struct ds_process_key, 0); /* in flight: bio -> submitter */
-DS_TABLE(mappings, struct ds_mapping_key, struct ds_mapping, BPF_F_NO_PREALLOC);
-DS_TABLE(buffers, struct ds_buffer_key, struct ds_buffer, BPF_F_NO_PREALLOC);
+/*
+ * With memory from the start: a driver maps hundreds of segments with interrupts off, and a table
+ * that allocates gets more only in an interrupt (bpf_mem_alloc, kernel/bpf/memalloc.c, since 6.1).
+ */
+DS_TABLE(mappings, struct ds_mapping_key, struct ds_mapping, 0);
+DS_TABLE(buffers, struct ds_buffer_key, struct ds_buffer, 0);
 DS_TABLE(domains, __u64, __u32, 0); /* IOMMU domain not of the DMA API -> slot of its device */
 
 #define ds_add(counter, n) ((void)__sync_fetch_and_add(&(counter), (n)))

@@ -45,11 +45,12 @@ enum ds_lost {
 	DS_LOST_UNKNOWN_DEVICE,	   /* the event names no device */
 	DS_LOST_UNKNOWN_SUBMITTER, /* in flight before us, or table full: pages counted, flow not */
 	DS_LOST_FLOWS_FULL,	   /* flow table full: pages counted, flow not */
-	DS_LOST_MAPPINGS_FULL,	   /* ledger full, or an entry held too long: not recorded */
+	DS_LOST_MAPPINGS_FULL,	   /* ledger full: not recorded */
 	DS_LOST_TRUNCATED,	   /* the list of segments was longer than we walk */
 	DS_LOST_PFN_RANGE,	   /* a page beyond the page sets: no memory of this host */
 	DS_LOST_EVENTS_FULL,	   /* no room to tell of a cgroup: its name is looked for */
 	DS_LOST_PAGE_SETS_FULL,	   /* no piece was left for a page; it may be in the shared set */
+	DS_LOST_CONTENDED,	   /* the ledger's entry or bucket was held too long */
 	DS_LOST_COUNT,
 	DS_LOST_NOT = DS_LOST_COUNT, /* the event was counted */
 };
@@ -64,7 +65,7 @@ struct ds_sensor_stats {
 	__u64 lost[DS_LOST_COUNT];
 	__u64 last_slot; /* of the process met last on this CPU; BPF only */
 	__u64 tracking;	 /* 1: there are rows in `tracked`; set by the agent, for faults */
-	__u64 pad[2];
+	__u64 pad;
 };
 
 /*

@@ -16,6 +16,8 @@
 
 #define DS_HOLD_TRIES 32
 
+#define E2BIG 7 /* include/uapi/asm-generic/errno-base.h; a hash that is full answers it */
+
 /* What an event is about, and how it went. */
 struct dma_event {
 	struct ds_sensor_stats *sensor;
@@ -70,6 +72,12 @@ static __always_inline __u32 dma__completed(__u32 slot, __u64 phys, __u64 bytes)
 	if (lost == DS_LOST_NOT)
 		ds_add(stats->completed_pages, pages);
 	return lost;
+}
+
+/* Why a table of the ledger did not take an entry: it is full, or locked (htab_lock_bucket()). */
+static __always_inline __u32 ledger__refused(long error)
+{
+	return error == -E2BIG ? DS_LOST_MAPPINGS_FULL : DS_LOST_CONTENDED;
 }
 
 /* One more entry exposes these pages. */
@@ -155,7 +163,7 @@ static __always_inline struct ds_mapping *ledger__hold(const struct ds_mapping_k
 			return entry;
 		ledger__release(entry);
 	}
-	*lost = DS_LOST_MAPPINGS_FULL;
+	*lost = DS_LOST_CONTENDED;
 	return NULL;
 }
 
@@ -212,6 +220,7 @@ __weak int ledger__add(const struct ds_mapping_key *given, const struct ledger_b
 	struct ds_mapping_key key;
 	__u32 lost = DS_LOST_NOT;
 	struct ds_mapping *old;
+	long error = 0;
 
 	if (!given || !begin || !ds_ledger || !begin->size)
 		return DS_LOST_NOT;
@@ -228,13 +237,16 @@ __weak int ledger__add(const struct ds_mapping_key *given, const struct ledger_b
 	mapping.direction = begin->direction;
 	mapping.tgid = bpf_get_current_pid_tgid() >> 32;
 	mapping.when_ns = bpf_ktime_get_boot_ns();
-	if (!old && !bpf_map_update_elem(&mappings, &key, &mapping, BPF_NOEXIST)) {
-		slot__expose(mapping.slot, mapping.pages);
-		return DS_LOST_NOT;
+	if (!old) {
+		error = bpf_map_update_elem(&mappings, &key, &mapping, BPF_NOEXIST);
+		if (!error) {
+			slot__expose(mapping.slot, mapping.pages);
+			return DS_LOST_NOT;
+		}
 	}
 	/* There already, or put there by another CPU just now. */
 	old = ledger__hold(&key, &lost);
-	return old ? ledger__again(old, &mapping) : DS_LOST_MAPPINGS_FULL;
+	return old ? ledger__again(old, &mapping) : ledger__refused(error);
 }
 
 enum ledger_answer {

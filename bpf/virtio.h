@@ -64,6 +64,7 @@ static __always_inline int virtio__give(struct virtqueue *queue, __u64 token,
 	struct ds_buffer_key key = {.queue = (__u64)queue, .token = token};
 	struct ds_buffer *old;
 	struct dma_event event;
+	long error;
 
 	if (!virtio__begin(&event, queue))
 		return 0;
@@ -76,8 +77,9 @@ static __always_inline int virtio__give(struct virtqueue *queue, __u64 token,
 	old = bpf_map_lookup_elem(&buffers, &key);
 	if (old) /* given to a device that was reset meanwhile */
 		buffer__unexpose(old);
-	if (bpf_map_update_elem(&buffers, &key, buffer, BPF_ANY)) {
-		event__lose(event.lost, DS_LOST_MAPPINGS_FULL);
+	error = bpf_map_update_elem(&buffers, &key, buffer, BPF_ANY);
+	if (error) {
+		event__lose(event.lost, ledger__refused(error));
 	} else if (buffer->exposed) {
 		slot__expose(buffer->slot, buffer->pages);
 	}

@@ -192,13 +192,23 @@ static bool is_older_vfio(const struct coverage_facts *facts)
 	return is_vfio(facts) && !knows_vfio(facts);
 }
 
-static bool lost_mappings(const struct coverage_facts *facts)
+static bool lost_for(const struct coverage_facts *facts, enum ds_lost reason)
 {
 	uint64_t lost = 0;
 
 	for (int id = 0; id < DS_SENSOR_COUNT; id++)
-		lost += facts->sensors[id].lost[DS_LOST_MAPPINGS_FULL];
+		lost += facts->sensors[id].lost[reason];
 	return lost && facts->stats->lost; /* no reason is kept per device */
+}
+
+static bool lost_mappings(const struct coverage_facts *facts)
+{
+	return lost_for(facts, DS_LOST_MAPPINGS_FULL);
+}
+
+static bool lost_to_others(const struct coverage_facts *facts)
+{
+	return lost_for(facts, DS_LOST_CONTENDED);
 }
 
 static bool is_unseen_bypass(const struct coverage_facts *facts)
@@ -238,6 +248,7 @@ static const struct {
 			   "and the virtio sensor is not available"},
 	{has_unseen_maps, "no sensor sees DMA mappings on this kernel"},
 	{lost_mappings, "mappings were lost because the ledger was full (--max-mappings)"},
+	{lost_to_others, "mappings were lost because another CPU held the ledger for too long"},
 	{never_mapped, "no mapping of it was ever seen since it is watched"},
 };
 #define EXPOSURE_RULES (sizeof(exposure_rules) / sizeof(exposure_rules[0]))

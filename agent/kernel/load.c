@@ -31,7 +31,23 @@
 /* A start is not worth more of a host's CPUs. */
 #define MAX_LOADERS 4
 
+/* Buffers of virtqueues are larger, and fewer: a quarter as many are kept. */
+#define MAPPINGS_PER_BUFFER 4
+
 /* ---- the object ---- */
+
+/* Both have all their memory from the start, so what nothing fills is made small. */
+static uint32_t ledger_entries(const struct kernel_side *kernel)
+{
+	return kernel->config->no_ledger ? 1 : kernel->config->max_mappings;
+}
+
+static uint32_t buffer_entries(struct kernel_side *kernel)
+{
+	const struct program *taker = program_set__find(&kernel->set, "virtqueue_get_buf");
+
+	return taker && taker->can_run ? kernel->config->max_mappings / MAPPINGS_PER_BUFFER : 1;
+}
 
 static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 {
@@ -55,8 +71,8 @@ static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 		{skeleton->maps.pagecache_devices, PAGECACHE_DEVICES},
 		{skeleton->maps.flows, config->max_flows},
 		{skeleton->maps.requests, config->max_requests},
-		{skeleton->maps.mappings, config->max_mappings},
-		{skeleton->maps.buffers, config->max_mappings},
+		{skeleton->maps.mappings, ledger_entries(kernel)},
+		{skeleton->maps.buffers, buffer_entries(kernel)},
 		{skeleton->maps.domains, FOREIGN_DOMAINS},
 		{skeleton->maps.list_segments, DS_LIST_SEGMENTS},
 		{skeleton->maps.page_entries, page_sets__sets(config->max_devices) *

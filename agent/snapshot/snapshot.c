@@ -36,6 +36,7 @@ const char *const ds_lost_names[DS_LOST_COUNT + 1] = {
 	[DS_LOST_PFN_RANGE] = "pfn_range",
 	[DS_LOST_EVENTS_FULL] = "events_full",
 	[DS_LOST_PAGE_SETS_FULL] = "page_sets_full",
+	[DS_LOST_CONTENDED] = "contended",
 	[DS_LOST_RECURSION] = "recursion",
 };
 

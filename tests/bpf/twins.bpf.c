@@ -331,6 +331,9 @@ STORM(cycle, dma__map((void *)storm_device, storm->object + (key << DS_PAGE_SHIF
 		      key << DS_PAGE_SHIFT, storm->size, DS_DMA_FROM_DEVICE, DS_MAPPING_SINGLE);
       dma__unmap((void *)storm_device, key << DS_PAGE_SHIFT, storm->size, DS_DMA_FROM_DEVICE,
 		 DS_MAPPING_SINGLE))
+/* The first half of that: mappings that stay. */
+STORM(burst, dma__map((void *)storm_device, storm->object + (key << DS_PAGE_SHIFT),
+		      key << DS_PAGE_SHIFT, storm->size, DS_DMA_FROM_DEVICE, DS_MAPPING_SINGLE))
 /* The same for the device to read: counted, and not in the ledger. */
 STORM(read_cycle, dma__map((void *)storm_device, storm->object + (key << DS_PAGE_SHIFT),
 			   key << DS_PAGE_SHIFT, storm->size, DS_DMA_TO_DEVICE, DS_MAPPING_SINGLE);

@@ -274,6 +274,13 @@ static void circumstances(void **state)
 	assert_non_null(strstr(judged.row.exposed_reason, "--max-mappings"));
 	arena__free(judged.arena);
 
+	/* It had room, and another CPU was in the way. */
+	host.sensors[DS_SENSOR_DMA].lost[DS_LOST_MAPPINGS_FULL] = 0;
+	host.sensors[DS_SENSOR_DMA].lost[DS_LOST_CONTENDED] = 5;
+	judge(&facts, &judged);
+	assert_non_null(strstr(judged.row.exposed_reason, "another CPU"));
+	arena__free(judged.arena);
+
 	facts.no_ledger = true;
 	judge(&facts, &judged);
 	assert_string_equal(judged.coverage, "net+");

@@ -7,6 +7,7 @@ from harness import equal, eventually, true
 HOT_PAGES = 256  # of one read of 1 MiB
 EDU_PAGES = 64
 READS = 64
+LEDGER_REASONS = {"mappings_full", "contended"}
 POOL_PAGES = 16  # of lists that a driver keeps: they grow with use
 
 
@@ -101,6 +102,24 @@ def add_return(suite, cell):
             if after["exposed_pages"] is None:
                 true("unmap" in after["exposed_reason"], f"reason: {after['exposed_reason']}")
             return f"{before} before, {after['exposed_pages']} after {after['exposed_reason'] or ''}"
+
+
+def add_lists(suite, cell):
+    @suite.test("requests of hundreds of segments lose no mapping, and exposure stays known")
+    def _():
+        call, large = cell.machine.call, 2 << 20
+        device = cell.device("virtio-blk-iommu")
+        for _ in range(4):
+            call("direct", device.disk, [[step * large, large, 0] for step in range(8)])
+        call("release")
+        call("settle")
+        lost = {sensor["name"]: {reason: n for reason, n in sensor["lost"].items() if n and reason in LEDGER_REASONS}
+                for sensor in call("api", "/api/v1/sensors")["sensors"]}
+        equal({name: reasons for name, reasons in lost.items() if reasons}, {}, "lost")
+        listed = next(one for one in call("api", "/api/v1/devices")["devices"]
+                      if one["id"].split("/", 1)[-1] in device.names)
+        true(listed["exposed_pages"] is not None, f"exposure: {listed['exposed_reason']}")
+        return f"{sum(listed['dma']['maps'].values()) if 'dma' in listed else ''} mappings"
 
 
 def add_end(suite, cell):
@@ -258,6 +277,7 @@ def add(suite, cell):
     if cell.parts & {"agent", "vfio", "hotplug"}:
         add_sensors(suite, cell)
         add_return(suite, cell)
+        add_lists(suite, cell)
         if "vfio" in cell.parts:
             add_vfio(suite, cell)
         if "hotplug" in cell.parts:

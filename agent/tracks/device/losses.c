@@ -19,6 +19,9 @@ static const struct {
 				   "memory that was mapped for a device, and is not known as "
 				   "exposed, nor as written: the ledger had no room "
 				   "(--max-mappings)"},
+	[DS_LOST_CONTENDED] = {true, true,
+			       "memory that was mapped for a device, and is not known as exposed, "
+			       "nor as written: another CPU held the ledger for too long"},
 	[DS_LOST_TRUNCATED] =
 		{true, true,
 		 "device writes into lists of memory that were too long to walk, or in "
