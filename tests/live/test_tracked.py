@@ -55,7 +55,8 @@ def handled():
 def written_back(kind):
     """
     Pages of a file that are clean again by the next write, which then faults once more. On Linux 7.2 and 7.3 ext4's are,
-    within seconds of a collect; the cause was not found. Such a fault is not one of the track's.
+    within seconds of a collect. Elsewhere the kernel's flusher does it, 30 s after a file became dirty, tracked or not; whether
+    that is all there, too, was not looked at. Such a fault is not one of the track's.
     """
     return PAGES if kind == "file-shared" and os.uname().release.startswith("7.") else 0
 
