@@ -83,8 +83,9 @@ static void log_limits(const struct agent *agent)
 		 "processes=%" PRIu32 " devices=%" PRIu32 " flows=%" PRIu32 " requests=%" PRIu32
 		 " mappings=%" PRIu32 " ledger_bytes_at_most=%" PRIu64 " page_set_memory=%" PRIu64
 		 " tables_bytes=%" PRIu64,
-		 config->max_processes, config->max_devices, config->max_flows,
-		 config->max_requests, config->no_ledger ? 0 : config->max_mappings,
+		 config->max_processes, kernel_side__tables(agent->kernel)->source_slots,
+		 config->max_flows, config->max_requests,
+		 config->no_ledger ? 0 : config->max_mappings,
 		 config->no_ledger ? 0 : (uint64_t)config->max_mappings * LEDGER_ENTRY_BYTES,
 		 config->page_set_memory, kernel_side__map_memory(agent->kernel));
 }

@@ -292,8 +292,6 @@ __weak __u32 source__admit(const struct new_source *fresh)
 		struct gendisk *disk = (void *)fresh->object;
 
 		BPF_CORE_READ_STR_INTO(&info->name, disk, disk_name);
-		if (!BPF_CORE_READ(disk, part0, bd_device.parent))
-			info->flags = DS_SOURCE_VIRTUAL;
 	}
 	if (bpf_map_update_elem(&sources, &key, &slot, BPF_NOEXIST)) {
 		bpf_map_push_elem(&source_slots, &slot, BPF_ANY);

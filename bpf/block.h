@@ -153,6 +153,21 @@ static long block__step(__u32 step, struct block_walk *walk)
 }
 
 /*
+ * Slot of a disk, taken on first sight. A disk that nothing carries (loop, dm, zram) needs none:
+ * the CPU moves its data, or the disks below it do, and each of them tells.
+ */
+static __always_inline __u32 block__slot(struct block_walk *walk, __u64 disk, __u64 diskseq)
+{
+	struct new_source fresh = {.key = {.kind = DS_SOURCE_DISK, .id = diskseq}, .object = disk};
+	__u32 *slot = bpf_map_lookup_elem(&sources, &fresh.key);
+
+	if (slot)
+		return *slot;
+	walk->is_virtual = !BPF_CORE_READ((struct gendisk *)disk, part0, bd_device.parent);
+	return walk->is_virtual ? DS_SLOT_NONE : source__admit(&fresh);
+}
+
+/*
  * At completion, before the bios advance (blk_update_request(), block/blk-mq.c): nr_bytes of the
  * chain are done. A failed read counts too: the device may have written before it failed.
  */
@@ -165,8 +180,8 @@ static __always_inline int block__complete(__u64 disk, __u64 diskseq, __u64 bio,
 	struct ds_device_stats *stats;
 
 	if (disk)
-		walk.slot = source__slot(DS_SOURCE_DISK, diskseq, disk);
-	if (walk.slot == DS_SLOT_NONE)
+		walk.slot = block__slot(&walk, disk, diskseq);
+	if (walk.slot == DS_SLOT_NONE && !walk.is_virtual)
 		event__lose(walk.lost, disk ? DS_LOST_DEVICES_FULL : DS_LOST_UNKNOWN_DEVICE);
 	info = bpf_map_lookup_elem(&source_infos, &walk.slot);
 	stats = device__stats(walk.slot);
@@ -177,7 +192,7 @@ static __always_inline int block__complete(__u64 disk, __u64 diskseq, __u64 bio,
 	ds_add(stats->block_requests, 1);
 	if (failed)
 		ds_add(stats->block_errors, 1);
-	walk.is_virtual = info->flags & DS_SOURCE_VIRTUAL;
+	walk.is_virtual |= info->flags & DS_SOURCE_VIRTUAL;
 	bpf_loop(DS_BLOCK_SEGMENTS, block__step, &walk, 0);
 	block__flush_owner(&walk, 1);
 	ds_add(stats->block_pages, walk.pages);

@@ -182,7 +182,7 @@ struct ds_source_key {
 };
 
 /* Flags of a source. */
-#define DS_SOURCE_VIRTUAL 1 /* no hardware behind it: the CPU moves its data (loop, zram) */
+#define DS_SOURCE_VIRTUAL 1 /* no hardware behind it (iSCSI); set by the agent */
 /* Its driver leaves direct mappings without an unmap, as dma_need_unmap() allows: no ledger. */
 #define DS_SOURCE_NO_UNMAP 2
 #define DS_SOURCE_DIRECT 4     /* DMA addresses are physical addresses: no IOMMU translates */

@@ -19,7 +19,7 @@ struct agent_config {
 	const char *sysfs;	   /* --path.sysfs, default /sys */
 	const char *logs;	   /* --path.logs, default /var/log */
 	uint32_t max_processes;	   /* --max-processes, default 8192 */
-	uint32_t max_devices;	   /* --max-devices, default 64 */
+	uint32_t max_devices;	   /* --max-devices, default 4096: what the host has may take */
 	uint32_t max_flows;	   /* --max-flows, default 16384 */
 	uint32_t max_requests;	   /* --max-requests: block reads in flight, default 16384 */
 	uint32_t max_mappings; /* --max-mappings: live DMA mappings in the ledger, default 65536 */

@@ -65,58 +65,11 @@ int sysfs__device_of_dev(const char *root, uint32_t major, uint32_t minor, char 
 
 /* ---- disks ---- */
 
-struct seq_search {
-	uint64_t diskseq;
-	char *name;
-};
-
-static int match_seq(int directory, const char *name, void *context)
-{
-	struct seq_search *search = context;
-	uint64_t diskseq;
-
-	if (sysfs__read_disk_u64(directory, name, "diskseq", &diskseq) ||
-	    diskseq != search->diskseq || strlen(name) >= SYSFS_NAME_SIZE)
-		return 0;
-	memcpy(search->name, name, strlen(name) + 1);
-	return 1;
-}
-
-int sysfs__resolve_disk_by_seq(const char *root, uint64_t diskseq, char name[SYSFS_NAME_SIZE])
-{
-	struct seq_search search = {.diskseq = diskseq, .name = name};
-	struct sysfs_tree tree;
-	int err = sysfs_tree__open(&tree, root);
-
-	name[0] = '\0';
-	if (!err)
-		err = sysfs_tree__each_name(&tree, "block", match_seq, &search);
-	return err < 0 ? err : err ? 0 : -ENOENT;
-}
-
 struct disk_list {
 	const struct sysfs_tree *tree;
 	int (*callback)(void *, const struct sysfs_disk *);
 	void *context;
 };
-
-static void read_dev(int directory, const char *name, struct sysfs_disk *disk)
-{
-	char path[NAME_MAX + 8], line[32];
-	uint64_t major, minor;
-	char *colon;
-
-	snprintf(path, sizeof(path), "%s/dev", name);
-	if (files__read_line(directory, path, line, sizeof(line)) < 0)
-		return;
-	colon = strchr(line, ':');
-	if (!colon || !files__parse_u64(line, (size_t)(colon - line), &major) ||
-	    !files__parse_u64(colon + 1, strlen(colon + 1), &minor) || major > UINT32_MAX ||
-	    minor > UINT32_MAX)
-		return;
-	disk->major = (uint32_t)major;
-	disk->minor = (uint32_t)minor;
-}
 
 static int list_disk(int directory, const char *name, void *context)
 {
@@ -124,10 +77,9 @@ static int list_disk(int directory, const char *name, void *context)
 	struct sysfs_disk disk = {.name = name};
 	struct sysfs_found found;
 	char link[PATH_MAX];
-	uint64_t hidden;
 	int err;
 
-	if (sysfs__link(CLASS_BLOCK, name, link))
+	if (sysfs__leads_to(directory, name, VIRTUAL) || sysfs__link(CLASS_BLOCK, name, link))
 		return 0;
 	err = sysfs_tree__find(list->tree, link, SYSFS_FOLLOW_PATHS, &found);
 	if (err == -ENOMEM)
@@ -138,8 +90,6 @@ static int list_disk(int directory, const char *name, void *context)
 	if (!err)
 		memcpy(disk.device_id, found.id, sizeof(disk.device_id));
 	sysfs__read_disk_u64(directory, name, "diskseq", &disk.diskseq);
-	disk.hidden = !sysfs__read_disk_u64(directory, name, "hidden", &hidden) && hidden;
-	read_dev(directory, name, &disk);
 	return list->callback(list->context, &disk);
 }
 

@@ -33,17 +33,15 @@ int sysfs__device_of(const char *root, const char *bus, const char *name, char i
  */
 int sysfs__device_of_dev(const char *root, uint32_t major, uint32_t minor, char id[SYSFS_ID_SIZE]);
 
-/* The name of the disk with this diskseq. */
-int sysfs__resolve_disk_by_seq(const char *root, uint64_t diskseq, char name[SYSFS_NAME_SIZE]);
-
 struct sysfs_disk {
 	const char *name;
 	uint64_t diskseq;	       /* 0: the kernel does not tell (before 5.15) */
-	uint32_t major, minor;	       /* 0:0 for a hidden disk */
-	bool hidden;		       /* one path of an NVMe multipath disk */
-	char device_id[SYSFS_ID_SIZE]; /* "": virtual */
+	char device_id[SYSFS_ID_SIZE]; /* "": nothing below it does DMA (iSCSI, pmem) */
 };
-/* Calls back for every disk, in no order; ends early with what is not 0, and returns that. */
+/*
+ * Calls back for every disk that may move data itself, so not for virtual ones and the heads of
+ * NVMe multipath disks, in no order; ends early with what is not 0, and returns that.
+ */
 int sysfs__list_disks(const char *root, int (*callback)(void *context, const struct sysfs_disk *),
 		      void *context);
 
@@ -65,8 +63,21 @@ int sysfs__list_sources(const char *root,
 /* One of them; -ENODEV for a bridge. source->name is `name`. */
 int sysfs__find_source(const char *root, const char *bus, const char *name,
 		       struct sysfs_source *source);
+/*
+ * How many sources and disks there may be, at most: what the two lists above tell is fewer. 0 where
+ * sysfs cannot be read.
+ */
+size_t sysfs__count(const char *root);
 /* Whether one of these netdevs is up (IFF_UP). */
 bool sysfs__any_up(const char *root, char *const *names, size_t count);
+
+/* A virtual disk (dm, md, bcache, loop on a disk) and the disks and partitions that it stands on.
+ */
+struct sysfs_stack {
+	char *name;
+	char **on; /* sorted */
+	size_t on_count;
+};
 
 struct sysfs_device {
 	char id[SYSFS_ID_SIZE];
@@ -81,16 +92,27 @@ struct sysfs_device {
 	bool platform_dma; /* virtio: took VIRTIO_F_ACCESS_PLATFORM, so uses the DMA API */
 	char **names;	   /* disks and netdevs, sorted */
 	size_t name_count;
-	size_t disk_count; /* of the names; the others are netdevs */
+	size_t disk_count;	    /* of the names; the others are netdevs */
+	struct sysfs_stack *stacks; /* that stand on its disks, if only in part; sorted by name */
+	size_t stack_count;
 };
 /*
- * The DMA device, as above, with all that is known. For a virtual disk or netdev they return 0 and
- * *device is NULL.
+ * All disks and netdevs that are not virtual, by the device that does their DMA, and what stands on
+ * them: as of one reading, which costs a few links for each of them.
  */
-int sysfs__describe(const char *root, const char *bus, const char *name,
-		    struct sysfs_device **device);
-int sysfs__describe_disk(const char *root, const char *disk, struct sysfs_device **device);
-int sysfs__describe_netdev(const char *root, const char *netdev, struct sysfs_device **device);
+struct sysfs_names;
+int sysfs_names__read(const char *root, struct sysfs_names **names);
+void sysfs_names__free(struct sysfs_names *names);
+/* What stands on the device, anew. 0, or -ENOMEM. */
+int sysfs_names__give_stacks(const struct sysfs_names *names, struct sysfs_device *device);
+/*
+ * The DMA device, as above, with all that is known. For a virtual disk they return 0 and *device is
+ * NULL.
+ */
+int sysfs__describe(const char *root, const struct sysfs_names *names, const char *bus,
+		    const char *name, struct sysfs_device **device);
+int sysfs__describe_disk(const char *root, const struct sysfs_names *names, const char *disk,
+			 struct sysfs_device **device);
 /* One that sysfs does not know: only its id, bus and name. NULL when memory is short. */
 struct sysfs_device *sysfs_device__bare(const char *bus, const char *name);
 /*

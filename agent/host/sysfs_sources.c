@@ -116,6 +116,32 @@ int sysfs__list_sources(const char *root, int (*callback)(void *, const struct s
 	return err;
 }
 
+static int count_name(int directory, const char *name, void *context)
+{
+	++*(size_t *)context;
+	return 0;
+}
+
+static int count_real(int directory, const char *name, void *context)
+{
+	*(size_t *)context += !sysfs__leads_to(directory, name, VIRTUAL);
+	return 0;
+}
+
+size_t sysfs__count(const char *root)
+{
+	struct sysfs_tree tree;
+	size_t count = 0;
+
+	if (sysfs_tree__open(&tree, root))
+		return 0;
+	(void)sysfs_tree__each_name(&tree, "bus/pci/devices", count_name, &count);
+	(void)sysfs_tree__each_name(&tree, "bus/virtio/devices", count_name, &count);
+	(void)sysfs_tree__each_name(&tree, "block", count_real, &count);
+	(void)sysfs_tree__each_name(&tree, CLASS_NET, count_real, &count);
+	return count;
+}
+
 bool sysfs__any_up(const char *root, char *const *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

@@ -331,3 +331,11 @@ int sysfs__read_disk_u64(int directory, const char *disk, const char *attribute,
 	snprintf(path, sizeof(path), "%s/%s", disk, attribute);
 	return files__read_u64(directory, path, value);
 }
+
+bool sysfs__leads_to(int directory, const char *name, const char *part)
+{
+	char target[PATH_MAX];
+
+	return files__read_link(directory, name, target, sizeof(target)) > 0 &&
+	       strstr(target, part);
+}

@@ -46,6 +46,15 @@ int sysfs_tree__each_name(const struct sysfs_tree *tree, const char *below,
 			  void *context);
 /* An attribute of a disk: a number, 0 with an error. */
 int sysfs__read_disk_u64(int directory, const char *disk, const char *attribute, uint64_t *value);
+/*
+ * Whether a link in the directory of a class leads to that part of sysfs. A host may have thousands
+ * of virtual disks and interfaces, of which nothing more need be read.
+ */
+bool sysfs__leads_to(int directory, const char *name, const char *part);
+#define VIRTUAL "/virtual/" /* the heads of NVMe multipath disks, too */
+#define VIRTUAL_DISK "/virtual/block/"
+/* Copies the names of the device at its path. 0, or -ENOMEM. */
+int sysfs_names__give(const struct sysfs_names *names, struct sysfs_device *device);
 /* a/b; -ENAMETOOLONG. */
 int sysfs__join(char path[PATH_MAX], const char *a, const char *b);
 /*

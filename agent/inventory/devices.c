@@ -62,6 +62,8 @@ int devices__new(const struct agent_config *config, struct kernel_side *kernel,
 	if (!err)
 		err = flows__new(tables, device_of_slot, device_id, devices, &devices->flows);
 	if (!err)
+		err = devices__read_names(devices);
+	if (!err)
 		err = devices__look_at_disks(devices);
 	if (!err)
 		err = devices__bind_functions(devices);
@@ -86,6 +88,8 @@ void devices__free(struct devices *devices)
 		devices__free_record(devices, device);
 	page_sets__free(devices->page_sets);
 	uevents__free(devices->uevents);
+	sysfs_names__free(devices->names);
+	devices__forget_numbers(devices);
 	free(devices->sources);
 	free(devices->retired);
 	free(devices);
@@ -105,6 +109,24 @@ void devices__drain(struct devices *devices, double now)
 	devices__resolve_new(devices);
 }
 
+/* Looked up in sysfs once for each number, until something changes. */
+static const char *device_of_number(struct devices *devices, uint32_t dev)
+{
+	struct disk_number *number;
+
+	HASH_FIND(hh, devices->by_number, &dev, sizeof(dev), number);
+	if (number)
+		return number->id;
+	number = calloc(1, sizeof(*number));
+	if (!number)
+		return "";
+	number->dev = dev;
+	/* dev_t as the kernel packs it: include/linux/kdev_t.h, MINORBITS 20 */
+	(void)sysfs__device_of_dev(devices->config->sysfs, dev >> 20, dev & 0xfffff, number->id);
+	HASH_ADD(hh, devices->by_number, dev, sizeof(number->dev), number);
+	return number->id;
+}
+
 /* Page-cache pages belong to the device that their file system is on, where that is one. */
 static int sample_pagecache(struct devices *devices)
 {
@@ -115,14 +137,12 @@ static int sample_pagecache(struct devices *devices)
 	HASH_ITER (hh, devices->by_id, device, next)
 		device->pagecache = device->blockdev = 0;
 	while (!bpf_map_get_next_key(devices->tables->pagecache_fd, previous, &key)) {
-		char id[64];
+		const char *id;
 
 		previous = &key;
 		if (bpf_map_lookup_elem(devices->tables->pagecache_fd, &key, &stats))
 			continue;
-		/* dev_t as the kernel packs it: include/linux/kdev_t.h, MINORBITS 20 */
-		if (sysfs__device_of_dev(devices->config->sysfs, key >> 20, key & 0xfffff, id))
-			snprintf(id, sizeof(id), UNATTRIBUTED);
+		id = device_of_number(devices, key);
 		HASH_FIND_STR(devices->by_id, id, device);
 		if (!device)
 			device = devices->unattributed;
@@ -157,8 +177,8 @@ int devices__sample(struct devices *devices, double now, double seconds)
 	devices->now = now;
 	devices__give_back_retired(devices);
 	devices__look_again(devices);
-	devices__refresh(devices);
 	devices__resolve_new(devices);
+	devices__refresh(devices);
 	devices__watch_unmaps(devices);
 	sample_sources(devices);
 	devices__sweep(devices, seconds);

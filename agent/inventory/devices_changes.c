@@ -3,9 +3,10 @@
  * drivers. */
 #include "agent/inventory/devices_private.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#define VIRTUAL_DISKS "/devices/virtual/block/"
 #define GONE_SECONDS 60	   /* an unplugged device stays listed that long */
 #define REFRESH_SECONDS 10 /* all is read again, whatever was told */
 
@@ -30,8 +31,8 @@ static void describe_device(struct devices *devices, struct device_record *devic
 {
 	struct sysfs_device *known = NULL;
 
-	if (sysfs__describe(devices->config->sysfs, device->known->bus, device->known->name,
-			    &known) ||
+	if (sysfs__describe(devices->config->sysfs, devices->names, device->known->bus,
+			    device->known->name, &known) ||
 	    !known)
 		return;
 	if (strcmp(known->id, device->id) != 0) {
@@ -86,6 +87,11 @@ static void take_uevent(void *context, const struct uevent *event)
 	}
 	if (event->action == UEVENT_BIND || event->action == UEVENT_UNBIND)
 		take_driver_event(devices, event);
+	/* No device is looked for below it. */
+	if (!strncmp(event->path, VIRTUAL_DISKS, sizeof(VIRTUAL_DISKS) - 1)) {
+		devices->look |= LOOK_STACKS;
+		return;
+	}
 	devices->look |= looks[event->subsystem];
 	/* Its driver comes after it, and with that its DMA. */
 	if (event->action == UEVENT_ADD && event->subsystem == UEVENT_PCI)
@@ -114,10 +120,33 @@ void devices__look_again(struct devices *devices)
 		devices__look_at_disks(devices);
 	if (devices->look & LOOK_MEMORY)
 		kernel_side__look_at_memory(devices->kernel);
-	devices->look &= LOOK_NAMES;
+	devices->look &= LOOK_NAMES | LOOK_STACKS;
 }
 
 /* ---- by looking now and then ---- */
+
+void devices__forget_numbers(struct devices *devices)
+{
+	struct disk_number *number, *next;
+
+	HASH_ITER (hh, devices->by_number, number, next) {
+		HASH_DEL(devices->by_number, number);
+		free(number);
+	}
+}
+
+int devices__read_names(struct devices *devices)
+{
+	struct sysfs_names *names;
+	int err = sysfs_names__read(devices->config->sysfs, &names);
+
+	devices__forget_numbers(devices);
+	if (err)
+		return err;
+	sysfs_names__free(devices->names);
+	devices->names = names;
+	return 0;
+}
 
 void devices__refresh(struct devices *devices)
 {
@@ -128,8 +157,16 @@ void devices__refresh(struct devices *devices)
 	HASH_ITER (hh, devices->by_id, device, next)
 		if (device->gone && devices->now - device->gone_at > GONE_SECONDS)
 			devices__forget(devices, device);
-	if (!all && !(devices->look & LOOK_NAMES))
+	if (!all && !devices->look)
 		return;
+	(void)devices__read_names(devices);
+	if (!all && !(devices->look & LOOK_NAMES)) {
+		devices->look = 0;
+		HASH_ITER (hh, devices->by_id, device, next)
+			if (device->known)
+				(void)sysfs_names__give_stacks(devices->names, device->known);
+		return;
+	}
 	devices->look = 0;
 	HASH_ITER (hh, devices->by_id, device, next)
 		if (device->known && !device->gone)

@@ -49,11 +49,19 @@ struct source {
 	bool forgotten; /* the ledger no longer has it, because its driver does not unmap */
 };
 
+/* Which device a file system's device number stands for. */
+struct disk_number {
+	uint32_t dev;
+	char id[SYSFS_ID_SIZE]; /* "": of no single device */
+	UT_hash_handle hh;
+};
+
 /* What a uevent says is to be read again from sysfs. */
 #define LOOK_DEVICES 1
 #define LOOK_DISKS 2
 #define LOOK_NAMES 4
 #define LOOK_MEMORY 8
+#define LOOK_STACKS 16 /* virtual disks may stand on other disks now */
 #define LOOK_ALL (LOOK_DEVICES | LOOK_DISKS | LOOK_NAMES | LOOK_MEMORY)
 
 struct devices {
@@ -73,9 +81,11 @@ struct devices {
 	uint64_t dropped_dirty; /* of devices no longer listed */
 	struct flows *flows;
 	struct ds_device_stats nobody; /* slot 0 */
+	struct sysfs_names *names;     /* as of the last change that was told, or of a while ago */
+	struct disk_number *by_number; /* uthash; as of the same */
 	double now;		       /* seconds, monotonic, of this call */
 	double refreshed_at;
-	unsigned look; /* LOOK_*, from uevents; names wait for the next sample */
+	unsigned look; /* LOOK_*, from uevents; names and stacks wait for the next sample */
 	const struct page_listener *listener; /* NULL: none */
 	/*
 	 * Events when all sets were swept last and nothing was exposed; UINT64_MAX: something was.
@@ -136,6 +146,9 @@ void devices__sweep(struct devices *devices, double seconds);
 
 void devices__look_again(struct devices *devices);
 void devices__refresh(struct devices *devices);
+/* Reads anew which disks and netdevs lie on which device. 0, or a negative errno. */
+int devices__read_names(struct devices *devices);
+void devices__forget_numbers(struct devices *devices);
 
 /* ---- devices_exposure.c ---- */
 

@@ -53,11 +53,45 @@ static uint32_t seen_by(const struct ds_device_stats *stats, uint64_t pagecache)
 	return sensors;
 }
 
+static const char *const *copy_names(struct arena *arena, char *const *from, size_t count)
+{
+	const char **names = arena__alloc(arena, (count + 1) * sizeof(*names));
+
+	for (size_t i = 0; names && i < count; i++) {
+		names[i] = arena__strdup(arena, from[i]);
+		if (!names[i])
+			return NULL;
+	}
+	return names;
+}
+
+static int list_stacks(struct arena *arena, const struct sysfs_device *known,
+		       struct snapshot_device *row)
+{
+	struct snapshot_stack *stacks =
+		arena__alloc(arena, (known->stack_count + 1) * sizeof(*stacks));
+
+	if (!stacks)
+		return -ENOMEM;
+	for (size_t i = 0; i < known->stack_count; i++) {
+		const struct sysfs_stack *from = &known->stacks[i];
+
+		stacks[i] = (struct snapshot_stack){
+			.name = arena__strdup(arena, from->name),
+			.on = copy_names(arena, from->on, from->on_count),
+			.on_count = from->on_count,
+		};
+		if (!stacks[i].name || !stacks[i].on)
+			return -ENOMEM;
+	}
+	row->stacks = stacks;
+	row->stack_count = known->stack_count;
+	return 0;
+}
+
 static int describe(struct arena *arena, const struct sysfs_device *known,
 		    struct snapshot_device *row)
 {
-	const char **names;
-
 	if (!known) {
 		row->bus = row->driver = "";
 		return 0;
@@ -67,17 +101,11 @@ static int describe(struct arena *arena, const struct sysfs_device *known,
 	row->parent = *known->parent ? arena__strdup(arena, known->parent) : NULL;
 	row->iommu_group = *known->iommu_group ? arena__strdup(arena, known->iommu_group) : NULL;
 	row->iommu_domain = *known->iommu_group ? arena__strdup(arena, known->iommu_domain) : NULL;
-	names = arena__alloc(arena, (known->name_count + 1) * sizeof(*names));
-	if (!names || !row->bus || !row->driver)
-		return -ENOMEM;
-	for (size_t i = 0; i < known->name_count; i++) {
-		names[i] = arena__strdup(arena, known->names[i]);
-		if (!names[i])
-			return -ENOMEM;
-	}
-	row->names = names;
+	row->names = copy_names(arena, known->names, known->name_count);
 	row->name_count = known->name_count;
-	return 0;
+	if (!row->names || !row->bus || !row->driver)
+		return -ENOMEM;
+	return list_stacks(arena, known, row);
 }
 
 static uint64_t not_negative(int64_t sum)

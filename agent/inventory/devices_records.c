@@ -15,10 +15,11 @@ static void give_page_set(struct devices *devices, struct device_record *device)
 	device->set = page_sets__take(devices->page_sets);
 	if (device->set != PAGE_SET_SHARED)
 		return;
-	events__add(devices->events, "device", "warning", device->id,
-		    "no page set: --max-devices are in use; its pages are counted as unattributed");
-	log_warn("no page set for device", "device=%s max_devices=%u", device->id,
-		 devices->config->max_devices);
+	events__add(
+		devices->events, "device", "warning", device->id,
+		"no page set: the table of devices is full; its pages are counted as unattributed");
+	log_warn("no page set for device", "device=%s slots=%u", device->id,
+		 devices->tables->source_slots);
 }
 
 bool devices__has_set(const struct devices *devices, const struct device_record *device)

@@ -21,12 +21,12 @@ static int describe_source(const struct devices *devices, const struct ds_source
 
 	*known = NULL;
 	if (info->key.kind == DS_SOURCE_DISK)
-		return sysfs__describe_disk(devices->config->sysfs, name, known);
+		return sysfs__describe_disk(devices->config->sysfs, devices->names, name, known);
 	err = sysfs__find_source(devices->config->sysfs, bus, name, &found);
 	/* Another device has taken this name since BPF saw it. */
 	if (!err && found.number != info->key.id)
 		return -ESTALE;
-	return sysfs__describe(devices->config->sysfs, bus, name, known);
+	return sysfs__describe(devices->config->sysfs, devices->names, bus, name, known);
 }
 
 static void resolve_source(struct devices *devices, uint32_t slot)
@@ -42,12 +42,8 @@ static void resolve_source(struct devices *devices, uint32_t slot)
 	snprintf(bus, sizeof(bus), "%.*s", (int)sizeof(info.bus) - 1, info.bus);
 	err = describe_source(devices, &info, bus, name, &known);
 	devices->sources[slot].listed = !err;
-	if (info.flags & DS_SOURCE_VIRTUAL) {
-		sysfs_device__free(known);
-		devices__bind_slot(devices, slot, NULL);
-		return;
-	}
-	if (!err && !known) { /* no hardware: iSCSI, network block devices */
+	devices->look |= LOOK_NAMES; /* it may be newer than those */
+	if (!err && !known) {	     /* no hardware: iSCSI */
 		devices__bind_slot(devices, slot, NULL);
 		return;
 	}
@@ -140,7 +136,8 @@ static int bind_source_ahead(struct devices *devices, const struct sysfs_source 
 			return 0;
 		devices__retire(devices, slot);
 	}
-	if (!has_room(devices) || sysfs__describe(sysfs, source->bus, source->name, &known))
+	if (!has_room(devices) ||
+	    sysfs__describe(sysfs, devices->names, source->bus, source->name, &known))
 		return 0;
 	/* Its virtio device is not there yet. */
 	if (!known || (source->virtio && !strcmp(known->bus, source->bus))) {
@@ -190,8 +187,9 @@ static int look_at_disk(void *context, const struct sysfs_disk *disk)
 		return 0;
 	}
 	if (!disk->device_id[0] || !disk->diskseq ||
-	    sysfs__describe_disk(devices->config->sysfs, disk->name, &known) || !known)
-		return 0; /* no hardware: BPF sees that by itself */
+	    sysfs__describe_disk(devices->config->sysfs, devices->names, disk->name, &known) ||
+	    !known)
+		return 0; /* the network moves its data, or the CPU does */
 	return claim_slot(devices, &key, "", disk->name, known);
 }
 

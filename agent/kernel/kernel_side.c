@@ -19,6 +19,7 @@
 #include "agent/base/start_thread.h"
 #include "agent/base/startup.h"
 #include "agent/host/procfs.h"
+#include "agent/host/sysfs.h"
 #include "agent/kernel/probe.h"
 #include "agent/kernel/programs.h"
 #include "agent/kernel/sensors.h"
@@ -94,7 +95,6 @@ static int open_tables(struct kernel_side *kernel)
 	if (err)
 		return err;
 	tables->process_slots = kernel->config->max_processes;
-	tables->source_slots = kernel->config->max_devices;
 	tables->processes_fd = bpf_map__fd(skeleton->maps.processes);
 	tables->watched_fd = bpf_map__fd(skeleton->maps.watched);
 	tables->process_slots_fd = bpf_map__fd(skeleton->maps.process_slots);
@@ -200,6 +200,17 @@ static int choose_and_find_bases(struct kernel_side *kernel, struct kernel_error
 	return found;
 }
 
+/* For what the host has, and as much again to be plugged in; more than that only a fault takes. */
+static uint32_t slots_for_host(const struct agent_config *config)
+{
+	const size_t wanted = 2 * sysfs__count(config->sysfs);
+	const uint32_t most = config->max_devices;
+
+	if (wanted > most || FEWEST_SLOTS > most)
+		return most;
+	return wanted > FEWEST_SLOTS ? (uint32_t)wanted : FEWEST_SLOTS;
+}
+
 static int set_up(struct kernel_side *kernel, struct kernel_error *error)
 {
 	int err, cpus = libbpf_num_possible_cpus();
@@ -213,6 +224,7 @@ static int set_up(struct kernel_side *kernel, struct kernel_error *error)
 		return err;
 	}
 	kernel->tables.cpus = cpus;
+	kernel->tables.source_slots = slots_for_host(kernel->config);
 	err = choose_and_find_bases(kernel, error);
 	if (!err && startup__cancelled(kernel->startup))
 		err = -ECANCELED;
@@ -383,7 +395,7 @@ int kernel_side__sample(struct kernel_side *kernel, struct snapshot *snapshot)
 	snapshot->tier_count = sizeof(kernel->tiers) / sizeof(kernel->tiers[0]);
 	snapshot->memory_pages = kernel->tables.memory_pages;
 	snapshot->limits.processes = kernel->config->max_processes;
-	snapshot->limits.devices = kernel->config->max_devices;
+	snapshot->limits.devices = kernel->tables.source_slots;
 	snapshot->limits.flows = kernel->config->max_flows;
 	snapshot->limits.requests = kernel->config->max_requests;
 	snapshot->limits.mappings = kernel->config->no_ledger ? 0 : kernel->config->max_mappings;

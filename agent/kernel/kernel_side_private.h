@@ -10,7 +10,8 @@
 #include "agent/kernel/kernel_side.h"
 #include "agent/kernel/object.h"
 
-#define PAGECACHE_DEVICES 256
+#define PAGECACHE_DEVICES 4096
+#define FEWEST_SLOTS 64 /* of sources */
 #define FOREIGN_DOMAINS 1024
 #define WATCHED_PER_SLOT 4 /* listed processes that live and have none */
 

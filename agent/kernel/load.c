@@ -63,10 +63,10 @@ static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 		{skeleton->maps.process_infos, config->max_processes + 1},
 		{skeleton->maps.process_stats, (config->max_processes + 1) * cpus},
 		{skeleton->maps.tracked, config->max_processes},
-		{skeleton->maps.sources, config->max_devices},
-		{skeleton->maps.source_slots, config->max_devices},
-		{skeleton->maps.source_infos, config->max_devices + 1},
-		{skeleton->maps.device_stats, (config->max_devices + 1) * cpus},
+		{skeleton->maps.sources, kernel->tables.source_slots},
+		{skeleton->maps.source_slots, kernel->tables.source_slots},
+		{skeleton->maps.source_infos, kernel->tables.source_slots + 1},
+		{skeleton->maps.device_stats, (kernel->tables.source_slots + 1) * cpus},
 		{skeleton->maps.sensor_stats, DS_SENSOR_COUNT * cpus},
 		{skeleton->maps.pagecache_devices, PAGECACHE_DEVICES},
 		{skeleton->maps.flows, config->max_flows},
@@ -75,7 +75,7 @@ static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 		{skeleton->maps.buffers, buffer_entries(kernel)},
 		{skeleton->maps.domains, FOREIGN_DOMAINS},
 		{skeleton->maps.list_segments, DS_LIST_SEGMENTS},
-		{skeleton->maps.page_entries, page_sets__sets(config->max_devices) *
+		{skeleton->maps.page_entries, page_sets__sets(kernel->tables.source_slots) *
 						      kernel->tables.page_regions *
 						      DS_REGION_PIECES},
 		{skeleton->maps.page_banks, page_sets__banks(config->page_set_memory)},

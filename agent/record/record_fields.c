@@ -81,6 +81,12 @@ static const struct field exposure_fields[] = {
 };
 static TABLE(exposure, struct snapshot_exposure, NULL);
 
+static const struct field stack_fields[] = {
+	ROW(struct snapshot_stack, name, FIELD_STRING),
+	COUNTED(struct snapshot_stack, on, FIELD_STRINGS, on_count),
+};
+static TABLE(stack, struct snapshot_stack, NULL);
+
 static const struct field stats_fields[] = {
 	ROW(struct ds_device_stats, maps, FIELD_U64),
 	ROW(struct ds_device_stats, unmaps, FIELD_U64),
@@ -123,6 +129,7 @@ static const struct field device_fields[] = {
 	ROW(struct snapshot_device, driver, FIELD_STRING),
 	ROW(struct snapshot_device, parent, FIELD_STRING_OR_NULL),
 	COUNTED(struct snapshot_device, names, FIELD_STRINGS, name_count),
+	COUNTED(struct snapshot_device, stacks, FIELD_ARRAY, stack_count, .of = &stack),
 	ROW(struct snapshot_device, iommu_group, FIELD_STRING_OR_NULL),
 	ROW(struct snapshot_device, iommu_domain, FIELD_STRING_OR_NULL),
 	ROW(struct snapshot_device, coverage_since, FIELD_TIME),
@@ -376,6 +383,7 @@ const struct record_struct *const record_structs[] = {
 	&process,
 	&group,
 	&coverage,
+	&stack,
 	&exposure,
 	&stats,
 	&device,

@@ -106,6 +106,13 @@ struct snapshot_exposure {
 	uint64_t pages;
 };
 
+/* A virtual disk (dm, md, loop) that stands on a device's disks, if only in part. */
+struct snapshot_stack {
+	const char *name;
+	const char *const *on; /* disks and partitions, sorted; on_count of them */
+	size_t on_count;
+};
+
 struct snapshot_device {
 	const char *id;		  /* "pci/0000:00:04.0", "virtio/virtio1" */
 	const char *bus;	  /* "pci", "virtio", ... */
@@ -113,6 +120,8 @@ struct snapshot_device {
 	const char *parent;	  /* id of the device it sits on; NULL */
 	const char *const *names; /* disks and netdevs, sorted; name_count of them */
 	size_t name_count;
+	const struct snapshot_stack *stacks; /* sorted by name */
+	size_t stack_count;
 	const char *iommu_group;	/* NULL: no IOMMU translates for it */
 	const char *iommu_domain;	/* set with iommu_group: "DMA", "DMA-FQ", "identity", ... */
 	struct timespec coverage_since; /* realtime */

@@ -187,6 +187,21 @@ static void write_exposure(struct json *json, const struct snapshot_device *devi
 	json__end_array(json);
 }
 
+static void write_stacks(struct json *json, const struct snapshot_device *device)
+{
+	json__array(json, "stacks");
+	for (size_t i = 0; i < device->stack_count; i++) {
+		json__object(json, NULL);
+		json__string(json, "name", device->stacks[i].name);
+		json__array(json, "on");
+		for (size_t at = 0; at < device->stacks[i].on_count; at++)
+			json__string(json, NULL, device->stacks[i].on[at]);
+		json__end_array(json);
+		json__end_object(json);
+	}
+	json__end_array(json);
+}
+
 static void write_device(struct json *json, const struct snapshot_device *device)
 {
 	json__string(json, "id", device->id);
@@ -196,6 +211,7 @@ static void write_device(struct json *json, const struct snapshot_device *device
 	for (size_t i = 0; i < device->name_count; i++)
 		json__string(json, NULL, device->names[i]);
 	json__end_array(json);
+	write_stacks(json, device);
 	json__string(json, "parent", device->parent);
 	if (device->iommu_group) {
 		json__object(json, "iommu");

@@ -65,6 +65,7 @@ function counters(device) {
 		["VFIO", vfio && `${count(vfio.maps)} mappings made, ${count(vfio.unmaps)} ended`],
 		["bounced", swiotlb.bounces ? `${count(swiotlb.bounces)} times, ${bytes(swiotlb.bytes)}` : null],
 		["page cache dirtied", `${count(device.pagecache)} pages of files, ${count(device.blockdev)} of the disk itself`],
+		["virtual disks on it", device.stacks.map((stack) => `${stack.name} on ${stack.on.join(", ")}`).join("; ") || null],
 		["IOMMU faults", count(device.iommu_faults)],
 		["lost", `${count(device.lost)} pages and flows were not counted in full`],
 	]);

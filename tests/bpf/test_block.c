@@ -238,9 +238,29 @@ static void virtual_disk(void **state)
 	run(h, submit, 7, 70, bio);
 	run(h, complete, disk, DISKSEQ, bio, 8192, false);
 	want__process(h, 7, 70, 1);
-	want__disk(h, DISKSEQ, 1);
 	want__counted(h, DS_SENSOR_BLOCK);
-	want_request(h, 1, 0, 8192); /* no page, no flow: the CPU moved it */
+	want_request(h, 0, 0, 8192); /* no slot, no page, no flow: the CPU moved it */
+	harness__check(h);
+}
+
+static void disk_without_hardware(void **state)
+{
+	struct harness *h = *state;
+	uint64_t disk = real_disk(h), bio = fake_bio(h, 0, {100, 0, 4096});
+
+	run(h, submit, 7, 70, bio);
+	run(h, complete, disk, DISKSEQ, bio, 4096, false);
+	want__process(h, 7, 70, 1);
+	want__counted(h, DS_SENSOR_BLOCK);
+	want_request(h, 1, 1, 4096);
+	want__flow(h, 7, 70, 1, 1, 4096, 1);
+	want__pages(h, 1, 100, 1);
+	harness__check(h);
+	h->source_infos[1].flags = DS_SOURCE_VIRTUAL; /* so says the agent */
+	run(h, submit, 7, 70, bio);
+	run(h, complete, disk, DISKSEQ, bio, 4096, false);
+	want__counted(h, DS_SENSOR_BLOCK);
+	want_request(h, 1, 0, 4096);
 	harness__check(h);
 }
 
@@ -416,6 +436,7 @@ int block_tests(void)
 		cmocka_unit_test_setup(empty_bios, harness__each),
 		cmocka_unit_test_setup(unknown_submitter, harness__each),
 		cmocka_unit_test_setup(virtual_disk, harness__each),
+		cmocka_unit_test_setup(disk_without_hardware, harness__each),
 		cmocka_unit_test_setup(no_disk, harness__each),
 		cmocka_unit_test_setup(disk_table_full, harness__each),
 		cmocka_unit_test_setup(tables_in_flight_full, harness__each),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Devices: known before their first event, honest about what is not seen, gone without a trace."""
+import contextlib
+import fcntl
+import mmap
 import os
 import re
 
@@ -8,7 +11,8 @@ from harness import (BINARY, Agent, Skip, Suite, disk_of, equal, eventually, req
 from unseen import Unseen
 
 MIB = 1 << 20
-LOOPS = 100
+LOOPS = 75  # more than the slots
+LOOP_CTL_REMOVE = 0x4c81  # include/uapi/linux/loop.h
 
 suite = Suite()
 agent = Agent("--max-devices", "32")
@@ -27,12 +31,46 @@ def read_direct(name):
     equal(done.returncode, 0, f"dd: {done.stderr}")
 
 
+def read_page(name):
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECT)
+    try:
+        equal(os.preadv(fd, [mmap.mmap(-1, 4096)], 0), 4096, f"bytes read of {name}")
+    finally:
+        os.close(fd)
+
+
 def limits():
     return agent.json("/api/v1/summary")["limits"]
 
 
-def events():
-    return agent.json("/api/v1/events?limit=1000")["events"]
+def losses():
+    return sum(sensor["lost"]["devices_full"] for sensor in agent.sensors().values())
+
+
+class Loops:
+    """So many loop disks on a file, gone at the end of its `with`."""
+
+    def __init__(self, image, count):
+        self.image, self.count, self.found, self.new = image, count, [], set()
+
+    def __enter__(self):
+        before = set(os.listdir("/sys/block"))
+        for _ in range(self.count):
+            made = run("losetup", "--find", "--show", self.image)
+            if made.returncode:
+                self.__exit__()
+                raise Skip(f"losetup: {made.stderr.strip()}")
+            self.found.append(made.stdout.strip())
+        self.new = {f"/dev/{name}" for name in set(os.listdir("/sys/block")) - before}
+        return self.found
+
+    def __exit__(self, *_):
+        with open("/dev/loop-control", "rb") as control:
+            for loop in self.found:
+                run("losetup", "--detach", loop)
+                if loop in self.new:
+                    with contextlib.suppress(OSError):  # it is in use, again
+                        fcntl.ioctl(control, LOOP_CTL_REMOVE, int(loop.removeprefix("/dev/loop")))
 
 
 @suite.test("the first event of a disk finds its device: nothing of it is unattributed")
@@ -107,27 +145,46 @@ def rings():
     return f"{up} that are up"
 
 
-@suite.test(f"{LOOPS} loop disks come and go: no slot and no device is left of them")
+@suite.test(f"{LOOPS} loop disks at once, each read: no slot is taken, no event lost, nothing degraded")
 def loops():
     image = os.path.join(directory, "image")
     make_file(image, 4)
     before, used = set(agent.devices()), limits()["devices_used"]
-    lost = sum(sensor["lost"]["devices_full"] for sensor in agent.sensors().values())
-    for _ in range(LOOPS):
-        made = run("losetup", "--find", "--show", image)
-        if made.returncode:
-            raise Skip(f"losetup: {made.stderr.strip()}")
-        loop = made.stdout.strip()
-        try:
-            done = run("dd", f"if={loop}", "of=/dev/null", "bs=1M")
-            equal(done.returncode, 0, f"dd: {done.stderr}")
-        finally:
-            run("losetup", "--detach", loop)
-    equal(set(agent.devices()), before, "devices")
-    eventually(f"slots in use go down to {used}", lambda: limits()["devices_used"] <= used)
-    full = sum(sensor["lost"]["devices_full"] for sensor in agent.sensors().values())
-    # Faster than an interval, they may fill the table; then that is told.
-    return f"{full - lost} events lost to a full table meanwhile"
+    lost, offered = losses(), agent.sensors()["block"]["offered"]
+    with Loops(image, LOOPS) as found:
+        for loop in found:
+            read_page(loop)
+        agent.settle()
+        true(agent.sensors()["block"]["offered"] >= offered + LOOPS, "the block sensor was not asked")
+        equal(losses(), lost, "events lost to a full table")
+        equal((set(agent.devices()), limits()["devices_used"]), (before, used), "devices and slots")
+    agent.settle()
+    equal((set(agent.devices()), limits()["devices_used"], losses()), (before, used, lost), "devices, slots, losses after")
+
+
+@suite.test("a loop disk on a disk is told to stand on it, in JSON and by devices -v, until it ends")
+def stacks():
+    name, device = disk_of(directory)
+    made = run("losetup", "--read-only", "--find", "--show", f"/dev/{name}")
+    if made.returncode:
+        raise Skip(f"losetup: {made.stderr.strip()}")
+    loop = os.path.basename(made.stdout.strip())
+    try:
+        eventually(f"{loop} on {name}", lambda: {"name": loop, "on": [name]} in agent.devices()[device]["stacks"])
+        text = run(BINARY, "devices", "-v", "--url", agent.url).stdout
+        true(re.search(rf"^  (stacks)? +{loop} on {name}$", text, re.M), f"devices -v: {text}")
+    finally:
+        run("losetup", "--detach", f"/dev/{loop}")
+    eventually(f"no {loop} on {name}", lambda: all(stack["name"] != loop for stack in agent.devices()[device]["stacks"]))
+
+
+@suite.test("tables are made for what the host has")
+def table():
+    with Agent() as plain:
+        got = plain.json("/api/v1/summary")["limits"]
+    true(64 <= got["devices"] < 4096 and 2 * got["devices_used"] <= got["devices"], f"limits: {got}")
+    equal(limits()["devices"], 32, "slots with --max-devices 32")
+    return f"{got['devices_used']} of {got['devices']} slots"
 
 
 @suite.test("virtual netdevs come, are renamed and go: they are no device's names")

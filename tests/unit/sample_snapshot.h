@@ -113,6 +113,8 @@ static inline void sample_add_devices(struct snapshot *snapshot)
 		{DS_SENSOR_BLOCK, DS_EVIDENCE_COMPLETED, {.tv_sec = SAMPLE_TIME - 60}},
 		{DS_SENSOR_IOMMU, DS_EVIDENCE_EXPOSED, {.tv_sec = SAMPLE_TIME - 30}},
 	};
+	static const char *const under[] = {"vda1", "vd\"b"};
+	static const struct snapshot_stack stacks[] = {{"dm-0", under, 2}, {"md0", under + 1, 1}};
 	static const struct snapshot_exposure exposures[] = {
 		{4000, "qemu", 512},
 		{7, SAMPLE_HOSTILE, 1},
@@ -154,6 +156,8 @@ static inline void sample_add_devices(struct snapshot *snapshot)
 	devices[1].stats.foreign_unmaps = 8;
 	devices[1].exposures = exposures;
 	devices[1].exposure_count = 2;
+	devices[1].stacks = stacks;
+	devices[1].stack_count = 2;
 	devices[2].id = "unattributed";
 	devices[2].bus = devices[2].driver = "";
 	devices[2].has_page_set = false;

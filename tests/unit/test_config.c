@@ -188,13 +188,13 @@ static void test_small_files(void **state)
 		"{}\n",
 		"{interval: 1}\n",
 		"\xef\xbb\xbfinterval: 1\n",
-		"interval: 1\r\nmax-devices: 64\r\n",
+		"interval: 1\r\nmax-devices: 4096\r\n",
 	};
 	struct agent_config config;
 
 	for (size_t i = 0; i < sizeof(contents) / sizeof(*contents); i++) {
 		assert_loads(*state, contents[i], &config);
-		assert_int_equal(config.max_devices, 64);
+		assert_int_equal(config.max_devices, 4096);
 		assert_true(config.interval == 1);
 		agent_config__free(&config);
 	}

@@ -115,23 +115,8 @@ static void test_device_numbers(void **state)
 	assert_int_equal(sysfs__device_of_dev(tree->root, 7, 0, id), -ENOENT);
 }
 
-static void test_diskseq(void **state)
-{
-	struct tree *tree = *state;
-	char name[SYSFS_NAME_SIZE];
-
-	assert_int_equal(sysfs__resolve_disk_by_seq(tree->root, 9, name), 0);
-	assert_string_equal(name, "vda");
-	assert_int_equal(sysfs__resolve_disk_by_seq(tree->root, 7, name), 0);
-	assert_string_equal(name, "nvme1c1n1");
-	assert_int_equal(sysfs__resolve_disk_by_seq(tree->root, 99, name), -ENOENT);
-	assert_string_equal(name, "");
-	tree__puts(tree, PCI "02.0/virtio1/block/vda/diskseq", "9x\n");
-	assert_int_equal(sysfs__resolve_disk_by_seq(tree->root, 9, name), -ENOENT);
-}
-
 struct seen {
-	int disks, virtual, hidden;
+	int disks, bare;
 	uint64_t sequences;
 };
 
@@ -140,16 +125,10 @@ static int see_disk(void *context, const struct sysfs_disk *disk)
 	struct seen *seen = context;
 
 	seen->disks++;
-	seen->virtual += !*disk->device_id;
-	seen->hidden += disk->hidden;
+	seen->bare += !*disk->device_id;
 	seen->sequences |= 1ULL << disk->diskseq;
-	if (!strcmp(disk->name, "vda")) {
-		assert_int_equal(disk->major, 254);
-		assert_int_equal(disk->minor, 0);
+	if (!strcmp(disk->name, "vda"))
 		assert_string_equal(disk->device_id, "virtio/virtio1");
-	}
-	if (disk->hidden)
-		assert_int_equal(disk->major, 0);
 	return 0;
 }
 
@@ -190,6 +169,7 @@ static void test_sources(void **state)
 	struct sources sources = {.text = ""};
 	struct sysfs_source source;
 	struct sysfs_device *device;
+	struct sysfs_names *names;
 	int calls = 0;
 
 	sys__link_up(tree, PCI "04.0/net/enp0s4/device", PCI "04.0");
@@ -213,7 +193,9 @@ static void test_sources(void **state)
 	assert_int_equal(sysfs__find_source(tree->root, "pci", "0000:00:1e.0", &source), -ENOENT);
 	assert_int_equal(sysfs__find_source(tree->root, "..", "x", &source), -EINVAL);
 	assert_int_equal(sysfs__find_source(tree->root, "pci", "0000:00:04.0", &source), 0);
-	assert_int_equal(sysfs__describe(tree->root, "pci", "0000:00:04.0", &device), 0);
+	assert_int_equal(sysfs_names__read(tree->root, &names), 0);
+	assert_int_equal(sysfs__describe(tree->root, names, "pci", "0000:00:04.0", &device), 0);
+	sysfs_names__free(names);
 	assert_int_equal(device->number, source.number);
 
 	/* Unplugged, and another one plugged in at the same place. */
@@ -247,20 +229,34 @@ static void test_lists(void **state)
 	int calls = 0;
 
 	assert_int_equal(sysfs__list_disks(tree->root, see_disk, &seen), 0);
-	assert_int_equal(seen.disks, 14);
-	assert_int_equal(seen.virtual, 6); /* loop, zram, two dm, md, pmem */
-	assert_int_equal(seen.hidden, 1);
-	assert_int_equal(seen.sequences, 0x7ffe);
+	/* Of 14; not loop, zram, two dm, md, nor the head of a multipath disk. */
+	assert_int_equal(seen.disks, 8);
+	assert_int_equal(seen.bare, 1); /* pmem */
+	assert_int_equal(seen.sequences, 0x62f8);
 	assert_int_equal(sysfs__list_disks(tree->root, see_one, &calls), 5);
 	assert_int_equal(calls, 1);
+}
+
+/* Of a tree that the test does not change in between. */
+static struct sysfs_device *describe(const struct tree *tree, const char *bus, const char *name)
+{
+	struct sysfs_names *names;
+	struct sysfs_device *device = NULL;
+
+	assert_int_equal(sysfs_names__read(tree->root, &names), 0);
+	if (bus)
+		assert_int_equal(sysfs__describe(tree->root, names, bus, name, &device), 0);
+	else
+		assert_int_equal(sysfs__describe_disk(tree->root, names, name, &device), 0);
+	sysfs_names__free(names);
+	return device;
 }
 
 static void test_describe(void **state)
 {
 	struct tree *tree = *state;
-	struct sysfs_device *device;
+	struct sysfs_device *device = describe(tree, "pci", "0000:00:02.0");
 
-	assert_int_equal(sysfs__describe(tree->root, "pci", "0000:00:02.0", &device), 0);
 	assert_string_equal(device->id, "virtio/virtio1");
 	assert_string_equal(device->bus, "virtio");
 	assert_string_equal(device->name, "virtio1");
@@ -275,20 +271,27 @@ static void test_describe(void **state)
 	assert_false(sysfs_device__exists(tree->root, device));
 	sysfs_device__free(device);
 
-	assert_int_equal(sysfs__describe_netdev(tree->root, "eth0", &device), 0);
+	device = describe(tree, "virtio", "virtio2");
 	assert_true(device->platform_dma);
 	assert_int_equal(device->disk_count, 0);
+	assert_string_equal(device->names[0], "eth0");
 	assert_string_equal(device->iommu_group, "3");
 	assert_string_equal(device->iommu_domain, "DMA");
 	sysfs_device__free(device);
 
-	assert_int_equal(sysfs__describe(tree->root, "pci", "0000:00:04.0", &device), 0);
+	device = describe(tree, "pci", "0000:00:04.0");
 	assert_string_equal(device->parent, "");
 	assert_string_equal(device->iommu_group, "4");
 	assert_string_equal(device->iommu_domain, "");
 	sysfs_device__free(device);
+}
 
-	assert_int_equal(sysfs__describe_disk(tree->root, "sdb", &device), 0);
+static void test_names(void **state)
+{
+	struct tree *tree = *state;
+	struct sysfs_device *device = describe(tree, NULL, "sdb");
+	struct sysfs_names *names;
+
 	assert_string_equal(device->id, "pci/0000:00:14.0");
 	assert_string_equal(device->driver, "xhci_hcd");
 	assert_int_equal(device->name_count, 2);
@@ -298,20 +301,85 @@ static void test_describe(void **state)
 	sysfs_device__free(device);
 
 	/* Behind a bridge; the head of a multipath disk is a name, its hidden path is not. */
-	assert_int_equal(sysfs__describe_disk(tree->root, "nvme0n1", &device), 0);
+	device = describe(tree, NULL, "nvme0n1");
 	assert_string_equal(device->parent, "");
 	assert_int_equal(device->name_count, 2);
 	sysfs_device__free(device);
-	assert_int_equal(sysfs__describe_disk(tree->root, "nvme1c1n1", &device), 0);
+	device = describe(tree, NULL, "nvme1c1n1");
 	assert_int_equal(device->name_count, 1);
 	assert_string_equal(device->names[0], "nvme1n1");
 	sysfs_device__free(device);
 
-	assert_int_equal(sysfs__describe_disk(tree->root, "loop0", &device), 0);
+	assert_null(describe(tree, NULL, "loop0"));
+	assert_int_equal(sysfs_names__read(tree->root, &names), 0);
+	assert_int_equal(sysfs__describe_disk(tree->root, names, "gone", &device), -ENOENT);
 	assert_null(device);
-	assert_int_equal(sysfs__describe_disk(tree->root, "gone", &device), -ENOENT);
-	assert_null(device);
-	device = sysfs_device__bare("device", "ghost");
+	sysfs_names__free(names);
+	sysfs_names__free(NULL);
+	assert_int_equal(sysfs_names__read("/nonexistent", &names), -ENOENT);
+	assert_null(names);
+}
+
+static void assert_stack(const struct sysfs_device *device, size_t index, const char *name,
+			 const char *first, size_t count)
+{
+	assert_true(index < device->stack_count);
+	assert_string_equal(device->stacks[index].name, name);
+	assert_int_equal(device->stacks[index].on_count, count);
+	assert_string_equal(device->stacks[index].on[0], first);
+}
+
+static void test_stacks(void **state)
+{
+	struct tree *tree = *state;
+	struct sysfs_device *device;
+	struct sysfs_names *names;
+
+	/* A loop disk on a disk, one on a file; a disk that stands on itself, one whose slave has
+	 * gone. */
+	sys__add_disk(tree, "devices/virtual/block/loop1", "7:1\n", "20\n", "0\n");
+	tree__puts(tree, "devices/virtual/block/loop1/loop/backing_file", "/dev/nvme1n1p1\n");
+	tree__puts(tree, "devices/virtual/block/loop0/loop/backing_file", "/srv/vda\n");
+	sys__add_slave(tree, "zram0", "devices/virtual/block/zram0");
+	sys__add_disk(tree, "devices/virtual/block/dm-2", "252:2\n", "21\n", "0\n");
+	sys__add_slave(tree, "dm-2", "devices/virtual/block/gone");
+
+	device = describe(tree, "virtio", "virtio1");
+	assert_int_equal(device->stack_count, 2);
+	assert_stack(device, 0, "dm-0", "vda1", 1);
+	assert_stack(device, 1, "dm-1", "dm-0", 2);
+	assert_string_equal(device->stacks[1].on[1], "vda2");
+
+	/* The agent looks again when a virtual disk comes or goes. */
+	tree__remove(tree, "block/dm-1");
+	assert_int_equal(sysfs_names__read(tree->root, &names), 0);
+	assert_int_equal(sysfs_names__give_stacks(names, device), 0);
+	assert_int_equal(device->stack_count, 1);
+	sysfs_names__free(names);
+	sysfs_device__free(device);
+
+	device = describe(tree, "pci", "0000:00:1f.2");
+	assert_int_equal(device->stack_count, 1);
+	assert_stack(device, 0, "md0", "sda", 2);
+	sysfs_device__free(device);
+	device = describe(tree, "pci", "0000:00:14.0");
+	assert_int_equal(device->stack_count, 1);
+	assert_stack(device, 0, "md0", "sda", 2);
+	sysfs_device__free(device);
+	device = describe(tree, "pci", "0000:00:05.0");
+	assert_int_equal(device->stack_count, 1);
+	assert_stack(device, 0, "loop1", "nvme1n1p1", 1);
+	sysfs_device__free(device);
+	device = describe(tree, "pci", "0000:00:04.0");
+	assert_int_equal(device->stack_count, 0);
+	sysfs_device__free(device);
+}
+
+static void test_bare(void **state)
+{
+	const struct tree *tree = *state;
+	struct sysfs_device *device = sysfs_device__bare("device", "ghost");
+
 	assert_string_equal(device->id, "device/ghost");
 	assert_true(sysfs_device__exists(tree->root, device));
 	sysfs_device__free(device);
@@ -322,47 +390,82 @@ static void test_describe(void **state)
 	sysfs_device__free(NULL);
 }
 
-/* This host: every disk and netdev lies below the device that is told for it, or is told to be
- * virtual. */
-static void check_host_class(const char *class, bool disks)
+/* This host: every disk lies below the device that is told for it, or is told to be virtual. */
+static void check_host_disk(const struct sysfs_names *names, const char *name)
 {
-	char directory[64], path[PATH_MAX], link[PATH_MAX], part[300], id[SYSFS_ID_SIZE];
+	char path[PATH_MAX], link[PATH_MAX], part[300], id[SYSFS_ID_SIZE];
 	struct sysfs_device *device;
-	const struct dirent *entry;
-	DIR *list;
 
-	snprintf(directory, sizeof(directory), "/sys/%s", class);
-	list = opendir(directory);
-	assert_non_null(list);
-	while ((entry = readdir(list))) {
-		snprintf(link, sizeof(link), "%s/%s", directory, entry->d_name);
-		if (entry->d_name[0] == '.' || !realpath(link, path) ||
-		    strncmp(path, "/sys/devices/", 13) != 0)
-			continue;
-		if (disks)
-			assert_int_equal(sysfs__describe_disk("/sys", entry->d_name, &device), 0);
-		else
-			assert_int_equal(sysfs__describe_netdev("/sys", entry->d_name, &device), 0);
-		if (!device) {
-			assert_true(strstr(path, "/virtual/") || strstr(path, "/platform/") ||
-				    strstr(path, "/ndbus"));
-			continue;
-		}
-		snprintf(part, sizeof(part), "/%s/", device->name);
-		assert_true(strstr(path, part) || strstr(path, "/nvme-subsystem/"));
-		assert_true(device->name_count > 0);
-		assert_int_equal(sysfs__device_of("/sys", device->bus, device->name, id), 0);
-		assert_string_equal(id, device->id);
-		assert_true(sysfs_device__exists("/sys", device));
-		sysfs_device__free(device);
+	snprintf(link, sizeof(link), "/sys/block/%s", name);
+	if (!realpath(link, path))
+		return;
+	assert_int_equal(sysfs__describe_disk("/sys", names, name, &device), 0);
+	if (!device) {
+		assert_true(strstr(path, "/virtual/") || strstr(path, "/platform/") ||
+			    strstr(path, "/ndbus"));
+		return;
 	}
+	snprintf(part, sizeof(part), "/%s/", device->name);
+	assert_true(strstr(path, part) || strstr(path, "/nvme-subsystem/"));
+	assert_true(device->name_count > 0);
+	assert_int_equal(sysfs__device_of("/sys", device->bus, device->name, id), 0);
+	assert_string_equal(id, device->id);
+	assert_true(sysfs_device__exists("/sys", device));
+	sysfs_device__free(device);
+}
+
+static void test_host_disks(void **state)
+{
+	struct sysfs_names *names;
+	const struct dirent *entry;
+	DIR *list = opendir("/sys/block");
+
+	assert_non_null(list);
+	assert_int_equal(sysfs_names__read("/sys", &names), 0);
+	while ((entry = readdir(list)))
+		if (entry->d_name[0] != '.')
+			check_host_disk(names, entry->d_name);
+	sysfs_names__free(names);
 	closedir(list);
 }
 
-static void test_host(void **state)
+static void check_host_netdev(const struct sysfs_names *names, const char *name)
 {
-	check_host_class("block", true);
-	check_host_class("class/net", false);
+	char link[PATH_MAX], path[PATH_MAX], id[SYSFS_ID_SIZE], part[SYSFS_ID_SIZE + 2];
+	struct sysfs_device *device;
+	char *slash;
+	bool named = false;
+	int err = sysfs__device_of_netdev("/sys", name, id);
+
+	snprintf(link, sizeof(link), "/sys/class/net/%s", name);
+	if (err || !realpath(link, path)) {
+		assert_true(err == -ENODEV || err == -ENOENT);
+		return;
+	}
+	slash = strchr(id, '/');
+	snprintf(part, sizeof(part), "/%s/", slash + 1);
+	assert_non_null(strstr(path, part));
+	*slash = '\0';
+	assert_int_equal(sysfs__describe("/sys", names, id, slash + 1, &device), 0);
+	for (size_t i = 0; i < device->name_count; i++)
+		named = named || !strcmp(device->names[i], name);
+	assert_true(named);
+	sysfs_device__free(device);
+}
+
+static void test_host_netdevs(void **state)
+{
+	struct sysfs_names *names;
+	const struct dirent *entry;
+	DIR *list = opendir("/sys/class/net");
+
+	assert_non_null(list);
+	assert_int_equal(sysfs_names__read("/sys", &names), 0);
+	while ((entry = readdir(list)))
+		if (entry->d_name[0] != '.')
+			check_host_netdev(names, entry->d_name);
+	sysfs_names__free(names);
+	closedir(list);
 }
 
 int main(void)
@@ -372,12 +475,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_netdevs_and_buses, sys__set_up,
 						tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_device_numbers, sys__set_up, tree__tear_down),
-		cmocka_unit_test_setup_teardown(test_diskseq, sys__set_up, tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_lists, sys__set_up, tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_sources, sys__set_up, tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_up, sys__set_up, tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_describe, sys__set_up, tree__tear_down),
-		cmocka_unit_test(test_host),
+		cmocka_unit_test_setup_teardown(test_names, sys__set_up, tree__tear_down),
+		cmocka_unit_test_setup_teardown(test_stacks, sys__set_up, tree__tear_down),
+		cmocka_unit_test_setup_teardown(test_bare, sys__set_up, tree__tear_down),
+		cmocka_unit_test(test_host_disks),
+		cmocka_unit_test(test_host_netdevs),
 	};
 
 	return cmocka_run_group_tests_name("sysfs", tests, NULL, NULL);

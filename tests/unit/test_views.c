@@ -263,6 +263,11 @@ static void devices(void **state)
 	assert_string_equal(text_at(json_array_get(list, 0), "sensor"), "block");
 	assert_string_equal(text_at(json_array_get(list, 0), "evidence"), "completed");
 	assert_string_equal(text_at(json_array_get(list, 1), "since"), "2026-11-22T20:30:16.000Z");
+	list = json_object_get(json, "stacks");
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(text_at(json_array_get(list, 1), "name"), "md0");
+	list = json_object_get(json_array_get(list, 0), "on");
+	assert_string_equal(json_string_value(json_array_get(list, 1)), "vd\"b");
 	list = json_object_get(json, "not_seen");
 	assert_string_equal(json_string_value(json_array_get(list, 1)), "packets: \"copied\"");
 	assert_string_equal(text_at(json_object_get(json, "iommu"), "domain"), "DMA-FQ");

@@ -2,6 +2,7 @@
 """Runs in the guest: carries out what the test asks for, one line of JSON on the second serial port
 per call; answers go into a file of the share, since the port is slow.
 """
+import datetime
 import glob
 import json
 import mmap
@@ -220,8 +221,14 @@ def harness():
 
 @function
 def agent_start(*options):
+    """Seconds until its programs were loaded, and from there to its first snapshot."""
+    begin = time.time()
     State.agent = harness().Agent(*options)
     State.agent.__enter__()
+    end = time.time()
+    text = re.search(r'^time=(\S+) .*msg="?starting\b', State.agent.log(), re.M).group(1)
+    loaded = datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return [loaded - begin, end - loaded]
 
 
 @function

@@ -8,9 +8,10 @@ static const struct {
 	bool process, device; /* tracks that it concerns */
 	const char *reason;
 } loss_table[DS_LOST_REASONS] = {
-	[DS_LOST_DEVICES_FULL] = {false, true,
-				  "writes of a device that has no row, since --max-devices are in "
-				  "use: they are in no device's track"},
+	[DS_LOST_DEVICES_FULL] =
+		{false, true,
+		 "writes of a device that has no row, since the table of devices is "
+		 "full: they are in no device's track"},
 	[DS_LOST_UNKNOWN_DEVICE] =
 		{false, true,
 		 "writes of which the kernel does not say the device: they are in "

@@ -43,6 +43,24 @@ static void put_exposures(json_t *row, unsigned indent, struct text *out)
 	}
 }
 
+static void put_stacks(json_t *row, unsigned indent, struct text *out)
+{
+	size_t index, at;
+	json_t *item, *disk;
+
+	json_array_foreach(json_object_get(row, "stacks"), index, item)
+	{
+		begin_line("stacks", index, indent, out);
+		put_string(json_object_get(item, "name"), out);
+		json_array_foreach(json_object_get(item, "on"), at, disk)
+		{
+			text__puts(out, at ? ", " : " on ");
+			put_string(disk, out);
+		}
+		text__putc(out, '\n');
+	}
+}
+
 static void put_coverage(json_t *row, unsigned indent, struct text *out)
 {
 	size_t index;
@@ -68,6 +86,7 @@ static void put_coverage(json_t *row, unsigned indent, struct text *out)
 
 void devices__details(json_t *row, unsigned indent, struct text *out)
 {
+	put_stacks(row, indent, out);
 	put_exposures(row, indent, out);
 	put_coverage(row, indent, out);
 }
