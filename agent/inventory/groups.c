@@ -9,6 +9,8 @@
 #include "agent/base/arena.h"
 #include "agent/inventory/series.h"
 
+#define ROOM_SHARE 16 /* of the rows, that leave at once where there is no room */
+
 struct group {
 	char *name;
 	uint32_t references;
@@ -122,28 +124,39 @@ static void unlist(struct groups *groups, struct group *group)
 		free_group(groups, group);
 }
 
-/* The group that has not written for the longest; NULL when all have, in this round. */
-static struct group *longest_idle(struct groups *groups)
+/*
+ * Those that have not written for the longest go, what they had is left to "(other)". A few at once
+ * where they are equal: names without end must not cost a look at all rows each. False: all have
+ * written in this round.
+ */
+static bool make_room(struct groups *groups)
 {
-	struct group *group, *next, *idle = NULL;
+	uint32_t most = groups->max_rows / ROOM_SHARE + 1;
+	uint64_t longest = groups->round;
+	struct group *group, *next;
 
 	HASH_ITER (hh, groups->by_name, group, next)
-		if (group->listed && group->moved < groups->round &&
-		    (!idle || group->moved < idle->moved))
-			idle = group;
-	return idle;
+		if (group->listed && group->moved < longest)
+			longest = group->moved;
+	if (longest == groups->round)
+		return false;
+	HASH_ITER (hh, groups->by_name, group, next) {
+		if (!group->listed || group->moved != longest)
+			continue;
+		unlist(groups, group);
+		if (!--most)
+			break;
+	}
+	return true;
 }
 
 static bool list_group(struct groups *groups, struct group *group)
 {
 	if (groups->rows >= groups->max_rows) {
-		struct group *idle = groups->full == groups->round ? NULL : longest_idle(groups);
-
-		if (!idle) {
+		if (groups->full == groups->round || !make_room(groups)) {
 			groups->full = groups->round;
 			return false;
 		}
-		unlist(groups, idle); /* what it had is left to "(other)" */
 	}
 	group->listed = true;
 	groups->rows++;

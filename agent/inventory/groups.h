@@ -5,8 +5,8 @@
  *
  * A group has a row from its first page on. One that has neither members nor living processes
  * leaves the list after GROUPS_GONE_SECONDS, and its sum goes into the row "(exited)". Where there
- * are more, the one that has not written for the longest makes room for one that writes, and its
- * sum goes into the row "(other)"; when it writes again, it has a new row, from nothing. "(other)"
+ * are more, those that have not written for the longest make room for one that writes, and their
+ * sums go into the row "(other)"; when one writes again, it has a new row, from nothing. "(other)"
  * also has what is in no group. The rows' sum is the host's.
  */
 #ifndef DIRTYSCOPE_AGENT_INVENTORY_GROUPS_H

@@ -350,6 +350,35 @@ static void groups_make_room_for_who_writes(void **state)
 	rows__free(&rows);
 }
 
+/* As by a program that gives each of its short processes another name. */
+static void names_without_end(void **state)
+{
+	enum { ROOM = 4096, A_ROUND = 1000, ROUNDS = 40 };
+	struct group *stays;
+	struct rows rows;
+	char name[32];
+
+	rows__new(&rows, ROOM, 3);
+	stays = groups__get(rows.groups, "stays");
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < A_ROUND; i++) {
+			(void)snprintf(name, sizeof(name), "name-%d-%d", round, i);
+			struct group *group = groups__get(rows.groups, name);
+
+			rows__add(&rows, group, 1);
+			groups__put(rows.groups, group);
+		}
+		rows__add(&rows, stays, 1);
+		rows__take(&rows, 1);
+		assert_true(rows.count <= ROOM + 2);
+		assert_int_equal(rows__cpu(&rows, "stays"), round + 1);
+	}
+	/* Most of the room is in use all the time. */
+	assert_true(rows.count > ROOM - ROOM / 8);
+	groups__put(rows.groups, stays);
+	rows__free(&rows);
+}
+
 #define WORDS 1024
 struct marks {
 	uint64_t words[WORDS];
@@ -403,6 +432,7 @@ int main(void)
 		cmocka_unit_test(groups_keep_what_their_members_wrote),
 		cmocka_unit_test(groups_that_have_gone_leave),
 		cmocka_unit_test(groups_make_room_for_who_writes),
+		cmocka_unit_test(names_without_end),
 		cmocka_unit_test(a_sweep_loses_no_bit),
 	};
 
