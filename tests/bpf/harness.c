@@ -53,10 +53,25 @@ static void make_fake_memory(struct harness *h, struct twins *twins)
 	twins__destroy(first);
 }
 
+static void make_banks(struct harness *h)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, mappable, .map_flags = BPF_F_MMAPABLE);
+
+	for (int i = 0; i < 2; i++) {
+		h->bank_fds[i] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "page_bank", 4, 8,
+						DS_BANK_PIECES * DS_PIECE_WORDS, &mappable);
+		must(h->bank_fds[i] >= 0);
+		h->banks[i] = mmap(NULL, BANK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+				   h->bank_fds[i], 0);
+		must(h->banks[i] != MAP_FAILED);
+	}
+	for (int i = 0; i < SETS; i++)
+		h->sets[i] = h->banks[0] + (size_t)i * SET_WORDS;
+}
+
 struct harness *harness__new(bool ledger, uint32_t entries)
 {
 	struct harness *h = calloc(1, sizeof(*h));
-	LIBBPF_OPTS(bpf_map_create_opts, mappable, .map_flags = BPF_F_MMAPABLE);
 	struct twins *twins;
 
 	must(h);
@@ -70,16 +85,7 @@ struct harness *harness__new(bool ledger, uint32_t entries)
 	twins->rodata->ds_ledger = ledger;
 	twins->rodata->ds_vmemmap_base = FAKE_VMEMMAP;
 	twins->rodata->ds_page_offset = (h->base & ~4095ULL) - (FAKE_PFN << 12);
-	for (int i = 0; i < 2; i++) {
-		h->bank_fds[i] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "page_bank", 4, 8,
-						DS_BANK_PIECES * DS_PIECE_WORDS, &mappable);
-		must(h->bank_fds[i] >= 0);
-		h->banks[i] = mmap(NULL, BANK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-				   h->bank_fds[i], 0);
-		must(h->banks[i] != MAP_FAILED);
-	}
-	for (int i = 0; i < SETS; i++)
-		h->sets[i] = h->banks[0] + (size_t)i * SET_WORDS;
+	make_banks(h);
 	twins->rodata->ds_regions = REGIONS;
 	bpf_map__set_inner_map_fd(twins->maps.page_banks, h->bank_fds[0]);
 	bpf_map__set_max_entries(twins->maps.page_banks, 2);
@@ -395,34 +401,6 @@ void harness__check(struct harness *h)
 		fail_msg("%d differences", differences);
 }
 
-/* ---- wants ---- */
-
-void want__counted(struct harness *h, enum ds_sensor sensor)
-{
-	h->want.sensors[sensor].offered++;
-	h->want.sensors[sensor].counted++;
-}
-
-void want__lost(struct harness *h, enum ds_sensor sensor, enum ds_lost reason)
-{
-	h->want.sensors[sensor].offered++;
-	h->want.sensors[sensor].lost[reason]++;
-}
-
-void want__lost_of(struct harness *h, enum ds_sensor sensor, enum ds_lost reason, uint32_t slot)
-{
-	want__lost(h, sensor, reason);
-	h->want.devices[slot].lost++;
-}
-
-void want__pages(struct harness *h, uint32_t slot, uint64_t pfn, uint64_t pages)
-{
-	if (slot >= SETS)
-		slot = DS_SLOT_NONE;
-	for (; pages && pfn < SET_PAGES; pfn++, pages--)
-		h->want.sets[slot][pfn / 64] |= 1ULL << pfn % 64;
-}
-
 void want__row(struct harness *h, enum table table, const void *key, const void *value)
 {
 	struct want_row *row = find_wanted(h, table, key);
@@ -439,44 +417,6 @@ void want__row(struct harness *h, enum table table, const void *key, const void 
 	}
 	memcpy(row->key, key, tables[table].key);
 	memcpy(row->value, value, tables[table].value);
-}
-
-void want__process(struct harness *h, uint64_t start, uint32_t tgid, uint32_t slot)
-{
-	struct ds_process_key key = {.start_boottime_ns = start, .tgid = tgid};
-
-	want__row(h, TABLE_PROCESSES, &key, &slot);
-}
-
-void want__device(struct harness *h, uint64_t device, uint32_t slot)
-{
-	struct ds_source_key key = {.kind = DS_SOURCE_DEVICE, .id = device};
-
-	want__row(h, TABLE_SOURCES, &key, &slot);
-}
-
-void want__disk(struct harness *h, uint64_t diskseq, uint32_t slot)
-{
-	struct ds_source_key key = {.kind = DS_SOURCE_DISK, .id = diskseq};
-
-	want__row(h, TABLE_SOURCES, &key, &slot);
-}
-
-void want__flow(struct harness *h, uint64_t start, uint32_t tgid, uint32_t slot, uint64_t pages,
-		uint64_t bytes, uint64_t requests)
-{
-	struct ds_flow_key key = {.process = {.start_boottime_ns = start, .tgid = tgid},
-				  .slot = slot};
-	struct ds_flow_stats stats = {.pages = pages, .bytes = bytes, .requests = requests};
-
-	want__row(h, TABLE_FLOWS, &key, &stats);
-}
-
-void want__request(struct harness *h, uint64_t bio, uint64_t start, uint32_t tgid)
-{
-	struct ds_process_key process = {.start_boottime_ns = start, .tgid = tgid};
-
-	want__row(h, TABLE_REQUESTS, &bio, &process);
 }
 
 /* ---- groups ---- */

@@ -115,12 +115,8 @@ static inline void sys__add_iommu(const struct tree *tree, const char *device, c
 	sys__link_up(tree, below, target);
 }
 
-static inline int sys__set_up(void **state)
+static inline void sys__add_hardware(const struct tree *tree)
 {
-	struct tree *tree;
-
-	tree__set_up(state);
-	tree = *state;
 	/* virtio-blk and virtio-net: devices below PCI functions. */
 	sys__add_device(tree, PCI "02.0", "bus/pci", "virtio-pci");
 	sys__add_device(tree, PCI "02.0/virtio1", "bus/virtio", "virtio_blk");
@@ -161,7 +157,10 @@ static inline int sys__set_up(void **state)
 	sys__link_up(tree, SUBSYSTEM "/nvme1", MULTI "/nvme/nvme1");
 	sys__add_disk(tree, SUBSYSTEM "/nvme1n1", "259:2\n", "8\n", "0\n");
 	sys__add_partition(tree, SUBSYSTEM "/nvme1n1/nvme1n1p1", "259:3");
-	/* Virtual ones. */
+}
+
+static inline void sys__add_virtual(const struct tree *tree)
+{
 	sys__add_disk(tree, "devices/virtual/block/loop0", "7:0\n", "1\n", "0\n");
 	sys__add_disk(tree, "devices/virtual/block/zram0", "253:0\n", "2\n", "0\n");
 	sys__add_disk(tree, "devices/virtual/block/dm-0", "252:0\n", "10\n", "0\n");
@@ -179,6 +178,16 @@ static inline int sys__set_up(void **state)
 			"nd_pmem");
 	sys__add_disk(tree, "devices/LNXSYSTM:00/ndbus0/region0/namespace0.0/block/pmem0",
 		      "259:9\n", "13\n", "0\n");
+}
+
+static inline int sys__set_up(void **state)
+{
+	struct tree *tree;
+
+	tree__set_up(state);
+	tree = *state;
+	sys__add_hardware(tree);
+	sys__add_virtual(tree);
 	/* Odd ones. */
 	sys__add_device(tree, "devices/" LONG_NAME "1", "bus/platform", NULL);
 	sys__add_device(tree, "devices/" LONG_NAME "2", "bus/platform", NULL);

@@ -154,15 +154,20 @@ static struct process_identity *identify(const struct tree *tree, struct procfs_
 	return identity;
 }
 
+static struct procfs_users *users_of_me(const struct tree *tree)
+{
+	char path[PATH_MAX];
+
+	tree__puts(tree, "passwd", "me:x:1000:1000::/:/bin/sh\n");
+	return procfs_users__new(tree__path(tree, "passwd", path));
+}
+
 static void test_identify(void **state)
 {
 	struct tree *tree = *state;
 	struct process_identity known = {.tgid = 10, .start_boottime_ns = 1}, *identity;
-	struct procfs_users *users;
-	char path[PATH_MAX], *large = calloc(1, 70000);
-
-	tree__puts(tree, "passwd", "me:x:1000:1000::/:/bin/sh\n");
-	users = procfs_users__new(tree__path(tree, "passwd", path));
+	struct procfs_users *users = users_of_me(tree);
+	char *large = calloc(1, 70000);
 
 	/* Nothing but its stat: the rest may not be read. */
 	write_stat(tree, 10, "bare) x", 'S', 0, 1, 500);
@@ -191,8 +196,18 @@ static void test_identify(void **state)
 	identity = identify(tree, users, 10);
 	assert_int_equal(strlen(identity->cmdline), PROCFS_CMDLINE_MAX);
 	process_identity__put(identity);
+	procfs_users__free(users);
+	free(large);
+}
+
+static void test_identify_vms(void **state)
+{
+	struct tree *tree = *state;
+	struct procfs_users *users = users_of_me(tree);
+	struct process_identity *identity;
 
 	/* QEMU, by its program; replaced on disk since. */
+	write_stat(tree, 10, "kvm", 'S', 0, 1, 500);
 	tree__write(tree, "10/cmdline", "/usr/bin/kvm\0-name\0guest=db\0", 28);
 	tree__link(tree, "10/exe", "/usr/bin/qemu-system-x86_64 (deleted)");
 	identity = identify(tree, users, 10);
@@ -221,7 +236,6 @@ static void test_identify(void **state)
 	assert_null(identity->vm_name);
 	process_identity__put(identity);
 	procfs_users__free(users);
-	free(large);
 }
 
 static void test_users(void **state)
@@ -265,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_container),
 		cmocka_unit_test(test_vm_name),
 		cmocka_unit_test_setup_teardown(test_identify, tree__set_up, tree__tear_down),
+		cmocka_unit_test_setup_teardown(test_identify_vms, tree__set_up, tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_users, tree__set_up, tree__tear_down),
 	};
 

@@ -20,21 +20,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/vm/edu.h"
+
 #define PAGE 4096UL
-#define IOVA 0x100000UL	 /* the device addresses 28 bits */
-#define BUFFER 0x40000UL /* the device's own memory */
-
-enum edu_register {
-	EDU_SOURCE = 0x80,
-	EDU_DESTINATION = 0x88,
-	EDU_COUNT = 0x90,
-	EDU_COMMAND = 0x98,
-};
-#define EDU_START 1UL
-#define EDU_TO_MEMORY 2UL
-
-#define PCI_COMMAND 4
-#define PCI_COMMAND_MEMORY_MASTER 6
+#define IOVA 0x100000UL /* the device addresses 28 bits */
 
 static void die(const char *what)
 {
@@ -49,21 +38,6 @@ static void say(const char *line)
 	for (int c = getchar(); c != '\n'; c = getchar())
 		if (c == EOF)
 			exit(0);
-}
-
-static void copy(volatile uint8_t *registers, uint64_t from, uint64_t to, uint64_t command)
-{
-	*(volatile uint64_t *)(registers + EDU_SOURCE) = from;
-	*(volatile uint64_t *)(registers + EDU_DESTINATION) = to;
-	*(volatile uint64_t *)(registers + EDU_COUNT) = 64;
-	*(volatile uint64_t *)(registers + EDU_COMMAND) = command | EDU_START;
-	for (int i = 0; i < 500; i++) {
-		if (!(*(volatile uint64_t *)(registers + EDU_COMMAND) & EDU_START))
-			return;
-		usleep(10000);
-	}
-	errno = ETIMEDOUT;
-	die("DMA");
 }
 
 static char *map(int container, size_t pages, uint64_t iova, uint32_t flags)
@@ -95,36 +69,20 @@ static void unmap(int container, size_t pages, uint64_t iova)
 		die("VFIO_IOMMU_UNMAP_DMA");
 }
 
-/* The device's registers, and its right to do DMA. */
-static volatile uint8_t *open_device(int group, const char *address)
+static void copy(volatile uint8_t *registers, uint64_t from, uint64_t to, uint64_t command)
 {
-	struct vfio_region_info config = {.argsz = sizeof(config),
-					  .index = VFIO_PCI_CONFIG_REGION_INDEX};
-	struct vfio_region_info bar = {.argsz = sizeof(bar), .index = VFIO_PCI_BAR0_REGION_INDEX};
-	uint16_t command = PCI_COMMAND_MEMORY_MASTER;
-	int device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address);
-	void *registers;
+	int err = edu__copy(registers, from, to, command);
 
-	if (device < 0)
-		die("VFIO_GROUP_GET_DEVICE_FD");
-	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &config) ||
-	    ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &bar))
-		die("VFIO_DEVICE_GET_REGION_INFO");
-	if (pwrite(device, &command, sizeof(command), (off_t)config.offset + PCI_COMMAND) !=
-	    (ssize_t)sizeof(command))
-		die("command register");
-	registers =
-		mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)bar.offset);
-	if (registers == MAP_FAILED)
-		die("registers");
-	return registers;
+	errno = -err;
+	if (err)
+		die("DMA");
 }
 
 int main(int argc, char **argv)
 {
-	volatile uint8_t *registers;
+	volatile uint8_t *registers = NULL;
 	size_t pages = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
-	int container, group;
+	int container, group, device;
 	char path[64], *writable, *readable;
 
 	if (!pages) {
@@ -142,15 +100,18 @@ int main(int argc, char **argv)
 		die("VFIO_GROUP_SET_CONTAINER");
 	if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		die("VFIO_SET_IOMMU");
-	registers = open_device(group, argv[1]);
+	device = edu__open(group, argv[1], &registers);
+	errno = device < 0 ? -device : 0;
+	if (device < 0)
+		die("the device");
 	writable = map(container, pages, IOVA, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 	readable = map(container, pages, IOVA + pages * PAGE, VFIO_DMA_MAP_FLAG_READ);
 	say("mapped");
 
-	memset(readable, 0x22, 64);
-	copy(registers, IOVA + pages * PAGE, BUFFER, 0);
-	copy(registers, BUFFER, IOVA + PAGE, EDU_TO_MEMORY);
-	if (memcmp(writable + PAGE, readable, 64) != 0) {
+	memset(readable, 0x22, EDU_LENGTH);
+	copy(registers, IOVA + pages * PAGE, EDU_BUFFER, 0);
+	copy(registers, EDU_BUFFER, IOVA + PAGE, EDU_TO_MEMORY);
+	if (memcmp(writable + PAGE, readable, EDU_LENGTH) != 0) {
 		errno = EIO;
 		die("the device's data");
 	}
