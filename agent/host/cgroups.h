@@ -6,11 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONTAINER_ID_LENGTH 64
+#define CONTAINER_ID_SIZE 128
+#define CONTAINER_HASH_LENGTH 64 /* of an id by Docker, containerd, CRI-O or Podman */
 
-/* The id of the innermost container in a cgroup's path: 64 hex digits. False: not in a container.
+/*
+ * What the innermost container in a cgroup's path is called by what runs it: 64 hex digits (Docker,
+ * containerd, CRI-O, Podman, ECS), Fargate's and BuildKit's shorter ids, the names of LXC,
+ * systemd-nspawn and Garden. False: not in a container, or its name does not fit.
  */
-bool cgroup__container(const char *path, char id[CONTAINER_ID_LENGTH + 1]);
+bool cgroup__container(const char *path, char id[CONTAINER_ID_SIZE]);
 
 /*
  * Of a process's path in the default hierarchy, and that in the memory controller's of version 1:

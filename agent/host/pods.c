@@ -111,7 +111,7 @@ static void read_container(struct listing *listing, char *text)
 	char *name = strrchr(text, '_'), *dash = strrchr(text, '-'), *end = strrchr(text, '.');
 
 	if (!name || !dash || !end || dash < name || strcmp(end, ".log") != 0 ||
-	    end - dash != CONTAINER_ID_LENGTH + 1)
+	    end - dash != CONTAINER_HASH_LENGTH + 1)
 		return;
 	*dash = *end = '\0';
 	add(listing, dash + 1, name + 1, (size_t)(dash - name));
@@ -168,7 +168,7 @@ static const char *find(const struct pods *pods, struct listing *listing, const 
 
 bool pods__find(struct pods *pods, const char *cgroup, struct pod *pod)
 {
-	char uid[POD_UID_LENGTH + 1], id[CONTAINER_ID_LENGTH + 1];
+	char uid[POD_UID_LENGTH + 1], id[CONTAINER_ID_SIZE];
 
 	if (!pods__uid(cgroup, uid))
 		return false;

@@ -15,6 +15,7 @@
 
 #define STAT_SIZE 2048		      /* 52 numbers and a name of at most 64 bytes */
 #define ZONEINFO_LIMIT (64UL << 20)   /* grows with CPUs x zones x nodes */
+#define ARGUMENTS_LIMIT (8UL << 20)   /* the kernel takes 6 MiB: bprm_stack_limits(), fs/exec.c */
 #define FLAG_KERNEL_THREAD 0x00200000 /* PF_KTHREAD, include/linux/sched.h */
 #define NS_PER_SECOND 1000000000ULL
 
@@ -156,7 +157,7 @@ struct identity_text {
 	size_t arguments_length;
 	char cmdline[PROCFS_CMDLINE_MAX + 1];
 	char program[NAME_MAX + 1]; /* the program's file name */
-	char container[CONTAINER_ID_LENGTH + 1];
+	char container[CONTAINER_ID_SIZE];
 	char vm_name[VM_NAME_SIZE];
 };
 
@@ -219,14 +220,30 @@ static bool holds_kvm_vm(int process)
 	return found;
 }
 
+/* Of a VM with many devices the arguments are long, and its name may come late. */
+static bool named_in_all(int process, const struct hypervisor *hypervisor, char name[VM_NAME_SIZE])
+{
+	size_t length;
+	char *all;
+	bool found;
+
+	if (files__read_all(process, "cmdline", ARGUMENTS_LIMIT, &all, &length))
+		return false;
+	found = hypervisor__vm_name(hypervisor, all, length, name);
+	free(all);
+	return found;
+}
+
 static void find_vm(int process, struct identity_text *text, struct process_identity *identity)
 {
 	const struct hypervisor *hypervisor = hypervisor__find(text->program);
+	bool cut = text->arguments_length == PROCFS_CMDLINE_MAX;
 
 	if (!(hypervisor && hypervisor->certain) && !holds_kvm_vm(process))
 		return;
 	if (!hypervisor__vm_name(hypervisor, text->arguments, text->arguments_length,
-				 text->vm_name))
+				 text->vm_name) &&
+	    !(cut && named_in_all(process, hypervisor, text->vm_name)))
 		snprintf(text->vm_name, sizeof(text->vm_name), "pid-%u", identity->tgid);
 	identity->vm_name = text->vm_name;
 	identity->hypervisor = hypervisor ? hypervisor->name : "kvm";

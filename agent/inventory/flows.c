@@ -10,6 +10,8 @@
 #include "agent/base/arena.h"
 
 #define BATCH 1024
+#define ROOM_SHARE 4   /* of the kernel's rows, that part is wanted free */
+#define IDLE_SAMPLES 2 /* without a request, until a flow may leave */
 
 struct flow_key {
 	struct ds_process_key process;
@@ -22,6 +24,9 @@ struct flow {
 	struct ds_flow_stats carried;	   /* of slots that were given back */
 	struct ds_flow_stats now, previous;
 	double rate;
+	uint32_t rows;	/* of the kernel's table, as of the last look */
+	uint64_t moved; /* the sample in which it gained something last */
+	bool left;	/* its rows were taken: it leaves the list unless it comes again */
 	UT_hash_handle hh;
 };
 
@@ -34,6 +39,7 @@ struct flows {
 	struct ds_flow_key *keys;
 	struct ds_flow_stats *values;
 	uint32_t used; /* rows of the kernel's table */
+	uint64_t samples;
 	uint64_t unknown_pages;
 };
 
@@ -142,6 +148,8 @@ static int settle(struct flows *flows, struct flow *flow, struct processes *proc
 	struct process_record *record;
 
 	flow->rate = seconds > 0 ? delta / seconds : 0;
+	if (memcmp(&flow->previous, &flow->now, sizeof(flow->now)) != 0)
+		flow->moved = flows->samples;
 	flow->previous = flow->now;
 	if (is_nobody(&flow->key.process)) {
 		flows->unknown_pages += delta;
@@ -156,6 +164,58 @@ static int settle(struct flows *flows, struct flow *flow, struct processes *proc
 	return 0;
 }
 
+static int compare_moved(const void *a, const void *b)
+{
+	const struct flow *left = *(struct flow *const *)a, *right = *(struct flow *const *)b;
+
+	return (left->moved > right->moved) - (left->moved < right->moved);
+}
+
+/*
+ * Takes the rows of those that leave. A request that completes on another CPU in this very
+ * microsecond may be counted in a row that is gone; who was idle for two samples has few.
+ */
+static void take_rows(struct flows *flows)
+{
+	for (uint32_t i = 0; i < flows->used; i++) {
+		const void *device = flows->device_of(flows->context, flows->keys[i].slot);
+		struct ds_flow_stats last;
+		struct flow *flow;
+
+		flow = device ? find_flow(flows, &flows->keys[i].process, device) : NULL;
+		if (flow && flow->left && flow->rows &&
+		    !bpf_map_lookup_and_delete_elem(flows->tables->flows_fd, &flows->keys[i],
+						    &last))
+			add(&flow->carried, &last);
+	}
+}
+
+/* More flows than rows: the longest idle leave. What they had is in their processes' sums. */
+static int make_room(struct flows *flows)
+{
+	const uint32_t most = flows->tables->max_flows, wanted = most - most / ROOM_SHARE;
+	uint32_t left = flows->used, count = 0;
+	struct flow *flow, *next, **idle;
+
+	if (left <= wanted)
+		return 0;
+	idle = malloc(HASH_COUNT(flows->by_key) * sizeof(struct flow *));
+	if (!idle)
+		return -ENOMEM;
+	HASH_ITER (hh, flows->by_key, flow, next)
+		if (flow->rows && flows->samples - flow->moved >= IDLE_SAMPLES)
+			idle[count++] = flow;
+	qsort(idle, count, sizeof(struct flow *), compare_moved);
+	for (uint32_t i = 0; i < count && left > wanted; i++) {
+		idle[i]->left = true;
+		left -= idle[i]->rows;
+	}
+	if (count)
+		take_rows(flows);
+	free(idle);
+	return 0;
+}
+
 int flows__sample(struct flows *flows, struct processes *processes, double now, double seconds)
 {
 	struct flow *flow, *next;
@@ -163,8 +223,11 @@ int flows__sample(struct flows *flows, struct processes *processes, double now, 
 
 	if (err)
 		return err;
-	HASH_ITER (hh, flows->by_key, flow, next)
+	flows->samples++;
+	HASH_ITER (hh, flows->by_key, flow, next) {
 		flow->now = flow->carried;
+		flow->rows = 0;
+	}
 	for (uint32_t i = 0; i < flows->used; i++) {
 		const void *device = flows->device_of(flows->context, flows->keys[i].slot);
 
@@ -174,13 +237,17 @@ int flows__sample(struct flows *flows, struct processes *processes, double now, 
 		if (!flow)
 			return -ENOMEM;
 		add(&flow->now, &flows->values[i]);
+		flow->rows++;
+		flow->left = false;
 	}
 	HASH_ITER (hh, flows->by_key, flow, next) {
 		err = settle(flows, flow, processes, now, seconds);
 		if (err)
 			return err;
+		if (flow->left)
+			free_flow(flows, flow);
 	}
-	return 0;
+	return make_room(flows);
 }
 
 uint64_t flows__unknown_pages(const struct flows *flows)

@@ -107,6 +107,50 @@ static void set_identity(struct processes *processes, struct process_record *rec
 	record->identity = identity;
 }
 
+static bool is_older(const struct process_record *record, const struct process_record *other)
+{
+	if (record->key.start_boottime_ns != other->key.start_boottime_ns)
+		return record->key.start_boottime_ns < other->key.start_boottime_ns;
+	return record->key.tgid < other->key.tgid;
+}
+
+/* A name that another VM has, with its pid. */
+static void set_vm_name(struct processes *processes, struct process_record *record,
+			const char *name)
+{
+	struct process_identity known = *record->identity, *named;
+	char unique[VM_NAME_SIZE + 16];
+
+	snprintf(unique, sizeof(unique), "%s@%u", name, known.tgid);
+	known.vm_name = unique;
+	named = process_identity__new(&known);
+	if (named)
+		set_identity(processes, record, named);
+}
+
+/*
+ * Two VMs of one name are two: the one that started first has it, for as long as it lives. The
+ * other is asked again in its turn, and has the name then.
+ */
+static void tell_vms_apart(struct processes *processes, struct process_record *record)
+{
+	const char *name = record->identity->vm_name;
+	struct process_record *other, *next;
+	bool younger = false;
+
+	HASH_ITER (hh, processes->by_key, other, next) {
+		if (other == record || other->state != PROCESS_RUNNING ||
+		    !other->identity->vm_name || strcmp(other->identity->vm_name, name) != 0)
+			continue;
+		if (is_older(other, record))
+			younger = true;
+		else
+			set_vm_name(processes, other, name);
+	}
+	if (younger)
+		set_vm_name(processes, record, name);
+}
+
 void process_record__resolve(struct processes *processes, struct process_record *record)
 {
 	struct process_identity *identity;
@@ -116,6 +160,8 @@ void process_record__resolve(struct processes *processes, struct process_record 
 		return;
 	set_identity(processes, record, identity);
 	record->resolved = true;
+	if (identity->vm_name)
+		tell_vms_apart(processes, record);
 }
 
 void process_record__take_name(struct processes *processes, struct process_record *record,
@@ -138,7 +184,7 @@ void process_record__enter(struct processes *processes, struct process_record *r
 			   struct group *cgroup)
 {
 	struct process_identity known = *record->identity, *moved;
-	char container[CONTAINER_ID_LENGTH + 1];
+	char container[CONTAINER_ID_SIZE];
 	struct pod pod = {0};
 
 	if (record->cgroup == cgroup)

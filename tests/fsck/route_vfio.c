@@ -20,7 +20,7 @@
 #define WRITES 8	 /* a copy takes the device 100 ms */
 
 struct vfio {
-	int container, group, device;
+	int container, group;
 	volatile uint8_t *registers;
 };
 
@@ -66,8 +66,8 @@ int vfio__map(struct fsck *fsck)
 			       ? fsck__skip(fsck, "memory of this kind cannot be mapped: %s",
 					    strerror(errno))
 			       : -errno;
-	vfio->device = edu__open(vfio->group, address, &vfio->registers);
-	return vfio->device < 0 ? vfio->device : 0;
+	vfio->registers = edu__open(vfio->group, address);
+	return vfio->registers ? 0 : -errno;
 }
 
 /* What the device takes from the mapping's first bytes comes into the chosen pages' middle. */

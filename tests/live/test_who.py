@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ NOBODY = pwd.getpwnam("nobody").pw_uid
 NAMELESS = 54321  # a uid without a line in passwd
 STARTS = 5
 SLOTS, IDLE = 128, 300
+FLOWS, READERS = 32, 40  # rows in use by the host's others count as well
 
 suite = Suite()
 
@@ -158,6 +160,36 @@ def own_cgroups():
         true(agent.process(writer.pid)["cgroup"] in paths, f"{agent.process(writer.pid)['cgroup']} is none of {paths}")
 
 
+# What a hypervisor's program does here: it holds whatever lines it is told.
+KEEP = 'while read -r line; do all="$all$line"; done'
+
+
+@suite.test("two virtual machines of one name are two; the second has the name once the first has ended")
+def same_name():
+    program = os.path.join(scratch(), "qemu-system-test")
+    shutil.copy("/bin/sh", program)
+
+    def machine():
+        return subprocess.Popen([program, "-c", KEEP, "-name", "twin"], stdin=subprocess.PIPE, text=True)
+
+    def name(child):
+        child.stdin.write("x" * 65536 + "\n")
+        child.stdin.flush()
+        seen = agent.process(child.pid)
+        return seen and seen["vm"] and seen["vm"]["name"]
+    with Agent() as agent, machine() as first, machine() as second:
+        apart = f"twin@{second.pid}"
+        eventually("both are named", lambda: (name(first), name(second)) == ("twin", apart))
+
+        def rows():
+            found = {row["name"]: row for row in agent.json("/api/v1/vms")["vms"]}
+            return [found[one]["processes"] for one in ("twin", apart) if one in found] == [1, 1]
+        eventually("each has a row", rows)
+        first.kill()
+        eventually("the second has the name", lambda: name(second) == "twin")
+        second.kill()
+
+
 @suite.test(f"{IDLE} idle processes and {SLOTS} slots: one that writes has a row of its own, and ends are told")
 def room():
     with Agent("--max-processes", str(SLOTS)) as agent, contextlib.ExitStack() as stack:
@@ -177,6 +209,29 @@ def room():
             child.kill()
         eventually("none of them is listed as living", lambda: not living())
         return f"{seconds:.1f} s"
+
+
+@suite.test(f"{READERS} idle readers and {FLOWS} rows of flows: one that reads has a flow of its own, and nothing is lost")
+def room_of_flows():
+    path = os.path.join(scratch(), "file")
+    with open(path, "wb") as file:
+        file.write(os.urandom(1 << 20))
+    os.chmod(path, 0o644)
+
+    def pages(pid):
+        return sum(flow["pages"] for flow in agent.json(f"/api/v1/flows?pid={pid}")["flows"])
+    with Agent("--max-flows", str(FLOWS)) as agent, contextlib.ExitStack() as stack:
+        for _ in range(READERS):
+            reader = stack.enter_context(running(READER, path, 0))
+            eventually("it is listed", lambda: pages(reader.pid))
+            reader.send_signal(signal.SIGSTOP)
+        last = stack.enter_context(running(READER, path, 0))
+        eventually("it has a flow", lambda: pages(last.pid))
+        last.send_signal(signal.SIGSTOP)
+        agent.settle()
+        equal(pages(last.pid), agent.process(last.pid)["written"]["dma"], "pages of its flow")
+        limits = agent.json("/api/v1/summary")["limits"]
+        true(limits["flows_used"] <= FLOWS, f"{limits['flows_used']} rows used")
 
 
 require_root()

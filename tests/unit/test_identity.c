@@ -14,6 +14,8 @@
 #include "agent/host/hypervisor.h"
 #include "agent/host/procfs.h"
 
+#define TASK "0123456789abcdef0123456789abcdef"
+#define BUILD "qwkpfd8nzhi6mu6k7bny8tuvc"
 #define ID_A "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define ID_B "ffff456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -79,11 +81,37 @@ static void test_container(void **state)
 		{"/docker/" ID_A "0", NULL},
 		{"/docker/x" ID_A, NULL},
 		{"/docker/0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef", NULL},
+		{"/ecs/0123/" ID_A, ID_A},
+		{"/ecs/" TASK "/" TASK "-2495160603", TASK "-2495160603"},
+		{"/ecs/" TASK "/" TASK, NULL},
+		{"/ecs/" TASK "/" TASK "-x", NULL},
+		{"/ecs/" TASK "/" ID_B, ID_B},
+		{"/docker/buildkit/" BUILD, BUILD},
+		{"/system.slice/docker-" BUILD ".scope", BUILD},
+		{"/system.slice/docker-" BUILD "x.scope", NULL},
+		{"/buildkit/" BUILD "x", NULL},
+		{"/lxc.payload.web-1", "web-1"},
+		{"/lxc.payload.web/system.slice/docker-" ID_A ".scope", ID_A},
+		{"/lxc.monitor.web-1", NULL},
+		{"/lxc/101/ns/init.scope", "101"},
+		{"/lxc.payload.", NULL},
+		{"/machine.slice/systemd-nspawn@my\\x2dbox.service/payload/init.scope", "my-box"},
+		{"/machine.slice/systemd-nspawn@box.service/supervisor", NULL},
+		{"/machine.slice/machine-my\\x2dbox.scope/payload", "my-box"},
+		{"/machine.slice/machine-my\\x2dbox.scope/supervisor", NULL},
+		{"/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/libvirt/emulator", NULL},
+		{"/machine.slice/machine-\\x.scope/payload", "\\x"},
+		{"/system.slice/garden.service/garden/a-b", "a-b"},
+		{"/garden/good/a-b", "a-b"},
+		{"/garden/bad/a-b/init", "a-b"},
+		{"/garden/good", NULL},
+		{"/good/a-b", NULL},
+		{"/lxc/" ID_A ID_A, NULL},
 		{"/", NULL},
 		{"", NULL},
 		{"/.scope", NULL},
 	};
-	char id[CONTAINER_ID_LENGTH + 1];
+	char id[CONTAINER_ID_SIZE];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(cgroup__container(cases[i].path, id), cases[i].id != NULL);
@@ -205,6 +233,7 @@ static void test_identify_vms(void **state)
 	struct tree *tree = *state;
 	struct procfs_users *users = users_of_me(tree);
 	struct process_identity *identity;
+	char large[9013];
 
 	/* QEMU, by its program; replaced on disk since. */
 	write_stat(tree, 10, "kvm", 'S', 0, 1, 500);
@@ -213,6 +242,16 @@ static void test_identify_vms(void **state)
 	identity = identify(tree, users, 10);
 	assert_string_equal(identity->vm_name, "db");
 	assert_string_equal(identity->hypervisor, "qemu");
+	process_identity__put(identity);
+
+	/* Its name comes after more arguments than are shown. */
+	memset(large, 'x', 9000);
+	memcpy(large, "kvm", 4);
+	memcpy(large + 9000, "\0-name\0late\0", 13);
+	tree__write(tree, "10/cmdline", large, 9013);
+	identity = identify(tree, users, 10);
+	assert_string_equal(identity->vm_name, "late");
+	assert_int_equal(strlen(identity->cmdline), PROCFS_CMDLINE_MAX);
 	process_identity__put(identity);
 
 	/* An unknown program that holds a KVM VM among other things. */

@@ -80,9 +80,9 @@ static void copy(volatile uint8_t *registers, uint64_t from, uint64_t to, uint64
 
 int main(int argc, char **argv)
 {
-	volatile uint8_t *registers = NULL;
+	volatile uint8_t *registers;
 	size_t pages = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
-	int container, group, device;
+	int container, group;
 	char path[64], *writable, *readable;
 
 	if (!pages) {
@@ -100,9 +100,8 @@ int main(int argc, char **argv)
 		die("VFIO_GROUP_SET_CONTAINER");
 	if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		die("VFIO_SET_IOMMU");
-	device = edu__open(group, argv[1], &registers);
-	errno = device < 0 ? -device : 0;
-	if (device < 0)
+	registers = edu__open(group, argv[1]);
+	if (!registers)
 		die("the device");
 	writable = map(container, pages, IOVA, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 	readable = map(container, pages, IOVA + pages * PAGE, VFIO_DMA_MAP_FLAG_READ);

@@ -28,8 +28,8 @@ enum edu_register {
 #define PCI_COMMAND 4
 #define PCI_COMMAND_MEMORY_MASTER 6
 
-/* The device's registers, and its right to do DMA. A descriptor, or a negative errno. */
-static inline int edu__open(int group, const char *address, volatile uint8_t **registers)
+/* The device's registers, with its right to do DMA; NULL, and errno. It stays open. */
+static inline volatile uint8_t *edu__open(int group, const char *address)
 {
 	struct vfio_region_info bar = {.argsz = sizeof(bar), .index = VFIO_PCI_BAR0_REGION_INDEX};
 	struct vfio_region_info config = {.argsz = sizeof(config),
@@ -40,16 +40,13 @@ static inline int edu__open(int group, const char *address, volatile uint8_t **r
 
 	if (device < 0 || ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &bar) ||
 	    ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &config))
-		return -errno;
+		return NULL;
 	if (pwrite(device, &command, sizeof(command), (off_t)config.offset + PCI_COMMAND) !=
 	    sizeof(command))
-		return -errno;
+		return NULL;
 	mapped =
 		mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)bar.offset);
-	if (mapped == MAP_FAILED)
-		return -errno;
-	*registers = mapped;
-	return device;
+	return mapped == MAP_FAILED ? NULL : mapped;
 }
 
 /* EDU_LENGTH bytes; command: EDU_TO_MEMORY, or 0 into the device's own. 0, or -ETIMEDOUT. */
