@@ -10,6 +10,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
+#define MEMCG_DATA_FLAGS 7UL /* include/linux/memcontrol.h; two of them until 6.15 */
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 enum pageflags { /* any values: the relocations replace them */
@@ -31,6 +33,11 @@ struct folio___nr_pages {
 };
 struct folio___folio_nr_pages {
 	unsigned int _folio_nr_pages;
+};
+
+/* Who pays for a folio, with the memory controller; below its flags. */
+struct folio___charged {
+	unsigned long memcg_data;
 };
 
 /* Of a tail page, with bit 0 set: compound_head until 7.1, compound_info since. */
@@ -111,6 +118,42 @@ static __always_inline struct cgroup *task__memory_cgroup(struct task_struct *ta
 	if (bpf_probe_read_kernel(&css, sizeof(css), (void *)set))
 		return NULL;
 	return BPF_CORE_READ(css, cgroup);
+}
+
+/* The cgroup of what is a struct mem_cgroup by all that can be seen, and of one that lives; NULL.
+ */
+static __always_inline struct cgroup *memory__cgroup(__u64 memory)
+{
+	struct cgroup *cgroup = BPF_CORE_READ((struct mem_cgroup *)memory, css.cgroup);
+	__u64 css = memory + bpf_core_field_offset(struct mem_cgroup, css), found = 0;
+	__u64 at = (__u64)cgroup + bpf_core_field_offset(struct cgroup, subsys) +
+		   bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(found);
+
+	if (!cgroup || bpf_probe_read_kernel(&found, sizeof(found), (void *)at) || found != css)
+		return NULL;
+	return cgroup;
+}
+
+/*
+ * The cgroup that pays for a folio's memory; NULL: none that is known. The folio names its struct
+ * mem_cgroup, or, on kernels that may move what a dead one held, a struct obj_cgroup that does.
+ */
+static __always_inline struct cgroup *folio__payer(__u64 folio)
+{
+	struct folio___charged *charged = (void *)folio;
+	struct cgroup *cgroup;
+	__u64 memory;
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id) ||
+	    !bpf_core_field_exists(charged->memcg_data))
+		return NULL;
+	memory = BPF_CORE_READ(charged, memcg_data) & ~MEMCG_DATA_FLAGS;
+	if (!memory)
+		return NULL;
+	cgroup = memory__cgroup(memory);
+	if (cgroup)
+		return cgroup;
+	return memory__cgroup((__u64)BPF_CORE_READ((struct obj_cgroup *)memory, memcg));
 }
 
 /* Base pages in a folio: 1 for a small one. */

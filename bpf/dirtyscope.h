@@ -153,6 +153,16 @@ struct ds_process_stats {
 	__u64 pad[2];
 };
 
+/*
+ * Pages that a thread of the kernel dirtied and whose memory another cgroup pays for: a part of
+ * what the slot has counted, struct ds_pagecache_stats, told after it.
+ */
+struct ds_charge_key {
+	__u64 cgroup_id; /* in the memory controller's hierarchy */
+	__u32 hierarchy; /* 0: the default one */
+	__u32 slot;
+};
+
 /* How a track of ours protects the memory of a process, or did; bits. */
 #define DS_PROTECTED_WP 1   /* by userfaultfd: UFFD_FEATURE_WP_ASYNC */
 #define DS_PROTECTED_SOFT 2 /* by clearing soft-dirty bits, which nothing undoes */

@@ -7,6 +7,49 @@
 #define S_IFMT 0170000
 #define S_IFBLK 0060000
 
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+/* Part of what threads of the kernel have counted: who pays for the memory. */
+DS_TABLE(charges, struct ds_charge_key, struct ds_pagecache_stats, 0);
+
+/* In memory for the reason given at struct new_process. */
+struct new_charge {
+	__u64 folio;
+	__u64 pages;
+	__u32 slot;
+	__u32 blockdev;
+};
+
+/*
+ * A thread of the kernel dirties pages on behalf of others: a loop device's, writeback's. Where
+ * there is no room, they stay with the thread's own cgroup.
+ */
+__weak int charge__add(const struct new_charge *fresh)
+{
+	struct ds_pagecache_stats *charge, zero = {};
+	struct ds_charge_key key = {};
+	struct ds_process_info *info;
+	struct cgroup *payer;
+
+	payer = fresh ? folio__payer(fresh->folio) : NULL;
+	if (!payer)
+		return 0;
+	key.slot = fresh->slot;
+	key.cgroup_id = BPF_CORE_READ(payer, kn, id);
+	key.hierarchy = BPF_CORE_READ(payer, root, hierarchy_id);
+	info = bpf_map_lookup_elem(&process_infos, &key.slot);
+	if (!info || key.cgroup_id == (key.hierarchy ? info->memory_cgroup_id : info->cgroup_id))
+		return 0;
+	charge = bpf_map_lookup_elem(&charges, &key);
+	if (!charge) {
+		bpf_map_update_elem(&charges, &key, &zero, BPF_NOEXIST);
+		charge = bpf_map_lookup_elem(&charges, &key);
+	}
+	if (charge)
+		ds_add(*(fresh->blockdev ? &charge->blockdev : &charge->pagecache), fresh->pages);
+	return 0;
+}
+
 /* Which inode the mapping belongs to: a file on a device, or the block device itself. */
 static __always_inline bool mapping__is_blockdev(__u64 mapping, __u32 *dev)
 {
@@ -19,13 +62,14 @@ static __always_inline bool mapping__is_blockdev(__u64 mapping, __u32 *dev)
 }
 
 /*
- * The folio is the unit: the kernel keeps one dirty flag for all of its pages.
+ * The folio is the unit: the kernel keeps one dirty flag for all of its pages. charged: the folio
+ * whose cgroup is asked for, or 0.
  *
  * Plain adds to this CPU's rows are exact here: the event fires under the i_pages lock, with
  * interrupts off (__folio_mark_dirty(), mm/page-writeback.c), so nothing nests in between.
  */
 static __always_inline int pagecache__account(const struct ds_process_key *process, __u64 pages,
-					      __u64 mapping)
+					      __u64 mapping, __u64 charged)
 {
 	struct ds_sensor_stats *sensor = sensor__stats(DS_SENSOR_PAGECACHE);
 	struct ds_pagecache_stats *cache;
@@ -47,6 +91,12 @@ static __always_inline int pagecache__account(const struct ds_process_key *proce
 		stats->blockdev += pages;
 	else if (stats)
 		stats->pagecache += pages;
+	if (charged && slot != DS_SLOT_NONE) { /* after its row, as the agent reads them */
+		struct new_charge fresh = {
+			.folio = charged, .pages = pages, .slot = slot, .blockdev = blockdev};
+
+		charge__add(&fresh);
+	}
 
 	cache = bpf_map_lookup_elem(&pagecache_devices, &dev);
 	if (!cache) {

@@ -199,7 +199,7 @@ static int make_room(struct flows *flows)
 
 	if (left <= wanted)
 		return 0;
-	idle = malloc(HASH_COUNT(flows->by_key) * sizeof(struct flow *));
+	idle = malloc((HASH_COUNT(flows->by_key) + 1) * sizeof(struct flow *));
 	if (!idle)
 		return -ENOMEM;
 	HASH_ITER (hh, flows->by_key, flow, next)

@@ -43,6 +43,10 @@ int processes__new(const struct agent_config *config, const struct kernel_side *
 	    processes->pods && processes->comms && processes->pod_names && processes->users)
 		err = cgroup_names__new(config->procfs, tables, processes->cgroups,
 					&processes->names);
+	if (!err) {
+		processes->charges = charges__new(tables, processes->names, processes->cgroups);
+		err = processes->charges ? 0 : -ENOMEM;
+	}
 	if (err) {
 		processes__free(processes);
 		return err;
@@ -71,6 +75,7 @@ void processes__free(struct processes *processes)
 		return;
 	HASH_ITER (hh, processes->by_key, record, next)
 		process_record__free(processes, record);
+	charges__free(processes->charges);
 	cgroup_names__free(processes->names);
 	groups__free(processes->cgroups);
 	groups__free(processes->vms);

@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "agent/inventory/cgroup_names.h"
+#include "agent/inventory/charges.h"
 #include "agent/inventory/groups.h"
 #include "agent/inventory/processes.h"
 #include "agent/inventory/series.h"
@@ -75,6 +76,7 @@ struct processes {
 	struct groups *cgroups, *vms, *pods, *comms;
 	struct pods *pod_names;
 	struct cgroup_names *names;
+	struct charges *charges;
 	bool had_vms, had_pods;
 };
 

@@ -84,6 +84,7 @@ static void settle(struct processes *processes, uint32_t slot)
 		record->series.written[writer] += pages[writer];
 		place->owed[writer] += pages[writer];
 	}
+	charges__settle(processes->charges, slot, place->owed);
 	if (!place->cgroup)
 		name_cgroup(processes, slot);
 	for (int writer = 0; writer < DS_WRITERS && place->cgroup; writer++) {
@@ -110,6 +111,7 @@ static void give_back(struct processes *processes, uint32_t slot, double now)
 		record->slot = DS_SLOT_NONE;
 	if (!record->slots && record->state == PROCESS_RUNNING)
 		process_record__watch(processes, record);
+	charges__forget_slot(processes->charges, slot);
 	groups__put(processes->cgroups, place->cgroup);
 	memset(place, 0, sizeof(*place));
 	memset((void *)&tables->process_stats[slot * tables->cpus], 0,
@@ -355,6 +357,7 @@ int processes__sample(struct processes *processes, double now)
 	processes__drain(processes, now);
 	processes__check_watched(processes, now);
 	rename_cgroups(processes);
+	charges__sample(processes->charges);
 	raise_high(processes);
 	read_slot(processes, DS_SLOT_NONE, processes->nobody);
 	for (uint32_t slot = 1; slot <= processes->high; slot++) {

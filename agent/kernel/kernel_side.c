@@ -102,6 +102,7 @@ static int open_tables(struct kernel_side *kernel)
 	tables->source_slots_fd = bpf_map__fd(skeleton->maps.source_slots);
 	tables->flows_fd = bpf_map__fd(skeleton->maps.flows);
 	tables->pagecache_fd = bpf_map__fd(skeleton->maps.pagecache_devices);
+	tables->charges_fd = bpf_map__fd(skeleton->maps.charges);
 	tables->page_banks_fd = bpf_map__fd(skeleton->maps.page_banks);
 	tables->free_pieces_fd = bpf_map__fd(skeleton->maps.free_pieces);
 	tables->free_regions_fd = bpf_map__fd(skeleton->maps.free_regions);
@@ -116,6 +117,7 @@ static int open_tables(struct kernel_side *kernel)
 	tables->tracked_fd = bpf_map__fd(skeleton->maps.tracked);
 	tables->max_flows = kernel->config->max_flows;
 	tables->max_pagecache = PAGECACHE_DEVICES;
+	tables->max_charges = CHARGES;
 	kernel->map_memory = map_memory(skeleton->obj);
 	err = fill_slots(tables->process_slots_fd, tables->process_slots);
 	if (!err)

@@ -49,7 +49,7 @@ struct kernel_tables {
 	int watched_fd; /* hash key -> nanoseconds when it ended, 0 */
 	uint32_t max_watched;
 	int sources_fd, source_slots_fd;
-	int flows_fd, pagecache_fd;
+	int flows_fd, pagecache_fd, charges_fd;
 	/* Of the page sets; for agent/kernel/page_sets.c. */
 	uint32_t page_regions; /* columns of a set's row of entries */
 	uint32_t *set_of, *region_of;
@@ -61,6 +61,7 @@ struct kernel_tables {
 	int tracked_fd;	      /* hash: pid -> struct ds_tracked */
 	uint32_t max_flows;
 	uint32_t max_pagecache;
+	uint32_t max_charges;
 };
 const struct kernel_tables *kernel_side__tables(const struct kernel_side *kernel);
 

@@ -12,6 +12,7 @@
 
 #define PAGECACHE_DEVICES 4096
 #define FEWEST_SLOTS 64 /* of sources */
+#define CHARGES 1024	/* pairs of a kernel's thread and a cgroup that pays */
 #define FOREIGN_DOMAINS 1024
 #define WATCHED_PER_SLOT 4 /* listed processes that live and have none */
 

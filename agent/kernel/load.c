@@ -69,6 +69,7 @@ static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 		{skeleton->maps.device_stats, (kernel->tables.source_slots + 1) * cpus},
 		{skeleton->maps.sensor_stats, DS_SENSOR_COUNT * cpus},
 		{skeleton->maps.pagecache_devices, PAGECACHE_DEVICES},
+		{skeleton->maps.charges, CHARGES},
 		{skeleton->maps.flows, config->max_flows},
 		{skeleton->maps.requests, config->max_requests},
 		{skeleton->maps.mappings, ledger_entries(kernel)},

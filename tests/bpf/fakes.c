@@ -287,3 +287,29 @@ uint64_t fake__page_flag(struct harness *h, const char *name)
 	fail_msg("this kernel has no %s", name);
 	return 0;
 }
+
+uint64_t fake__folio(struct harness *h, uint64_t id, uint32_t hierarchy, bool by_object)
+{
+	const int memory_controller =
+		btf__find_by_name_kind(h->kernel, "cgroup_subsys_id", BTF_KIND_ENUM);
+	const struct btf_type *type = btf__type_by_id(h->kernel, memory_controller);
+	uint64_t memory = fake__new(h, "mem_cgroup", 1), cgroup = fake__new(h, "cgroup", 1);
+	uint64_t node = fake__new(h, "kernfs_node", 1), root = fake__new(h, "cgroup_root", 1);
+	uint64_t folio = fake__new(h, "folio", 1), object = fake__new(h, "obj_cgroup", 1);
+	uint64_t css = memory + fake__field(h, "mem_cgroup.css").bit / 8;
+	unsigned char *subsys =
+		h->fake + (cgroup - h->base) + fake__field(h, "cgroup.subsys").bit / 8;
+
+	for (int i = 0; i < btf_vlen(type); i++)
+		if (!strcmp(btf__name_by_offset(h->kernel, btf_enum(type)[i].name_off),
+			    "memory_cgrp_id"))
+			memcpy(subsys + (size_t)btf_enum(type)[i].val * 8, &css, sizeof(css));
+	fake__set(h, memory, "mem_cgroup.css.cgroup", cgroup);
+	fake__set(h, cgroup, "cgroup.kn", node);
+	fake__set(h, node, "kernfs_node.id", id);
+	fake__set(h, cgroup, "cgroup.root", root);
+	fake__set(h, root, "cgroup_root.hierarchy_id", hierarchy);
+	fake__set(h, object, "obj_cgroup.memcg", memory);
+	fake__set(h, folio, "folio.memcg_data", by_object ? object : memory);
+	return folio;
+}

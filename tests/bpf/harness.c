@@ -105,6 +105,7 @@ struct harness *harness__new(bool ledger, uint32_t entries)
 	bpf_map__set_max_entries(twins->maps.sensor_stats, DS_SENSOR_COUNT * h->cpus);
 	bpf_map__set_max_entries(twins->maps.pagecache_devices, PAGECACHE_DEVICES);
 	bpf_map__set_max_entries(twins->maps.flows, TABLE_ENTRIES);
+	bpf_map__set_max_entries(twins->maps.charges, TABLE_ENTRIES);
 	bpf_map__set_max_entries(twins->maps.requests, TABLE_ENTRIES);
 	bpf_map__set_max_entries(twins->maps.mappings, entries);
 	bpf_map__set_max_entries(twins->maps.buffers, LEDGER_ENTRIES);
@@ -241,6 +242,7 @@ int harness__table(struct harness *h, enum table table)
 		[TABLE_MAPPINGS] = h->twins->maps.mappings,
 		[TABLE_BUFFERS] = h->twins->maps.buffers,
 		[TABLE_DOMAINS] = h->twins->maps.domains,
+		[TABLE_CHARGES] = h->twins->maps.charges,
 	};
 
 	return bpf_map__fd(maps[table]);
@@ -262,6 +264,8 @@ static const struct {
 	[TABLE_MAPPINGS] = {"mappings", sizeof(struct ds_mapping_key), sizeof(struct ds_mapping)},
 	[TABLE_BUFFERS] = {"buffers", sizeof(struct ds_buffer_key), sizeof(struct ds_buffer)},
 	[TABLE_DOMAINS] = {"domains", sizeof(uint64_t), sizeof(uint32_t)},
+	[TABLE_CHARGES] = {"charges", sizeof(struct ds_charge_key),
+			   sizeof(struct ds_pagecache_stats)},
 };
 
 static void add_rows(__u64 *sum, const void *rows, size_t row, size_t bytes, uint32_t cpus)

@@ -48,6 +48,7 @@ enum table {
 	TABLE_MAPPINGS,
 	TABLE_BUFFERS,
 	TABLE_DOMAINS,
+	TABLE_CHARGES,
 	TABLE_COUNT,
 };
 
@@ -152,6 +153,8 @@ uint64_t fake__new(struct harness *h, const char *type, size_t entries);
 uint64_t fake__sizeof(struct harness *h, const char *type);
 uint64_t fake__string(struct harness *h, const char *text);
 uint64_t fake__page(struct harness *h, uint64_t pfn);
+/* For which a living memory cgroup pays; by_object: it names that through a struct obj_cgroup. */
+uint64_t fake__folio(struct harness *h, uint64_t id, uint32_t hierarchy, bool by_object);
 /* The bit that enum pageflags of the running kernel gives it. */
 uint64_t fake__page_flag(struct harness *h, const char *name);
 uint64_t fake__device(struct harness *h, const char *name, const char *bus);

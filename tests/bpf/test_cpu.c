@@ -370,6 +370,43 @@ static void files_and_block_devices(void **state)
 	harness__check(h);
 }
 
+static void want_charge(struct harness *h, uint64_t id, uint32_t hierarchy, uint64_t pagecache,
+			uint64_t blockdev)
+{
+	struct ds_charge_key key = {.cgroup_id = id, .hierarchy = hierarchy, .slot = 1};
+	struct ds_pagecache_stats stats = {.pagecache = pagecache, .blockdev = blockdev};
+
+	want__row(h, TABLE_CHARGES, &key, &stats);
+}
+
+static void who_pays_for_pages_of_the_kernel(void **state)
+{
+	struct harness *h = *state;
+	uint64_t file = fake_mapping(h, S_IFREG | 0644, 0, 0xfe00001);
+	uint64_t disk = fake_mapping(h, S_IFBLK | 0660, 0xfe00001, 0x5);
+	uint64_t folio = fake__folio(h, 777, 0, false), other = fake__folio(h, 888, 5, true);
+	uint64_t none = fake__new(h, "folio", 1), dead = fake__folio(h, 999, 0, false), own;
+
+	fake__set(h, dead, "folio.memcg_data", fake__new(h, "mem_cgroup", 1));
+	run(h, pagecache, 7, 70, 4, file, folio);
+	own = fake__folio(h, h->process_infos[1].cgroup_id, 0, false);
+	run(h, pagecache, 7, 70, 2, disk, folio);
+	run(h, pagecache, 7, 70, 8, file, other);
+	run(h, pagecache, 7, 70, 16, file, none);
+	run(h, pagecache, 7, 70, 32, file, dead);
+	run(h, pagecache, 7, 70, 64, file, own);
+	run(h, pagecache, 7, 70, 128, file, 0);
+	want__process(h, 7, 70, 1);
+	h->want.processes[1].pagecache = 252;
+	h->want.processes[1].blockdev = 2;
+	want_pagecache(h, 0xfe00001, 252, 2);
+	want_charge(h, 777, 0, 4, 2);
+	want_charge(h, 888, 5, 8, 0);
+	for (int i = 0; i < 7; i++)
+		want__counted(h, DS_SENSOR_PAGECACHE);
+	harness__check(h);
+}
+
 static void pagecache_tables_full(void **state)
 {
 	struct harness *h = *state;
@@ -439,6 +476,7 @@ int cpu_tests(void)
 		cmocka_unit_test_setup(what_becomes_of_cgroups, harness__each),
 		cmocka_unit_test_setup(current_process_as_procfs_has_it, harness__each),
 		cmocka_unit_test_setup(files_and_block_devices, harness__each),
+		cmocka_unit_test_setup(who_pays_for_pages_of_the_kernel, harness__each),
 		cmocka_unit_test_setup(pagecache_tables_full, harness__each),
 		cmocka_unit_test_setup(folio_sizes, harness__each),
 	};

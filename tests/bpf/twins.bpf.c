@@ -68,14 +68,14 @@ TWIN(pagecache)
 {
 	struct ds_process_key process = PROCESS;
 
-	return pagecache__account(&process, ARG(2), ARG(3));
+	return pagecache__account(&process, ARG(2), ARG(3), ARG(4));
 }
 
 TWIN(folio)
 {
 	struct ds_process_key process = PROCESS;
 
-	return pagecache__account(&process, folio__pages((struct folio *)ARG(2)), ARG(3));
+	return pagecache__account(&process, folio__pages((struct folio *)ARG(2)), ARG(3), 0);
 }
 
 TWIN(exit)
@@ -321,7 +321,7 @@ struct storm {
 
 STORM(nothing, (void)0)
 STORM(fault, fault__account(&process, 0x1000, PF_USER | PF_WRITE))
-STORM(pagecache, pagecache__account(&process, storm->size, storm->object))
+STORM(pagecache, pagecache__account(&process, storm->size, storm->object, 0))
 STORM(map, dma__map((void *)key, key << DS_PAGE_SHIFT, key + storm->object, storm->size,
 		    DS_DMA_FROM_DEVICE, DS_MAPPING_SINGLE))
 STORM(unmap, dma__unmap((void *)key, key + storm->object, storm->size, DS_DMA_FROM_DEVICE,

@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 
-from harness import Agent, Skip, Suite, Workload, equal, eventually, require_root, scratch, true, within
+from harness import Agent, Skip, Suite, Workload, equal, eventually, require_root, run, scratch, true, within
 
 GROUPS, SPAWNERS, PAGES, SHORT = 50, 2, 4, 400
 WRITERS = ("cpu", "pagecache", "blockdev", "dma")
@@ -126,6 +126,24 @@ def moves():
         equal([row_of(group.name)["pagecache"] for group in (first, second, third)], [307, 200, 50], "page-cache pages")
 
 
+@suite.test("a container of version 1 in a cgroup of version 2 that is none: the container's")
+def hybrid():
+    with Cgroup("memory") as group, Cgroup() as other, Workload("anonymous", 100) as workload:
+        outer, group.path = group.path, f"{group.path}/{'ab' * 32}"
+        os.mkdir(group.path)
+        try:
+            group.add(workload.pid)
+            other.add(workload.pid)
+            workload.go()
+            agent.settle()
+            seen = agent.process(workload.pid)
+            equal((seen["cgroup"], seen["container"]), (f"{group.name}/{'ab' * 32}", "ab" * 32), "cgroup and container")
+            workload.stop()
+        finally:
+            eventually("the container is gone", group.remove)
+            group.path = outer
+
+
 @suite.test("a cgroup of version 1 that is renamed, and one below it")
 def renamed():
     with Cgroup("memory") as group, Cgroup("memory", below=group) as inner, Workload("anonymous", 100) as workload:
@@ -138,6 +156,39 @@ def renamed():
         within(row_of(inner.path[len(group.root):])["cpu"], 100, 200, "pages below its new name")
         equal(agent.process(workload.pid)["cgroup"], inner.path[len(group.root):], "cgroup of the process")
         workload.stop()
+
+
+@contextlib.contextmanager
+def loop_device(path):
+    """A loop device on a file: a thread of the kernel writes what is written to it into the file's page cache."""
+    done = run("losetup", "--find", "--show", path)
+    if done.returncode:
+        raise Skip(f"a loop device ({done.stderr.strip()})")
+    try:
+        yield done.stdout.strip()
+    finally:
+        run("losetup", "--detach", done.stdout.strip())
+
+
+PAGES_PAID = 500
+
+
+@suite.test("pages that a thread of the kernel dirties belong to the cgroup that pays for their memory")
+def paid_for():
+    path = os.path.join(scratch(), "file")
+    version = "memory" if os.path.exists("/sys/fs/cgroup/memory") else None
+    with Cgroup(version) as group:
+        if not version:
+            with open(f"{os.path.dirname(group.path)}/cgroup.subtree_control", "w", encoding="ascii") as file:
+                file.write("+memory")
+        shell(DD.replace("count=100", f"count={PAGES_PAID}") + " conv=fsync", group.path, path)
+        with loop_device(path) as device:
+            agent.settle()
+            equal(row_of(group.name)["pagecache"], PAGES_PAID, "page-cache pages, written by a process of it")
+            shell("exec dd if=/dev/zero of=$0 bs=4k count=$1 oflag=direct", device, str(PAGES_PAID))
+            agent.settle()
+            equal(row_of(group.name)["pagecache"], 2 * PAGES_PAID, "those, and what the loop device wrote")
+            adds_up()
 
 
 def used_up(groups):

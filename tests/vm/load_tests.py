@@ -94,6 +94,12 @@ def add(suite, cell):
         equal(status, 0, text[-3000:])
         return [line[2:] for line in text.splitlines() if line.startswith("# ")]
 
+    @suite.test("sums by cgroup: what a loop device's thread dirties is of the cgroup that pays for it")
+    def _():
+        status, text = cell.machine.call("live", "cgroups", "kernel dirties", seconds=110)
+        equal(status, 0, text[-3000:])
+        return [line[2:] for line in text.splitlines() if line.startswith("# ")]
+
 
 def others(whole, programs, name):
     """All else that ran does, but for what serves that one alone."""
