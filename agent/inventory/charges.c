@@ -125,12 +125,28 @@ static struct group *payer(const struct charges *charges, const struct charge *c
 	return cgroup_names__group(charges->names, &ids);
 }
 
+/*
+ * After the slot's counts: what these have is in its rows by now. What is only in a row yet is in
+ * the counts by the next time, and then the sums are right again.
+ */
+static void read_again(struct charges *charges, uint32_t slot)
+{
+	struct charge *charge, *next;
+	struct ds_pagecache_stats row;
+
+	HASH_ITER (hh, charges->by_key, charge, next)
+		if (charge->key.slot == slot &&
+		    !bpf_map_lookup_elem(charges->tables->charges_fd, &charge->key, &row))
+			take_row(charges, &charge->key, &row);
+}
+
 void charges__settle(struct charges *charges, uint32_t slot, uint64_t owed[DS_WRITERS])
 {
 	struct charge *charge, *next;
 
-	if (!charges->rows[slot])
+	if (!charges->rows[slot] || !(owed[DS_WRITER_PAGECACHE] || owed[DS_WRITER_BLOCKDEV]))
 		return;
+	read_again(charges, slot);
 	HASH_ITER (hh, charges->by_key, charge, next) {
 		struct group *group;
 

@@ -18,7 +18,7 @@ struct charges *charges__new(const struct kernel_tables *tables, struct cgroup_n
 			     struct groups *groups);
 void charges__free(struct charges *charges);
 
-/* Reads the kernel's table; before the slots are read, which then have at least as much. */
+/* Reads the kernel's table; before the slots are read. */
 void charges__sample(struct charges *charges);
 /* Takes out of what a slot has counted what others pay for, and adds it to their cgroups. */
 void charges__settle(struct charges *charges, uint32_t slot, uint64_t owed[DS_WRITERS]);

@@ -187,7 +187,8 @@ def paid_for():
             equal(row_of(group.name)["pagecache"], PAGES_PAID, "page-cache pages, written by a process of it")
             shell("exec dd if=/dev/zero of=$0 bs=4k count=$1 oflag=direct", device, str(PAGES_PAID))
             agent.settle()
-            equal(row_of(group.name)["pagecache"], 2 * PAGES_PAID, "those, and what the loop device wrote")
+            # One that the kernel tells of between two looks of the agent stays with the thread's own cgroup.
+            within(row_of(group.name)["pagecache"], 2 * PAGES_PAID - 2, 2 * PAGES_PAID, "those, and what the loop device wrote")
             adds_up()
 
 

@@ -15,7 +15,7 @@ NOBODY = pwd.getpwnam("nobody").pw_uid
 NAMELESS = 54321  # a uid without a line in passwd
 STARTS = 5
 SLOTS, IDLE = 128, 300
-FLOWS, READERS = 32, 40  # rows in use by the host's others count as well
+FLOWS, READERS = 24, 30  # rows in use by the host's others count as well
 
 suite = Suite()
 
