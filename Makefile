@@ -102,7 +102,7 @@ PREBUILDERS := $(NODE_PACKAGES) clang llvm bpftool
 PACKAGES := gcc libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libgnutls28-dev \
             libjansson-dev libyaml-dev libcurl4-openssl-dev libmnl-dev libncurses-dev uthash-dev pkg-config
 TEST_PACKAGES := chromium fonts-dejavu-core libcmocka-dev liburing-dev libibverbs-dev ibverbs-providers libclang-rt-14-dev clang-format clang-tidy prometheus prometheus-alertmanager python3 python3-jsonschema python3-yaml \
-            iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs \
+            iproute2 curl openssl slowhttptest libcap2-bin valgrind e2fsprogs btrfs-progs \
             tmux qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring
 BENCH_PACKAGES := fio bpftrace wrk htop prometheus-node-exporter
 

@@ -15,6 +15,7 @@
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 enum pageflags { /* any values: the relocations replace them */
+		 PG_dirty = 0,
 		 PG_head = 1,
 		 PG_anon_exclusive = 2,
 };
@@ -156,23 +157,31 @@ static __always_inline struct cgroup *folio__payer(__u64 folio)
 	return memory__cgroup((__u64)BPF_CORE_READ((struct obj_cgroup *)memory, memcg));
 }
 
-/* Base pages in a folio: 1 for a small one. */
+#define DS_PAGE_FLAG(name) (1UL << bpf_core_enum_value(enum pageflags, name))
+
+/* Base pages in a folio: 1 for a small one. read: DS_FIELD, or BPF_CORE_READ for an address. */
+#define FOLIO_PAGES(folio, read)                                                                 \
+	({                                                                                       \
+		struct folio___memdesc *memdesc = (void *)(folio);                               \
+		unsigned long flags;                                                             \
+		__u64 pages = 1;                                                                 \
+                                                                                                 \
+		if (bpf_core_field_exists(memdesc->flags.f))                                     \
+			flags = read(memdesc, flags.f);                                          \
+		else                                                                             \
+			flags = read(folio, flags);                                              \
+		if (!(flags & DS_PAGE_FLAG(PG_head)))                                            \
+			pages = 1;                                                               \
+		else if (bpf_core_field_exists(struct folio___nr_pages, _nr_pages))              \
+			pages = read((struct folio___nr_pages *)(folio), _nr_pages);             \
+		else if (bpf_core_field_exists(struct folio___folio_nr_pages, _folio_nr_pages))  \
+			pages = read((struct folio___folio_nr_pages *)(folio), _folio_nr_pages); \
+		pages;                                                                           \
+	})
+
 static __always_inline __u64 folio__pages(struct folio *folio)
 {
-	struct folio___memdesc *memdesc = (void *)folio;
-	unsigned long flags;
-
-	if (bpf_core_field_exists(memdesc->flags.f))
-		flags = DS_FIELD(memdesc, flags.f);
-	else
-		flags = DS_FIELD(folio, flags);
-	if (!(flags & (1UL << bpf_core_enum_value(enum pageflags, PG_head))))
-		return 1;
-	if (bpf_core_field_exists(struct folio___nr_pages, _nr_pages))
-		return DS_FIELD((struct folio___nr_pages *)folio, _nr_pages);
-	if (bpf_core_field_exists(struct folio___folio_nr_pages, _folio_nr_pages))
-		return DS_FIELD((struct folio___folio_nr_pages *)folio, _folio_nr_pages);
-	return 1;
+	return FOLIO_PAGES(folio, DS_FIELD);
 }
 
 /* Flags of the page at that address; a folio begins with those of its first page. */
@@ -203,6 +212,16 @@ static __always_inline __u64 page__head(__u64 page)
 	if (!(info & 1))
 		return page;
 	return info >= masks ? page & info : info - 1;
+}
+
+/* The same of a folio of which the address is known; 0 where it is dirty already. */
+static __always_inline __u64 folio__clean_pages(__u64 address)
+{
+	struct folio *folio = (void *)address;
+
+	if (page__flags(address) & DS_PAGE_FLAG(PG_dirty))
+		return 0;
+	return FOLIO_PAGES(folio, BPF_CORE_READ);
 }
 
 /* Bytes of a bio's first segment that are done. */

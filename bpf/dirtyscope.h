@@ -268,10 +268,14 @@ struct ds_flow_stats {
 	__u64 requests;
 };
 
-/* Page-cache pages dirtied per file system device; key: its dev_t as the kernel packs it. */
+/*
+ * Page-cache pages dirtied per file system device; key: its dev_t as the kernel packs it. One of
+ * several disks (btrfs) has a number of its own that names none of them: its id does.
+ */
 struct ds_pagecache_stats {
 	__u64 pagecache;
 	__u64 blockdev;
+	__u8 uuid[16]; /* of the file system, where its dev_t has major 0; else 0 */
 };
 
 /*

@@ -18,29 +18,38 @@ enum fault_kind {
 	FAULT_TRACKED, /* a track of ours caused it */
 };
 
-/* Plain adds are exact here: none of the programs that call it nests in itself on its CPU. */
+/* Plain adds are exact in an exception, which nothing nests in on its CPU. */
+static __always_inline void fault__increase(__u64 *counter, __u64 n, bool exception)
+{
+	if (exception)
+		*counter += n;
+	else
+		ds_add(*counter, n);
+}
+
 static __always_inline int fault__add(struct ds_sensor_stats *sensor, __u32 slot,
-				      enum fault_kind kind, __u64 pages)
+				      enum fault_kind kind, __u64 pages, bool exception)
 {
 	struct ds_process_stats *stats = process__stats(slot);
 
 	if (stats) {
 		if (kind == FAULT_TRACKED)
-			stats->tracked++;
+			fault__increase(&stats->tracked, 1, exception);
 		else if (kind == FAULT_KERNEL)
-			stats->kernel += pages;
+			fault__increase(&stats->kernel, pages, exception);
 		else if (kind == FAULT_REWRITE)
-			stats->rewrite += pages;
+			fault__increase(&stats->rewrite, pages, exception);
 		else
-			stats->first_touch += pages;
+			fault__increase(&stats->first_touch, pages, exception);
 	}
 	if (slot == DS_SLOT_NONE)
-		sensor->lost[DS_LOST_PROCESSES_FULL]++;
+		fault__increase(&sensor->lost[DS_LOST_PROCESSES_FULL], 1, exception);
 	else
-		sensor->counted++;
+		fault__increase(&sensor->counted, 1, exception);
 	return 0;
 }
 
+/* For the functions that fill pages: one of them may be preempted by another one. */
 static __always_inline int fault__count(const struct ds_process_key *process, __u64 task,
 					enum fault_kind kind, __u64 pages)
 {
@@ -48,8 +57,8 @@ static __always_inline int fault__count(const struct ds_process_key *process, __
 
 	if (!sensor)
 		return 0;
-	sensor->offered++;
-	return fault__add(sensor, process__slot_cached(sensor, process, task), kind, pages);
+	ds_add(sensor->offered, 1);
+	return fault__add(sensor, process__slot_cached(sensor, process, task), kind, pages, false);
 }
 
 /* Whether a track of ours caused an exception at a page that was mapped, in the current task. */
@@ -87,7 +96,39 @@ static __always_inline int fault__account(const struct ds_process_key *process,
 		kind = FAULT_REWRITE;
 	if (error_code & PF_PROT && fault__is_tracked(sensor, process, address))
 		kind = FAULT_TRACKED;
-	return fault__add(sensor, slot, kind, 1);
+	return fault__add(sensor, slot, kind, 1, true);
+}
+
+/*
+ * The memory that userfaultfd fills; given: the first argument of the function that does. It was
+ * the mm_struct, and is the userfaultfd_ctx since 6.8; an mm has an owner whose mm it is.
+ */
+static __always_inline struct task_struct *userfault__owner(__u64 given)
+{
+	struct mm_struct *mm = BPF_CORE_READ((struct userfaultfd_ctx *)given, mm);
+	struct task_struct *owner = BPF_CORE_READ(mm, owner);
+
+	if (owner && BPF_CORE_READ(owner, mm) == mm)
+		return owner;
+	mm = (void *)given;
+	owner = BPF_CORE_READ(mm, owner);
+	return owner && BPF_CORE_READ(owner, mm) == mm ? owner : NULL;
+}
+
+/* So many bytes were copied into memory, without a fault of its owner's. */
+static __always_inline int userfault__copied(__u64 given, __s64 bytes)
+{
+	struct task_struct *owner;
+	struct ds_process_key key = {};
+
+	if (bytes <= 0)
+		return 0;
+	owner = userfault__owner(given);
+	if (!owner) /* its process is at its end */
+		owner = (void *)bpf_get_current_task();
+	key.tgid = BPF_CORE_READ(owner, tgid);
+	key.start_boottime_ns = BPF_CORE_READ(owner, group_leader, start_boottime);
+	return fault__count(&key, (__u64)owner, FAULT_KERNEL, bytes >> DS_PAGE_SHIFT);
 }
 
 /* Whether a huge page fits around the address: most mappings need no look at their tables. */

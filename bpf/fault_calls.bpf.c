@@ -145,4 +145,13 @@ int BPF_PROG(handle_mm_fault, struct vm_area_struct *vma, unsigned long address,
 		owner.mm && fault__may_be_huge(vma, address) ? table__pages(owner.mm, address) : 1);
 }
 
+SEC("fexit/mfill_atomic_copy")
+int userfault_copy(unsigned long long *ctx)
+{
+	__u64 bytes = 0;
+
+	bpf_get_func_ret(ctx, &bytes);
+	return userfault__copied(func__argument(ctx, 0), bytes);
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

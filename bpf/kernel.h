@@ -110,6 +110,10 @@ struct mm_struct {
 	atomic64_t pinned_vm;
 };
 
+struct userfaultfd_ctx {
+	struct mm_struct *mm;
+};
+
 struct file;
 
 struct vm_area_struct {
@@ -154,8 +158,13 @@ struct page {
 	unsigned long flags;
 };
 
+typedef struct {
+	__u8 b[16];
+} uuid_t;
+
 struct super_block {
 	__u32 s_dev;
+	uuid_t s_uuid;
 	unsigned long s_magic;
 };
 

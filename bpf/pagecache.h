@@ -6,6 +6,7 @@
 
 #define S_IFMT 0170000
 #define S_IFBLK 0060000
+#define DS_MINOR_BITS 20 /* MINORBITS, include/linux/kdev_t.h */
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
@@ -61,6 +62,43 @@ static __always_inline bool mapping__is_blockdev(__u64 mapping, __u32 *dev)
 	return blockdev;
 }
 
+/* A file system that is met for the first time; in memory as struct new_process is. */
+struct new_files {
+	__u64 mapping; /* of one of its files, or 0 */
+	__u32 dev;
+	__u32 pad;
+};
+
+__weak int pagecache__meet(const struct new_files *fresh)
+{
+	struct ds_pagecache_stats stats = {};
+	struct address_space *mapping;
+	struct super_block *super;
+	__u32 dev;
+
+	if (!fresh)
+		return 0;
+	dev = fresh->dev;
+	mapping = (void *)fresh->mapping; /* not in the macro: it would look for it in the kernel */
+	if (!(dev >> DS_MINOR_BITS)) {
+		super = BPF_CORE_READ(mapping, host, i_sb);
+		bpf_core_read(stats.uuid, sizeof(stats.uuid), &super->s_uuid);
+	}
+	bpf_map_update_elem(&pagecache_devices, &dev, &stats, BPF_NOEXIST);
+	return 0;
+}
+
+static __always_inline struct ds_pagecache_stats *pagecache__device(__u32 dev, __u64 mapping)
+{
+	struct ds_pagecache_stats *cache = bpf_map_lookup_elem(&pagecache_devices, &dev);
+	struct new_files fresh = {.mapping = mapping, .dev = dev};
+
+	if (cache)
+		return cache;
+	pagecache__meet(&fresh);
+	return bpf_map_lookup_elem(&pagecache_devices, &dev);
+}
+
 /*
  * The folio is the unit: the kernel keeps one dirty flag for all of its pages. charged: the folio
  * whose cgroup is asked for, or 0.
@@ -98,13 +136,7 @@ static __always_inline int pagecache__account(const struct ds_process_key *proce
 		charge__add(&fresh);
 	}
 
-	cache = bpf_map_lookup_elem(&pagecache_devices, &dev);
-	if (!cache) {
-		struct ds_pagecache_stats zero = {};
-
-		bpf_map_update_elem(&pagecache_devices, &dev, &zero, BPF_NOEXIST);
-		cache = bpf_map_lookup_elem(&pagecache_devices, &dev);
-	}
+	cache = pagecache__device(dev, mapping);
 	if (!cache)
 		event__lose(lost, DS_LOST_DEVICES_FULL);
 	else if (blockdev)
@@ -115,6 +147,40 @@ static __always_inline int pagecache__account(const struct ds_process_key *proce
 		sensor->lost[lost]++;
 	else
 		sensor->counted++;
+	return 0;
+}
+
+/*
+ * The same of a file in memory alone (tmpfs, memfd, shm), which the kernel's own accounting of
+ * dirty pages leaves out, and which is on no device. page: address of the one that write(2) filled.
+ * Interrupts are on here.
+ */
+static __always_inline int pagecache__account_memory(const struct ds_process_key *process,
+						     __u64 page)
+{
+	__u64 pages = folio__clean_pages(page__head(page));
+	struct ds_sensor_stats *sensor;
+	struct ds_pagecache_stats *cache;
+	struct ds_process_stats *stats;
+	__u32 lost = DS_LOST_NOT, slot;
+
+	if (!pages)
+		return 0;
+	sensor = event__offer(DS_SENSOR_PAGECACHE);
+	if (!sensor)
+		return 0;
+	slot = process__slot_cached(sensor, process, bpf_get_current_task());
+	if (slot == DS_SLOT_NONE)
+		event__lose(lost, DS_LOST_PROCESSES_FULL);
+	stats = process__stats(slot);
+	if (stats)
+		ds_add(stats->pagecache, pages);
+	cache = pagecache__device(0, 0);
+	if (cache)
+		ds_add(cache->pagecache, pages);
+	else
+		event__lose(lost, DS_LOST_DEVICES_FULL);
+	event__close(sensor, lost);
 	return 0;
 }
 

@@ -63,6 +63,29 @@ int sysfs__device_of_dev(const char *root, uint32_t major, uint32_t minor, char 
 	return find_link(root, link, SYSFS_FOLLOW_SLAVES, id);
 }
 
+int sysfs__device_of_btrfs(const char *root, const uint8_t uuid[16], char id[SYSFS_ID_SIZE])
+{
+	const uint8_t *u = uuid;
+	struct sysfs_found found;
+	struct sysfs_tree tree;
+	char directory[64];
+	int err;
+
+	snprintf(directory, sizeof(directory),
+		 "fs/btrfs/%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x/"
+		 "devices",
+		 u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
+		 u[13], u[14], u[15]);
+	err = sysfs_tree__open(&tree, root);
+	if (!err)
+		err = sysfs_tree__find_common(&tree, directory, &found);
+	if (!err)
+		memcpy(id, found.id, sizeof(found.id));
+	else
+		id[0] = '\0';
+	return err;
+}
+
 /* ---- disks ---- */
 
 struct disk_list {

@@ -33,6 +33,12 @@ int sysfs__device_of(const char *root, const char *bus, const char *name, char i
  */
 int sysfs__device_of_dev(const char *root, uint32_t major, uint32_t minor, char id[SYSFS_ID_SIZE]);
 
+/*
+ * Of the disks of a btrfs, known by its id, where all of them are on one device; -ENODEV: they are
+ * not, or there is none.
+ */
+int sysfs__device_of_btrfs(const char *root, const uint8_t uuid[16], char id[SYSFS_ID_SIZE]);
+
 struct sysfs_disk {
 	const char *name;
 	uint64_t diskseq;	       /* 0: the kernel does not tell (before 5.15) */

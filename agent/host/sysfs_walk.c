@@ -294,6 +294,16 @@ int sysfs_tree__find(const struct sysfs_tree *tree, const char *link, enum sysfs
 	return err ? err : search__resolve(&search, path, 0, found);
 }
 
+int sysfs_tree__find_common(const struct sysfs_tree *tree, const char *directory,
+			    struct sysfs_found *found)
+{
+	struct search search = {.tree = tree, .follow = SYSFS_FOLLOW_SLAVES, .links = FOLLOW_LINKS};
+	char path[PATH_MAX];
+	int err = sysfs__join(path, tree->root, directory);
+
+	return err ? err : search__links(&search, path, "", 0, found);
+}
+
 int sysfs_tree__find_parent(const struct sysfs_tree *tree, const struct sysfs_found *found,
 			    struct sysfs_found *parent)
 {

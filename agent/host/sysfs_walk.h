@@ -34,6 +34,12 @@ int sysfs_tree__open(struct sysfs_tree *tree, const char *root);
 /* The DMA device of a class or bus link, given below the root: "class/net/eth0". */
 int sysfs_tree__find(const struct sysfs_tree *tree, const char *link, enum sysfs_follow follow,
 		     struct sysfs_found *found);
+/*
+ * The one to which all links of a directory below the root lead, and what they stand on. -ENODEV:
+ * several, or none.
+ */
+int sysfs_tree__find_common(const struct sysfs_tree *tree, const char *directory,
+			    struct sysfs_found *found);
 /* The DMA device that this one sits on. */
 int sysfs_tree__find_parent(const struct sysfs_tree *tree, const struct sysfs_found *found,
 			    struct sysfs_found *parent);

@@ -44,7 +44,8 @@ int devices__new(const struct agent_config *config, struct kernel_side *kernel,
 	devices->idle_at = UINT64_MAX;
 	devices->sources = calloc(tables->source_slots + 1, sizeof(*devices->sources));
 	devices->retired = calloc(tables->source_slots + 1, sizeof(*devices->retired));
-	if (!devices->sources || !devices->retired)
+	devices->files = calloc(tables->max_pagecache, sizeof(*devices->files));
+	if (!devices->sources || !devices->retired || !devices->files)
 		goto cleanup;
 	/* Listening before looking: what comes in between is told. */
 	err = uevents__new(&devices->uevents);
@@ -90,6 +91,7 @@ void devices__free(struct devices *devices)
 	uevents__free(devices->uevents);
 	sysfs_names__free(devices->names);
 	devices__forget_numbers(devices);
+	free(devices->files);
 	free(devices->sources);
 	free(devices->retired);
 	free(devices);
@@ -127,27 +129,56 @@ static const char *device_of_number(struct devices *devices, uint32_t dev)
 	return number->id;
 }
 
-/* Page-cache pages belong to the device that their file system is on, where that is one. */
+static const char *device_of_files(struct devices *devices, uint32_t dev,
+				   const struct ds_pagecache_stats *stats, char id[SYSFS_ID_SIZE])
+{
+	if (dev >> 20)
+		return device_of_number(devices, dev);
+	(void)sysfs__device_of_btrfs(devices->config->sysfs, stats->uuid, id);
+	return id;
+}
+
+static struct counted_files *counted_of(struct devices *devices, uint32_t dev)
+{
+	size_t i = 0;
+
+	while (i < devices->file_count && devices->files[i].dev != dev)
+		i++;
+	if (i == devices->tables->max_pagecache)
+		return NULL;
+	if (i == devices->file_count)
+		devices->files[devices->file_count++] = (struct counted_files){.dev = dev};
+	return &devices->files[i];
+}
+
+/*
+ * Page-cache pages belong to the device that their file system is on, where that is one: that
+ * which it is on as they are counted, since it may be unmounted, or its number be another's, soon.
+ */
 static int sample_pagecache(struct devices *devices)
 {
 	struct ds_pagecache_stats stats;
-	struct device_record *device, *next;
+	struct device_record *device;
+	struct counted_files *counted;
 	uint32_t key, *previous = NULL;
 
-	HASH_ITER (hh, devices->by_id, device, next)
-		device->pagecache = device->blockdev = 0;
 	while (!bpf_map_get_next_key(devices->tables->pagecache_fd, previous, &key)) {
+		char btrfs[SYSFS_ID_SIZE];
 		const char *id;
 
 		previous = &key;
-		if (bpf_map_lookup_elem(devices->tables->pagecache_fd, &key, &stats))
+		counted = counted_of(devices, key);
+		if (!counted || bpf_map_lookup_elem(devices->tables->pagecache_fd, &key, &stats) ||
+		    (stats.pagecache == counted->pagecache && stats.blockdev == counted->blockdev))
 			continue;
-		id = device_of_number(devices, key);
+		id = device_of_files(devices, key, &stats, btrfs);
 		HASH_FIND_STR(devices->by_id, id, device);
 		if (!device)
 			device = devices->unattributed;
-		device->pagecache += stats.pagecache;
-		device->blockdev += stats.blockdev;
+		device->pagecache += stats.pagecache - counted->pagecache;
+		device->blockdev += stats.blockdev - counted->blockdev;
+		counted->pagecache = stats.pagecache;
+		counted->blockdev = stats.blockdev;
 	}
 	return 0;
 }

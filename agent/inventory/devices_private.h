@@ -77,6 +77,13 @@ struct devices {
 	size_t retired_count;
 	uint32_t sources_used;
 	struct page_sets *page_sets;
+	/* What is counted of each file system already, by its dev_t; tables->max_pagecache of them
+	 */
+	struct counted_files {
+		uint32_t dev;
+		uint64_t pagecache, blockdev;
+	} * files;
+	size_t file_count;
 	bool sets_full;		/* there was no piece left; told */
 	uint64_t dropped_dirty; /* of devices no longer listed */
 	struct flows *flows;

@@ -21,10 +21,12 @@ const struct program_row program_table[] = {
 	{FEXIT(handle_mm_fault, FAULT, "handle_mm_fault")},
 	{FENTRY(handle_mm_fault_begin, FAULT, "handle_mm_fault"), .with = "handle_mm_fault"},
 	{TP(page_fault_note, FAULT, page_fault_user), .with = "handle_mm_fault", .optional = true},
+	{FEXIT(userfault_copy, FAULT, "mcopy_atomic|mfill_atomic_copy")},
 
 	{TP(writeback_dirty_folio, PAGECACHE, writeback_dirty_folio)},
 	{TP(writeback_dirty_page, PAGECACHE, writeback_dirty_page),
 	 .stand_in = {"writeback_dirty_folio"}},
+	{FEXIT(shmem_write_begin, PAGECACHE, "shmem_write_begin")},
 
 	{TP(block_getrq, BLOCK, block_getrq)},
 	{TP(block_bio_backmerge, BLOCK, block_bio_backmerge)},
@@ -136,7 +138,7 @@ const struct sensor_row sensor_table[DS_SENSOR_COUNT] = {
 			.blind = "a second write to a page that is mapped writable; pages the "
 				 "kernel fills without "
 				 "a fault (O_DIRECT, MADV_POPULATE_WRITE, MAP_POPULATE, "
-				 "process_vm_writev); "
+				 "process_vm_writev, UFFDIO_COPY); "
 				 "a fault on a huge page counts as one page",
 			.better = "handle_mm_fault",
 			.blind_then = "a second write to a page that is mapped writable",
@@ -147,9 +149,13 @@ const struct sensor_row sensor_table[DS_SENSOR_COUNT] = {
 		{
 			.yields = "page-cache pages that went from clean to dirty, per process and "
 				  "device",
-			.blind = "a write to a page that is dirty already; the unit is the folio: "
-				 "one byte "
-				 "makes a large folio's pages dirty",
+			.blind = "a write to a page that is dirty already; write(2) to tmpfs and "
+				 "memfd; the unit is the folio: one byte makes a large folio's "
+				 "pages dirty",
+			.better = "shmem_write_begin",
+			.blind_then = "a write to a page that is dirty already; the unit is the "
+				      "folio: one byte makes a large folio's pages dirty",
+			.gain = "pages that write(2) fills in tmpfs and memfd",
 		},
 	[DS_SENSOR_BLOCK] =
 		{

@@ -461,6 +461,51 @@ static void folio_sizes(void **state)
 	harness__check(h);
 }
 
+/* Pages of tmpfs, by the page that was written: of a folio that is clean, all. */
+static void files_in_memory(void **state)
+{
+	struct harness *h = *state;
+	const char *count =
+		fake__has(h, "folio._nr_pages") ? "folio._nr_pages" : "folio._folio_nr_pages";
+	uint64_t small = fake__new(h, "folio", 1), large = fake__new(h, "folio", 1);
+	uint64_t dirty = fake__new(h, "folio", 1);
+
+	fake__set(h, large, "folio.flags", fake__page_flag(h, "PG_head"));
+	fake__set(h, large, count, 16);
+	fake__set(h, dirty, "folio.flags", fake__page_flag(h, "PG_dirty"));
+	run(h, memory_file, 7, 70, small);
+	run(h, memory_file, 7, 70, large);
+	run(h, memory_file, 7, 70, dirty);
+	want__process(h, 7, 70, 1);
+	h->want.processes[1].pagecache = 17;
+	want_pagecache(h, 0, 17, 0);
+	want__counted(h, DS_SENSOR_PAGECACHE);
+	want__counted(h, DS_SENSOR_PAGECACHE);
+	harness__check(h);
+}
+
+/* A file system of several disks is known by its id. */
+static void file_system_without_a_disk(void **state)
+{
+	struct harness *h = *state;
+	struct ds_pagecache_stats stats = {.pagecache = 3, .uuid = {1, 2, 3, 4, 5, 6, 7, 8}};
+	uint64_t file = fake_mapping(h, S_IFREG | 0644, 0, 0x2a);
+	uint64_t sb = fake__new(h, "super_block", 1), inode = fake__new(h, "inode", 1);
+	uint32_t dev = 0x2a;
+
+	fake__set(h, file, "address_space.host", inode);
+	fake__set(h, inode, "inode.i_sb", sb);
+	fake__set(h, sb, "super_block.s_dev", dev);
+	memcpy(h->fake + (sb - h->base) + fake__field(h, "super_block.s_uuid").bit / 8, stats.uuid,
+	       sizeof(stats.uuid));
+	run(h, pagecache, 7, 70, 3, file);
+	want__process(h, 7, 70, 1);
+	h->want.processes[1].pagecache = 3;
+	want__row(h, TABLE_PAGECACHE, &dev, &stats);
+	want__counted(h, DS_SENSOR_PAGECACHE);
+	harness__check(h);
+}
+
 int cpu_tests(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +524,8 @@ int cpu_tests(void)
 		cmocka_unit_test_setup(who_pays_for_pages_of_the_kernel, harness__each),
 		cmocka_unit_test_setup(pagecache_tables_full, harness__each),
 		cmocka_unit_test_setup(folio_sizes, harness__each),
+		cmocka_unit_test_setup(files_in_memory, harness__each),
+		cmocka_unit_test_setup(file_system_without_a_disk, harness__each),
 	};
 
 	return cmocka_run_group_tests_name("cpu", tests, harness__group, harness__group_end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Faults of which the size is known: how large the page is that a page table maps. */
+/* What functions tell of: how large a page is, and what userfaultfd fills. */
 #include "tests/bpf/harness.h"
 
 #include <string.h>
@@ -162,6 +162,30 @@ static void where_a_huge_page_fits(void **state)
 	}
 }
 
+/* UFFDIO_COPY: whose memory it is, given its mm, or the userfaultfd's context. */
+static void memory_that_userfaultfd_fills(void **state)
+{
+	struct harness *h = *state;
+	uint64_t mm = fake__new(h, "mm_struct", 1), task = fake__new(h, "task_struct", 1);
+	uint64_t context = fake__new(h, "userfaultfd_ctx", 1);
+
+	fake__set(h, mm, "mm_struct.owner", task);
+	fake__set(h, task, "task_struct.mm", mm);
+	fake__set(h, task, "task_struct.tgid", 70);
+	fake__set(h, task, "task_struct.group_leader", task);
+	fake__set(h, task, "task_struct.start_boottime", 7);
+	fake__set(h, context, "userfaultfd_ctx.mm", mm);
+	run(h, userfault, context, 1 << 20);
+	run(h, userfault, mm, 4096);
+	run(h, userfault, mm, (uint64_t)-14);
+	run(h, userfault, mm, 0);
+	assert_int_equal(harness__process(h, 1).kernel, 257);
+	assert_int_equal(h->process_infos[1].key.tgid, 70);
+	assert_int_equal(h->process_infos[1].key.start_boottime_ns, 7);
+	assert_int_equal(harness__sensor(h, DS_SENSOR_FAULT).counted, 2);
+	assert_int_equal(harness__sensor(h, DS_SENSOR_FAULT).offered, 2);
+}
+
 int huge_tests(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +193,7 @@ int huge_tests(void)
 		cmocka_unit_test_setup(sizes_of_pages, harness__each),
 		cmocka_unit_test_setup(tables_that_are_not_there, harness__each),
 		cmocka_unit_test_setup(where_a_huge_page_fits, harness__each),
+		cmocka_unit_test_setup(memory_that_userfaultfd_fills, harness__each),
 	};
 
 	return cmocka_run_group_tests_name("huge", tests, harness__group, harness__group_end);

@@ -78,6 +78,18 @@ TWIN(folio)
 	return pagecache__account(&process, folio__pages((struct folio *)ARG(2)), ARG(3), 0);
 }
 
+TWIN(memory_file)
+{
+	struct ds_process_key process = PROCESS;
+
+	return pagecache__account_memory(&process, ARG(2));
+}
+
+TWIN(userfault)
+{
+	return userfault__copied(ARG(0), ARG(1));
+}
+
 TWIN(exit)
 {
 	struct ds_process_key process = PROCESS;

@@ -30,6 +30,9 @@ ROUTES = [
     ("shared anonymous memory", "shmem", PAGES, {"first_touch": PAGES, "pagecache": (0, PAGES)}),
     ("write(2), 4 KiB at a time", "write-small", PAGES, {"pagecache": PAGES}),
     ("write(2), 1 MiB at a time", "write-large", PAGES, {"pagecache": PAGES}),
+    ("write(2) to a memfd", "write-memfd", PAGES, {}),
+    ("write(2) to tmpfs", "write-tmpfs", PAGES, {}),
+    ("UFFDIO_COPY", "userfault-copy", PAGES, {}),
     ("4 KiB per MiB over large folios", "write-sparse", 16, {"pagecache": (16, PAGES)}),
     ("rewrite of resident anonymous pages", "resident", PAGES, {}),
 ]
@@ -39,11 +42,16 @@ HANDLED = {
     "populate": {"kernel": PAGES},
     "map-populate": {"kernel": PAGES},
     "remote-write": {"other": {"kernel": PAGES}},
+    "write-memfd": {"pagecache": PAGES},
+    "write-tmpfs": {"pagecache": PAGES},
+    "userfault-copy": {"kernel": PAGES},
     "huge": {"first_touch": PAGES},
     "hugetlb": {"first_touch": PAGES},
 }
 FILES = {"read", "direct-read", "shared-file", "shared-large", "synced-file", "private-file",
          "write-small", "write-large", "write-sparse"}
+
+IN_MEMORY = {"write-tmpfs"}  # files that are on no disk
 
 METADATA = 64  # pages a file system may have to read for a route: bitmaps, extents, directories
 
@@ -61,10 +69,13 @@ def compare(got, expected, who, metadata=0):
         within(got[name], low, high, f"{who}: {name}")
 
 
+def runs(sensor, program):
+    return any(p["name"] == program and p["state"] == "active" for p in agent.sensors()[sensor]["programs"])
+
+
 def handled():
     """Whether the function that handles faults is traced, or only the exceptions."""
-    programs = agent.sensors()["fault"]["programs"]
-    return any(p["name"] == "handle_mm_fault" and p["state"] == "active" for p in programs)
+    return runs("fault", "handle_mm_fault")
 
 
 def measure(*args):
@@ -83,6 +94,8 @@ def measure_once(route, truth, expected):
         expected = HANDLED.get(route, expected)
     notes = []
     files = [os.path.join(directory, route)] if route in FILES else []
+    if route in IN_MEMORY:
+        files = [f"/dev/shm/dirtyscope-{os.getpid()}-{route}"]
     with Workload(route, PAGES, *files) as workload:
         watched = [pid for pid in (workload.pid, workload.other) if pid]
         agent.settle()
@@ -132,11 +145,13 @@ for row in ROUTES:
 @suite.test("what fault tracepoints do not see is said in sensors")
 def blind():
     fault = agent.sensors()["fault"]
+    equal("memfd" in agent.sensors()["pagecache"]["blind"], not runs("pagecache", "shmem_write_begin"),
+          "whether the pagecache sensor speaks of memfd")
     if handled():
         true("populate" not in str(fault["blind"]), "the blind spots of tracepoints are told")
         return
     text = " ".join(str(value) for value in fault.values() if isinstance(value, str)).lower()
-    for word in ("huge", "populate"):
+    for word in ("huge", "populate", "uffdio_copy"):
         true(word in text, f"the fault sensor does not speak of {word!r}: {text}")
 
 

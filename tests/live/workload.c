@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
@@ -133,6 +135,19 @@ static void do_remote(struct work *work)
 	work->written = work->pages;
 }
 
+static void do_userfault(struct work *work)
+{
+	for (size_t done = 0; done < work->pages * PAGE; done += MIB) {
+		struct uffdio_copy copy = {.dst = (uintptr_t)work->region + done,
+					   .src = (uintptr_t)work->buffer,
+					   .len = MIB};
+
+		if (ioctl(work->file, UFFDIO_COPY, &copy))
+			work__die("UFFDIO_COPY");
+	}
+	work->written = work->pages;
+}
+
 static void do_write_file(struct work *work)
 {
 	for (size_t done = 0; done < work->pages * PAGE; done += work->at_once)
@@ -240,6 +255,9 @@ static const struct route {
 	{"shmem", ready__fresh, do_write, MAP_SHARED, 0},
 	{"write-small", ready__new_file, do_write_file, NEW_FILE, PAGE},
 	{"write-large", ready__new_file, do_write_file, NEW_FILE, MIB},
+	{"write-memfd", ready__memory_file, do_write_file, 0, PAGE},
+	{"write-tmpfs", ready__new_file, do_write_file, NEW_FILE, MIB},
+	{"userfault-copy", ready__userfault, do_userfault, PRIVATE, 0},
 	{"write-sparse", ready__file, do_write_sparse, O_RDWR, MIB},
 	{"direct-through", ready__file, do_read_through, O_RDONLY | O_DIRECT, MIB},
 	{"cold-read", ready__cold, do_read_through, O_RDONLY, MIB},

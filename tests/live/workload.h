@@ -48,6 +48,8 @@ void ready__cold(struct work *work);
 void ready__mapped_file(struct work *work);
 void ready__synced_file(struct work *work);
 void ready__comm(struct work *work);
+void ready__memory_file(struct work *work);
+void ready__userfault(struct work *work);
 void ready__new_file(struct work *work);
 
 #endif

@@ -2,11 +2,13 @@
 /* How a route is made ready: its memory, its file, its second process. */
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -215,6 +217,27 @@ void ready__comm(struct work *work)
 	if (prctl(PR_SET_NAME, name))
 		work__die("PR_SET_NAME");
 	ready__fresh(work);
+}
+
+void ready__memory_file(struct work *work)
+{
+	work->file = memfd_create("workload", MFD_CLOEXEC);
+	if (work->file < 0)
+		work__die("memfd_create");
+}
+
+void ready__userfault(struct work *work)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+
+	ready__fresh(work);
+	range.range.start = (uintptr_t)work->region;
+	range.range.len = work->pages * PAGE;
+	work->file = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	if (work->file < 0 || ioctl(work->file, UFFDIO_API, &api) ||
+	    ioctl(work->file, UFFDIO_REGISTER, &range))
+		work__die("userfaultfd");
 }
 
 void ready__new_file(struct work *work)

@@ -115,6 +115,29 @@ static void test_device_numbers(void **state)
 	assert_int_equal(sysfs__device_of_dev(tree->root, 7, 0, id), -ENOENT);
 }
 
+/* Its disks are named by links: one disk, a partition and what stands on another, two devices. */
+static void test_btrfs(void **state)
+{
+	static const uint8_t uuid[16] = {0x0a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xff};
+	static const char devices[] = "fs/btrfs/0a010203-0405-0607-0809-0a0b0c0d0eff/devices";
+	struct tree *tree = *state;
+	char id[SYSFS_ID_SIZE], link[PATH_MAX];
+
+	assert_int_equal(sysfs__device_of_btrfs(tree->root, uuid, id), -ENODEV);
+	assert_string_equal(id, "");
+	sys__format(link, "%s/vda1", devices);
+	sys__link_up(tree, link, PCI "02.0/virtio1/block/vda/vda1");
+	assert_int_equal(sysfs__device_of_btrfs(tree->root, uuid, id), 0);
+	assert_string_equal(id, "virtio/virtio1");
+	sys__format(link, "%s/dm-1", devices);
+	sys__link_up(tree, link, "devices/virtual/block/dm-1");
+	assert_int_equal(sysfs__device_of_btrfs(tree->root, uuid, id), 0);
+	assert_string_equal(id, "virtio/virtio1");
+	sys__format(link, "%s/sda", devices);
+	sys__link_up(tree, link, ATA "/block/sda");
+	assert_int_equal(sysfs__device_of_btrfs(tree->root, uuid, id), -ENODEV);
+}
+
 struct seen {
 	int disks, bare;
 	uint64_t sequences;
@@ -475,6 +498,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_netdevs_and_buses, sys__set_up,
 						tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_device_numbers, sys__set_up, tree__tear_down),
+		cmocka_unit_test_setup_teardown(test_btrfs, sys__set_up, tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_lists, sys__set_up, tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_sources, sys__set_up, tree__tear_down),
 		cmocka_unit_test_setup_teardown(test_up, sys__set_up, tree__tear_down),

@@ -4,6 +4,7 @@ import re
 
 from harness import equal, eventually, true
 
+FILE_MIB = 16  # written to a btrfs
 HOT_PAGES = 256  # of one read of 1 MiB
 EDU_PAGES = 64
 READS = 64
@@ -176,6 +177,32 @@ def add_hotplug(suite, cell):
         device = plug_nvme()
         true(device["coverage_since"] > since, f"{device['coverage_since']} after {since}")
         unplug("hotnvme", nvme)
+
+    @suite.test("page-cache pages of a btrfs belong to the disk that it is on")
+    def _():
+        disk = next(name for name in plug_nvme()["names"] if name.startswith("nvme1n"))
+        node, directory = "/dev/" + disk, "/dev/shm/btrfs"
+
+        def dirtied():
+            call("settle")
+            found = call("api", "/api/v1/devices")["devices"]
+            return {one["id"]: one["pagecache"] for one in found if one["id"] in (nvme, "unattributed")}
+        for words in (["mkfs.btrfs", "-q", "-f", "-M", node], ["mkdir", "-p", directory], ["mount", "-t", "btrfs", node, directory]):
+            status, text = call("run", *words)
+            equal(status, 0, f"{' '.join(words)}: {text}")
+        before = dirtied()
+        try:
+            status, text = call("run", "dd", "if=/dev/zero", f"of={directory}/file", "bs=1M", f"count={FILE_MIB}", "conv=fsync")
+            equal(status, 0, text)
+            after = dirtied()
+        finally:
+            call("run", "umount", directory)
+        true(dirtied()[nvme] >= after[nvme], f"it has {dirtied()[nvme]} once it is unmounted, and had {after[nvme]}")
+        mine, nobodys = after[nvme] - before[nvme], after["unattributed"] - before["unattributed"]
+        true(mine >= FILE_MIB * 256, f"{mine} pages of {FILE_MIB * 256}; {nobodys} unattributed")
+        true(nobodys < FILE_MIB, f"{nobodys} pages unattributed")
+        unplug("hotnvme", nvme)
+        return f"{mine} pages, {nobodys} unattributed"
 
     @suite.test("a network card that is plugged in has its interface's name")
     def _():

@@ -57,7 +57,7 @@ PACKET_SIZES = [64, 1500]
 # What the guest loads, with what they depend on; one that a kernel has built in, or lacks, is left out.
 MODULES = ["virtio_pci", "9p", "9pnet_virtio", "crc32c_generic", "crc32c_cryptoapi", "ext4", "nvme", "ahci", "sd_mod",
            "virtio_blk", "e1000e", "igb", "vfio-pci", "vfio_iommu_type1", "veth", "crc32_generic", "ib_uverbs", "rdma_rxe",
-           "xsk_diag", "loop"]
+           "xsk_diag", "loop", "btrfs"]
 # Of these the guest can do without none.
 NEEDED_MODULES = ["9p", "9pnet_virtio", "ext4", "nvme", "ahci", "sd_mod", "virtio_blk", "e1000e", "igb", "vfio-pci"]
 
