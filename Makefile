@@ -286,7 +286,7 @@ $(B)/twins.skel.h: $(B)/tests/bpf/twins.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name twins > $@
 $(BPF_TESTS): $(B)/twins.skel.h
-$(B)/tests/bpf/test_accounting: $(BPF_TESTS) $(B)/agent/kernel/page_sets.o
+$(B)/tests/bpf/test_accounting: $(BPF_TESTS) $(B)/agent/kernel/page_sets.o $(B)/agent/kernel/process_counts.o
 	$(say) LINK $@
 	$(Q)$(CC) -o $@ $^ -lcmocka -lbpf -lelf -lz -lpthread
 $(B)/tests/bpf/verify: %: %.o

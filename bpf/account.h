@@ -5,8 +5,8 @@
  * A program takes its arguments and calls one function built from these; tests/bpf puts
  * the same functions behind raw tracepoints, with arguments of its own.
  *
- * Counters are per CPU and yet added atomically: an interrupt may nest between load and
- * store, and the numbers must be exact. Uncontended, that costs about 5 ns.
+ * Counters are added to atomically: CPUs share rows, and where they do not, an interrupt may nest
+ * between load and store, and the numbers must be exact. Uncontended, that costs about 5 ns.
  *
  * Functions that are __weak, and so global, are verified by themselves, once in a program, for
  * any arguments (kernel/bpf/verifier.c, do_check_subprogs()). What admits, marks, holds or walks
@@ -24,6 +24,9 @@
 /* Set by the agent before the load; agent/kernel/sensors.c. The maps are sized there, too. */
 const volatile __u32 ds_nr_cpus __weak = 1;
 const volatile __u32 ds_ledger __weak = 1;
+
+/* Loaded, since clang 14 makes a shift of it for which the verifier looks at half as much again. */
+const volatile __u32 ds_device_rows __weak = DS_DEVICE_ROWS;
 
 /* How a page pointer or a direct-map address becomes a PFN; see bpf/calibrate.bpf.c. */
 const volatile __u64 ds_vmemmap_base __weak = 0;
@@ -61,7 +64,7 @@ const volatile __u64 ds_entry_mask __weak = 0x000ffffffffff000ULL;
 DS_TABLE(processes, struct ds_process_key, __u32, 0);
 DS_FREE_SLOTS(process_slots);
 DS_ROWS(process_infos, struct ds_process_info);
-DS_ROWS(process_stats, struct ds_process_stats); /* row: slot * ds_nr_cpus + cpu */
+DS_ROWS(process_stats, struct ds_process_stats);
 
 /* Listed processes that live and have no slot: when they ended. The agent's own entries. */
 DS_TABLE(watched, struct ds_process_key, __u64, BPF_F_NO_PREALLOC);
@@ -70,7 +73,7 @@ DS_TABLE(tracked, __u32, struct ds_tracked, BPF_F_NO_PREALLOC); /* written by th
 DS_TABLE(sources, struct ds_source_key, __u32, 0);
 DS_FREE_SLOTS(source_slots);
 DS_ROWS(source_infos, struct ds_source_info);
-DS_ROWS(device_stats, struct ds_device_stats); /* row: slot * ds_nr_cpus + cpu */
+DS_ROWS(device_stats, struct ds_device_stats); /* from row slot * DS_DEVICE_ROWS */
 
 DS_ROWS(sensor_stats, struct ds_sensor_stats); /* row: sensor * ds_nr_cpus + cpu */
 
@@ -213,29 +216,78 @@ static __always_inline __u32 process__slot(const struct ds_process_key *key)
 }
 
 /*
- * The same for hot paths: mostly it is the process that was met last on this CPU. Its row says
- * whether the slot is still its own, which spares the hash.
+ * What this CPU has counted for the process that it met last goes to the row, and it counts for
+ * another one. Nothing of the same sensor nests in here on this CPU. The agent looks on: it takes
+ * what is kept where `switches` was even and stayed the same.
+ */
+__weak int process__switch(struct ds_sensor_stats *sensor, __u32 slot)
+{
+	struct ds_process_stats *row;
+	__u64 *kept, *counters;
+	__u32 last;
+
+	if (!sensor)
+		return 0;
+	last = sensor->last_slot;
+	row = bpf_map_lookup_elem(&process_stats, &last);
+	if (!row)
+		return 0;
+	kept = (__u64 *)&sensor->kept;
+	counters = (__u64 *)row;
+	sensor->switches++;
+	barrier();
+	for (int i = 0; i < DS_PROCESS_COUNTERS; i++) {
+		ds_add(counters[i], kept[i]);
+		kept[i] = 0;
+	}
+	sensor->last_slot = slot;
+	barrier();
+	sensor->switches++;
+	return 0;
+}
+
+static __always_inline bool process__has_slot(const struct ds_process_key *key, __u32 slot)
+{
+	struct ds_process_info *info = bpf_map_lookup_elem(&process_infos, &slot);
+
+	return info && info->state == DS_SLOT_LIVE && info->key.tgid == key->tgid &&
+	       info->key.start_boottime_ns == key->start_boottime_ns;
+}
+
+/*
+ * The slot for programs that may be preempted by each other: they add to the process's row
+ * themselves, atomically.
+ */
+static __always_inline __u32 process__slot_hinted(struct ds_sensor_stats *sensor,
+						  const struct ds_process_key *key, __u64 task)
+{
+	__u32 slot = sensor->hint, *found;
+
+	if (process__has_slot(key, slot))
+		return slot;
+	found = bpf_map_lookup_elem(&processes, key);
+	slot = found ? *found : process__admit_new(key, task);
+	sensor->hint = slot;
+	return slot;
+}
+
+/*
+ * The slot for hot paths that nothing nests in on their CPU. They count in sensor->kept then:
+ * mostly it is the process that was met last on this CPU. Its row says whether the slot is still
+ * its own, which spares the hash.
  */
 static __always_inline __u32 process__slot_cached(struct ds_sensor_stats *sensor,
 						  const struct ds_process_key *key, __u64 task)
 {
 	__u32 slot = sensor->last_slot, *found;
-	struct ds_process_info *info = bpf_map_lookup_elem(&process_infos, &slot);
 
-	if (info && info->state == DS_SLOT_LIVE && info->key.tgid == key->tgid &&
-	    info->key.start_boottime_ns == key->start_boottime_ns)
+	if (process__has_slot(key, slot))
 		return slot;
 	found = bpf_map_lookup_elem(&processes, key);
 	slot = found ? *found : process__admit_new(key, task);
-	sensor->last_slot = slot;
+	if (slot != sensor->last_slot)
+		process__switch(sensor, slot);
 	return slot;
-}
-
-static __always_inline struct ds_process_stats *process__stats(__u32 slot)
-{
-	__u32 row = slot * ds_nr_cpus + bpf_get_smp_processor_id();
-
-	return bpf_map_lookup_elem(&process_stats, &row);
 }
 
 static __always_inline struct ds_process_key process__of(struct task_struct *task)
@@ -332,7 +384,7 @@ static __always_inline __u32 device__slot_found(struct device *dev)
 
 static __always_inline struct ds_device_stats *device__stats(__u32 slot)
 {
-	__u32 row = slot * ds_nr_cpus + bpf_get_smp_processor_id();
+	__u32 row = slot * ds_device_rows + bpf_get_smp_processor_id() % DS_DEVICE_ROWS;
 
 	return bpf_map_lookup_elem(&device_stats, &row);
 }

@@ -56,6 +56,23 @@ enum ds_lost {
 };
 
 /*
+ * Pages that one process wrote. A slot has one row, which all CPUs share. What a CPU counts for the
+ * process that it met last stays with that CPU (struct ds_sensor_stats) until it meets another one,
+ * so that CPUs do not wait for each other's rows. A slot's counters never fall: who takes it next
+ * goes on from there.
+ */
+struct ds_process_stats {
+	__u64 first_touch; /* user-mode write faults on a page that was not mapped */
+	__u64 rewrite; /* user-mode write faults on a mapped page: copy-on-write, re-protected */
+	__u64 kernel;  /* write faults of the kernel at a user address: read(2) into fresh memory */
+	__u64 pagecache; /* page-cache pages of files that went from clean to dirty */
+	__u64 blockdev;	 /* the same of block devices themselves: metadata, raw writes */
+	__u64 tracked;	 /* faults, and in none of the others: bpf/protection.h */
+	__u64 pad[2];
+};
+#define DS_PROCESS_COUNTERS 6
+
+/*
  * The accounting identity, kept per CPU: offered = counted + sum(lost).
  * "offered" rises first, one of the others last; in between the event is in flight.
  */
@@ -63,9 +80,12 @@ struct ds_sensor_stats {
 	__u64 offered;
 	__u64 counted;
 	__u64 lost[DS_LOST_COUNT];
-	__u64 last_slot; /* of the process met last on this CPU; BPF only */
+	__u32 last_slot; /* of the process met last on this CPU */
+	__u32 switches;	 /* to another slot, twice each: odd while one is going on */
 	__u64 tracking;	 /* 1: there are rows in `tracked`; set by the agent, for faults */
-	__u64 pad;
+	struct ds_process_stats kept; /* of last_slot, not in its row yet */
+	__u32 hint; /* the slot of the process that a traced function met last on this CPU */
+	__u32 pad;
 };
 
 /*
@@ -142,17 +162,6 @@ struct ds_cgroup_event {
 	char path[DS_CGROUP_PATH];
 };
 
-/* Pages that one process wrote, as counted on one CPU. */
-struct ds_process_stats {
-	__u64 first_touch; /* user-mode write faults on a page that was not mapped */
-	__u64 rewrite; /* user-mode write faults on a mapped page: copy-on-write, re-protected */
-	__u64 kernel;  /* write faults of the kernel at a user address: read(2) into fresh memory */
-	__u64 pagecache; /* page-cache pages of files that went from clean to dirty */
-	__u64 blockdev;	 /* the same of block devices themselves: metadata, raw writes */
-	__u64 tracked;	 /* faults, and in none of the others: bpf/protection.h */
-	__u64 pad[2];
-};
-
 /*
  * Pages that a thread of the kernel dirtied and whose memory another cgroup pays for: a part of
  * what the slot has counted, struct ds_pagecache_stats, told after it.
@@ -219,7 +228,11 @@ enum ds_direction {
 };
 #define DS_DIRECTIONS 3
 
-/* What one source did, as counted on one CPU. Slot 0 holds what has no source. */
+/*
+ * What one source did, as counted on some of the CPUs: a slot has so many rows, and CPUs whose
+ * numbers are equal modulo that share one. Slot 0 holds what has no source.
+ */
+#define DS_DEVICE_ROWS 16 /* a power of two */
 struct ds_device_stats {
 	__u64 maps[DS_DIRECTIONS];
 	__u64 unmaps[DS_DIRECTIONS];
@@ -388,14 +401,14 @@ struct ds_calibration {
 	__u32 tries;	    /* out: candidates that were looked at */
 };
 
-_Static_assert(sizeof(struct ds_sensor_stats) == 128,
-	       "one row per sensor and CPU, two cache lines");
+_Static_assert(sizeof(struct ds_sensor_stats) == 192,
+	       "one row per sensor and CPU, three cache lines");
 _Static_assert(sizeof(struct ds_process_key) == 16, "hash key without holes");
 _Static_assert(sizeof(struct ds_process_info) == 128, "two cache lines per process, no holes");
-_Static_assert(sizeof(struct ds_process_stats) == 64, "one cache line per process and CPU");
+_Static_assert(sizeof(struct ds_process_stats) == 64, "one cache line per process");
 _Static_assert(sizeof(struct ds_source_key) == 16, "hash key without holes");
 _Static_assert(sizeof(struct ds_source_info) == 104, "no holes");
-_Static_assert(sizeof(struct ds_device_stats) == 320, "five cache lines per source and CPU");
+_Static_assert(sizeof(struct ds_device_stats) == 320, "five cache lines");
 _Static_assert(sizeof(struct ds_flow_key) == 24, "hash key without holes");
 _Static_assert(sizeof(struct ds_mapping_key) == 24, "hash key without holes");
 _Static_assert(sizeof(struct ds_mapping) == 64, "no holes");

@@ -18,34 +18,31 @@ enum fault_kind {
 	FAULT_TRACKED, /* a track of ours caused it */
 };
 
-/* Plain adds are exact in an exception, which nothing nests in on its CPU. */
-static __always_inline void fault__increase(__u64 *counter, __u64 n, bool exception)
+static __always_inline __u64 *fault__counter(struct ds_process_stats *stats, enum fault_kind kind)
 {
-	if (exception)
-		*counter += n;
-	else
-		ds_add(*counter, n);
+	if (kind == FAULT_TRACKED)
+		return &stats->tracked;
+	if (kind == FAULT_KERNEL)
+		return &stats->kernel;
+	return kind == FAULT_REWRITE ? &stats->rewrite : &stats->first_touch;
 }
 
-static __always_inline int fault__add(struct ds_sensor_stats *sensor, __u32 slot,
-				      enum fault_kind kind, __u64 pages, bool exception)
+/* In an exception, which nothing nests in on its CPU: plain adds are exact. */
+static __always_inline int fault__keep(struct ds_sensor_stats *sensor, __u32 slot,
+				       enum fault_kind kind)
 {
-	struct ds_process_stats *stats = process__stats(slot);
-
-	if (stats) {
-		if (kind == FAULT_TRACKED)
-			fault__increase(&stats->tracked, 1, exception);
-		else if (kind == FAULT_KERNEL)
-			fault__increase(&stats->kernel, pages, exception);
-		else if (kind == FAULT_REWRITE)
-			fault__increase(&stats->rewrite, pages, exception);
-		else
-			fault__increase(&stats->first_touch, pages, exception);
-	}
-	if (slot == DS_SLOT_NONE)
-		fault__increase(&sensor->lost[DS_LOST_PROCESSES_FULL], 1, exception);
+	if (kind == FAULT_TRACKED)
+		sensor->kept.tracked++;
+	else if (kind == FAULT_KERNEL)
+		sensor->kept.kernel++;
+	else if (kind == FAULT_REWRITE)
+		sensor->kept.rewrite++;
 	else
-		fault__increase(&sensor->counted, 1, exception);
+		sensor->kept.first_touch++;
+	if (slot == DS_SLOT_NONE)
+		sensor->lost[DS_LOST_PROCESSES_FULL]++;
+	else
+		sensor->counted++;
 	return 0;
 }
 
@@ -53,12 +50,18 @@ static __always_inline int fault__add(struct ds_sensor_stats *sensor, __u32 slot
 static __always_inline int fault__count(const struct ds_process_key *process, __u64 task,
 					enum fault_kind kind, __u64 pages)
 {
-	struct ds_sensor_stats *sensor = sensor__stats(DS_SENSOR_FAULT);
+	struct ds_sensor_stats *sensor = event__offer(DS_SENSOR_FAULT);
+	struct ds_process_stats *stats;
+	__u32 slot;
 
 	if (!sensor)
 		return 0;
-	ds_add(sensor->offered, 1);
-	return fault__add(sensor, process__slot_cached(sensor, process, task), kind, pages, false);
+	slot = process__slot_hinted(sensor, process, task);
+	stats = bpf_map_lookup_elem(&process_stats, &slot);
+	if (stats)
+		ds_add(*fault__counter(stats, kind), kind == FAULT_TRACKED ? 1 : pages);
+	event__close(sensor, slot == DS_SLOT_NONE ? DS_LOST_PROCESSES_FULL : DS_LOST_NOT);
+	return 0;
 }
 
 /* Whether a track of ours caused an exception at a page that was mapped, in the current task. */
@@ -96,7 +99,7 @@ static __always_inline int fault__account(const struct ds_process_key *process,
 		kind = FAULT_REWRITE;
 	if (error_code & PF_PROT && fault__is_tracked(sensor, process, address))
 		kind = FAULT_TRACKED;
-	return fault__add(sensor, slot, kind, 1, true);
+	return fault__keep(sensor, slot, kind);
 }
 
 /*

@@ -112,7 +112,6 @@ static __always_inline int pagecache__account(const struct ds_process_key *proce
 	struct ds_sensor_stats *sensor = sensor__stats(DS_SENSOR_PAGECACHE);
 	struct ds_pagecache_stats *cache;
 	__u32 lost = DS_LOST_NOT, dev = 0;
-	struct ds_process_stats *stats;
 	bool blockdev;
 	__u32 slot;
 
@@ -124,11 +123,10 @@ static __always_inline int pagecache__account(const struct ds_process_key *proce
 	slot = process__slot_cached(sensor, process, bpf_get_current_task());
 	if (slot == DS_SLOT_NONE)
 		event__lose(lost, DS_LOST_PROCESSES_FULL);
-	stats = process__stats(slot);
-	if (stats && blockdev)
-		stats->blockdev += pages;
-	else if (stats)
-		stats->pagecache += pages;
+	if (blockdev)
+		sensor->kept.blockdev += pages;
+	else
+		sensor->kept.pagecache += pages;
 	if (charged && slot != DS_SLOT_NONE) { /* after its row, as the agent reads them */
 		struct new_charge fresh = {
 			.folio = charged, .pages = pages, .slot = slot, .blockdev = blockdev};
@@ -169,10 +167,10 @@ static __always_inline int pagecache__account_memory(const struct ds_process_key
 	sensor = event__offer(DS_SENSOR_PAGECACHE);
 	if (!sensor)
 		return 0;
-	slot = process__slot_cached(sensor, process, bpf_get_current_task());
+	slot = process__slot_hinted(sensor, process, bpf_get_current_task());
 	if (slot == DS_SLOT_NONE)
 		event__lose(lost, DS_LOST_PROCESSES_FULL);
-	stats = process__stats(slot);
+	stats = bpf_map_lookup_elem(&process_stats, &slot);
 	if (stats)
 		ds_add(stats->pagecache, pages);
 	cache = pagecache__device(0, 0);

@@ -42,6 +42,7 @@ ROWS = [
     Row("distros", 1200, ANY, ["tests/distros/run", "--quick", "trixie"]),
     Row("vm/far_memory", 900, ANY, [PYTHON, "tests/vm/far_memory.py", "BUILD"]),
     Row("vm/many_devices", 900, ANY, [PYTHON, "tests/vm/many_devices.py", "BUILD"]),
+    Row("vm/many_cpus", 900, ANY, [PYTHON, "tests/vm/many_cpus.py", "BUILD"]),
     Row("vm/flavours", 900, ANY, [PYTHON, "tests/vm/flavours.py", "BUILD"]),
     Row("vm/too_old", 600, ANY, [PYTHON, "tests/vm/refused.py", "BUILD"]),
     Row("vm/*", 1200, ANY, [PYTHON, "tests/vm/cell.py", "BUILD"], matrix.cells),

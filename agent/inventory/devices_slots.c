@@ -34,8 +34,8 @@ void devices__read_slot(const struct devices *devices, uint32_t slot, struct ds_
 {
 	const struct kernel_tables *tables = devices->tables;
 
-	for (uint32_t cpu = 0; cpu < tables->cpus; cpu++)
-		add_stats(sum, &tables->device_stats[slot * tables->cpus + cpu]);
+	for (uint32_t row = 0; row < DS_DEVICE_ROWS; row++)
+		add_stats(sum, &tables->device_stats[slot * DS_DEVICE_ROWS + row]);
 }
 
 /*
@@ -69,8 +69,8 @@ void devices__give_back_retired(struct devices *devices)
 			devices__read_slot(devices, slot, &source->device->carried);
 		flows__forget_slot(devices->flows, slot);
 		*source = (struct source){0};
-		memset((void *)&tables->device_stats[slot * tables->cpus], 0,
-		       tables->cpus * sizeof(*tables->device_stats));
+		memset((void *)&tables->device_stats[slot * DS_DEVICE_ROWS], 0,
+		       DS_DEVICE_ROWS * sizeof(*tables->device_stats));
 		tables->source_infos[slot].state = DS_SLOT_FREE;
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		bpf_map_update_elem(tables->source_slots_fd, NULL, &slot, BPF_ANY);

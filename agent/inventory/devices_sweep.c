@@ -53,8 +53,8 @@ static bool is_exposed(const struct kernel_tables *tables, uint32_t slot)
 {
 	int64_t live = 0;
 
-	for (uint32_t cpu = 0; cpu < tables->cpus; cpu++)
-		live += tables->device_stats[slot * tables->cpus + cpu].live_mappings;
+	for (uint32_t row = 0; row < DS_DEVICE_ROWS; row++)
+		live += tables->device_stats[slot * DS_DEVICE_ROWS + row].live_mappings;
 	return live != 0;
 }
 

@@ -21,6 +21,10 @@ int processes__new(const struct agent_config *config, const struct kernel_side *
 					   .hold = config->series_after,
 					   .most_per_hour =
 						   (double)config->new_series / DS_WRITERS};
+	const struct process_counts_tables counted = {.rows = tables->process_stats,
+						      .sensors = tables->sensor_stats,
+						      .slots = tables->process_slots,
+						      .cpus = tables->cpus};
 	struct processes *processes = calloc(1, sizeof(*processes));
 	int err = -ENOMEM;
 
@@ -47,6 +51,8 @@ int processes__new(const struct agent_config *config, const struct kernel_side *
 		processes->charges = charges__new(tables, processes->names, processes->cgroups);
 		err = processes->charges ? 0 : -ENOMEM;
 	}
+	if (!err)
+		err = process_counts__new(&counted, &processes->counts);
 	if (err) {
 		processes__free(processes);
 		return err;
@@ -76,6 +82,7 @@ void processes__free(struct processes *processes)
 	HASH_ITER (hh, processes->by_key, record, next)
 		process_record__free(processes, record);
 	charges__free(processes->charges);
+	process_counts__free(processes->counts);
 	cgroup_names__free(processes->names);
 	groups__free(processes->cgroups);
 	groups__free(processes->vms);

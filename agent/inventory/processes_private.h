@@ -12,9 +12,7 @@
 #include "agent/inventory/processes.h"
 #include "agent/inventory/series.h"
 #include "agent/host/users.h"
-
-/* Order of the counters of a slot. */
-enum { FIRST_TOUCH, REWRITE, KERNEL, PAGECACHE, BLOCKDEV, TRACKED, COUNTERS };
+#include "agent/kernel/process_counts.h"
 
 struct process_record {
 	struct ds_process_key key;
@@ -39,7 +37,7 @@ struct process_record {
 struct process_slot {
 	struct process_record *record; /* NULL: nobody has it */
 	struct group *cgroup;	       /* a reference; NULL: not known, or not yet */
-	uint64_t seen[COUNTERS];       /* the part that its record has already */
+	struct ds_process_stats seen;  /* counted in it, ever: no record gets that again */
 	uint64_t owed[DS_WRITERS];     /* the part that is in no cgroup yet */
 	uint64_t moved;		       /* the sample in which it counted something last */
 	double retired_at;	       /* 0: it is not on its way back */
@@ -49,6 +47,7 @@ struct processes {
 	const struct agent_config *config;
 	const struct kernel_side *kernel;
 	const struct kernel_tables *tables;
+	struct process_counts *counts;
 	struct procfs_users *users;
 	struct process_record *by_key; /* uthash */
 	struct process_slot *slots;    /* by slot */
@@ -70,7 +69,7 @@ struct processes {
 	uint64_t dropped[DS_WRITERS]; /* of processes no longer listed */
 	uint64_t dropped_cpu[CPU_KINDS];
 	uint64_t dropped_tracked;
-	uint64_t nobody[COUNTERS]; /* slot 0 */
+	struct ds_process_stats nobody; /* slot 0 */
 	uint64_t previous_total[DS_WRITERS], previous_cpu[CPU_KINDS];
 	struct series_pool pool;
 	struct groups *cgroups, *vms, *pods, *comms;

@@ -136,11 +136,11 @@ static void list_record(const struct process_record *record, struct snapshot_pro
 static void total(struct processes *processes, uint64_t unknown_dma, double seconds,
 		  const uint64_t listed[DS_WRITERS], struct snapshot *snapshot)
 {
-	const uint64_t *nobody = processes->nobody;
+	const struct ds_process_stats *nobody = &processes->nobody;
 	const uint64_t unattributed[DS_WRITERS] = {
-		[DS_WRITER_CPU] = nobody[FIRST_TOUCH] + nobody[REWRITE] + nobody[KERNEL],
-		[DS_WRITER_PAGECACHE] = nobody[PAGECACHE],
-		[DS_WRITER_BLOCKDEV] = nobody[BLOCKDEV],
+		[DS_WRITER_CPU] = nobody->first_touch + nobody->rewrite + nobody->kernel,
+		[DS_WRITER_PAGECACHE] = nobody->pagecache,
+		[DS_WRITER_BLOCKDEV] = nobody->blockdev,
 		[DS_WRITER_DMA] = unknown_dma,
 	};
 
@@ -161,10 +161,10 @@ static void total_cpu(struct processes *processes, double seconds, struct snapsh
 	uint64_t *totals = snapshot->cpu_totals;
 
 	memcpy(totals, processes->dropped_cpu, sizeof(snapshot->cpu_totals));
-	totals[CPU_FIRST_TOUCH] += processes->nobody[FIRST_TOUCH];
-	totals[CPU_REWRITE] += processes->nobody[REWRITE];
-	totals[CPU_KERNEL] += processes->nobody[KERNEL];
-	snapshot->tracked_faults = processes->dropped_tracked + processes->nobody[TRACKED];
+	totals[CPU_FIRST_TOUCH] += processes->nobody.first_touch;
+	totals[CPU_REWRITE] += processes->nobody.rewrite;
+	totals[CPU_KERNEL] += processes->nobody.kernel;
+	snapshot->tracked_faults = processes->dropped_tracked + processes->nobody.tracked;
 	for (size_t i = 0; i < snapshot->process_count; i++) {
 		totals[CPU_FIRST_TOUCH] += snapshot->processes[i].first_touch;
 		totals[CPU_REWRITE] += snapshot->processes[i].rewrite;

@@ -22,24 +22,6 @@ static const struct ds_process_info *info_of(const struct processes *processes, 
 
 /* ---- counters ---- */
 
-static void read_slot(const struct processes *processes, uint32_t slot, uint64_t sums[COUNTERS])
-{
-	const struct kernel_tables *tables = processes->tables;
-
-	memset(sums, 0, COUNTERS * sizeof(*sums));
-	for (uint32_t cpu = 0; cpu < tables->cpus; cpu++) {
-		const volatile struct ds_process_stats *row =
-			&tables->process_stats[slot * tables->cpus + cpu];
-
-		sums[FIRST_TOUCH] += row->first_touch;
-		sums[REWRITE] += row->rewrite;
-		sums[KERNEL] += row->kernel;
-		sums[PAGECACHE] += row->pagecache;
-		sums[BLOCKDEV] += row->blockdev;
-		sums[TRACKED] += row->tracked;
-	}
-}
-
 /* Asks again for the name of a slot's cgroup, and pays what it is owed. */
 static void name_cgroup(struct processes *processes, uint32_t slot)
 {
@@ -60,26 +42,29 @@ static void name_cgroup(struct processes *processes, uint32_t slot)
 		process_record__enter(processes, place->record, place->cgroup);
 }
 
-/* What was counted since the last look goes to the slot's process and cgroup. */
-static void settle(struct processes *processes, uint32_t slot)
+/*
+ * What was counted since the last time goes to the slot's process and cgroup. False: some of it is
+ * for the next time.
+ */
+static bool settle(struct processes *processes, uint32_t slot)
 {
 	struct process_slot *place = &processes->slots[slot];
 	struct process_record *record = place->record;
-	uint64_t sums[COUNTERS], more[COUNTERS], pages[DS_WRITERS] = {0};
+	const struct ds_process_stats seen = place->seen;
+	struct ds_process_stats *sum = &place->seen;
+	uint64_t pages[DS_WRITERS] = {0};
+	bool whole = process_counts__read(processes->counts, slot, sum);
 
-	read_slot(processes, slot, sums);
-	for (int i = 0; i < COUNTERS; i++)
-		more[i] = sums[i] - place->seen[i];
-	if (memcmp(place->seen, sums, sizeof(place->seen)) != 0)
+	if (memcmp(&seen, sum, sizeof(seen)) != 0)
 		place->moved = processes->samples;
-	memcpy(place->seen, sums, sizeof(place->seen));
-	record->first_touch += more[FIRST_TOUCH];
-	record->rewrite += more[REWRITE];
-	record->kernel += more[KERNEL];
-	record->tracked += more[TRACKED];
-	pages[DS_WRITER_CPU] = more[FIRST_TOUCH] + more[REWRITE] + more[KERNEL];
-	pages[DS_WRITER_PAGECACHE] = more[PAGECACHE];
-	pages[DS_WRITER_BLOCKDEV] = more[BLOCKDEV];
+	record->first_touch += sum->first_touch - seen.first_touch;
+	record->rewrite += sum->rewrite - seen.rewrite;
+	record->kernel += sum->kernel - seen.kernel;
+	record->tracked += sum->tracked - seen.tracked;
+	pages[DS_WRITER_CPU] = sum->first_touch - seen.first_touch + sum->rewrite - seen.rewrite +
+			       sum->kernel - seen.kernel;
+	pages[DS_WRITER_PAGECACHE] = sum->pagecache - seen.pagecache;
+	pages[DS_WRITER_BLOCKDEV] = sum->blockdev - seen.blockdev;
 	for (int writer = 0; writer < DS_WRITERS; writer++) {
 		record->series.written[writer] += pages[writer];
 		place->owed[writer] += pages[writer];
@@ -92,18 +77,23 @@ static void settle(struct processes *processes, uint32_t slot)
 		place->owed[writer] = 0;
 	}
 	processes->owing += !place->cgroup;
+	return whole;
 }
 
 /* ---- the way back ---- */
 
-/* Its last counts are taken, its rows are cleared, and it is for the next process. */
-static void give_back(struct processes *processes, uint32_t slot, double now)
+/*
+ * Its last counts are taken, and it is for the next process, which counts on from there. False: not
+ * yet.
+ */
+static bool give_back(struct processes *processes, uint32_t slot, double now)
 {
 	const struct kernel_tables *tables = processes->tables;
 	struct process_slot *place = &processes->slots[slot];
 	struct process_record *record = place->record;
 
-	settle(processes, slot); /* what is still owed is left to no cgroup */
+	if (!settle(processes, slot)) /* what is still owed is left to no cgroup */
+		return false;
 	if (info_of(processes, slot)->exit_ns)
 		process_record__end(processes, record, now);
 	record->slots--;
@@ -113,13 +103,12 @@ static void give_back(struct processes *processes, uint32_t slot, double now)
 		process_record__watch(processes, record);
 	charges__forget_slot(processes->charges, slot);
 	groups__put(processes->cgroups, place->cgroup);
-	memset(place, 0, sizeof(*place));
-	memset((void *)&tables->process_stats[slot * tables->cpus], 0,
-	       tables->cpus * sizeof(*tables->process_stats));
+	*place = (struct process_slot){.seen = place->seen};
 	tables->process_infos[slot].state = DS_SLOT_FREE;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	bpf_map_update_elem(tables->process_slots_fd, NULL, &slot, BPF_ANY);
 	processes->used--;
+	return true;
 }
 
 /*
@@ -133,10 +122,9 @@ static void give_back_retired(struct processes *processes, double now)
 	for (size_t i = 0; i < processes->retired_count; i++) {
 		uint32_t slot = processes->retired[i];
 
-		if (now - processes->slots[slot].retired_at < GRACE_SECONDS)
+		if (now - processes->slots[slot].retired_at < GRACE_SECONDS ||
+		    !give_back(processes, slot, now))
 			processes->retired[left++] = slot;
-		else
-			give_back(processes, slot, now);
 	}
 	processes->retired_count = left;
 }
@@ -271,9 +259,12 @@ void processes__drain(struct processes *processes, double now)
 	uint64_t lives = 0;
 
 	cgroup_names__drain(processes->names, now);
-	give_back_retired(processes, now);
 	for (uint32_t cpu = 0; cpu < tables->cpus; cpu++)
 		lives += tables->sensor_stats[DS_SENSOR_PROCESS * tables->cpus + cpu].counted;
+	if (lives == processes->lives && !processes->retired_count)
+		return;
+	process_counts__look(processes->counts);
+	give_back_retired(processes, now);
 	if (lives == processes->lives) /* nobody has ended or moved: no row needs a look */
 		return;
 	processes->lives = lives;
@@ -359,7 +350,8 @@ int processes__sample(struct processes *processes, double now)
 	rename_cgroups(processes);
 	charges__sample(processes->charges);
 	raise_high(processes);
-	read_slot(processes, DS_SLOT_NONE, processes->nobody);
+	process_counts__look(processes->counts);
+	process_counts__read(processes->counts, DS_SLOT_NONE, &processes->nobody);
 	for (uint32_t slot = 1; slot <= processes->high; slot++) {
 		const volatile struct ds_process_info *info = &tables->process_infos[slot];
 		struct process_record *record;

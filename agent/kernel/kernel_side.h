@@ -34,8 +34,7 @@ int kernel_side__new(const struct kernel_options *options, struct kernel_side **
 int kernel_side__attach(struct kernel_side *kernel, struct kernel_error *error);
 void kernel_side__free(struct kernel_side *kernel);
 
-/* Tables shared with BPF; a row of a per-CPU table is slot * cpus + cpu. Never freed before free.
- */
+/* Tables shared with BPF. Never freed before free. */
 struct kernel_tables {
 	uint32_t cpus;			      /* possible CPUs */
 	uint32_t process_slots, source_slots; /* slots 1..N; 0 is nobody's */
@@ -43,7 +42,7 @@ struct kernel_tables {
 	volatile struct ds_process_info *process_infos;
 	volatile struct ds_process_stats *process_stats;
 	volatile struct ds_source_info *source_infos;
-	volatile struct ds_device_stats *device_stats;
+	volatile struct ds_device_stats *device_stats; /* rows: from slot * DS_DEVICE_ROWS */
 	volatile struct ds_sensor_stats *sensor_stats; /* row: sensor * cpus + cpu */
 	int processes_fd, process_slots_fd;	       /* hash key -> slot; stack of free slots */
 	int watched_fd; /* hash key -> nanoseconds when it ended, 0 */

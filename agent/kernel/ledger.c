@@ -180,7 +180,7 @@ struct forget {
 static void unexpose(struct kernel_side *kernel, uint32_t slot, uint64_t pages)
 {
 	struct ds_device_stats *row =
-		(struct ds_device_stats *)&kernel->tables.device_stats[slot * kernel->tables.cpus];
+		(struct ds_device_stats *)&kernel->tables.device_stats[slot * DS_DEVICE_ROWS];
 
 	__atomic_fetch_sub(&row->exposed_pages, (int64_t)pages, __ATOMIC_RELAXED);
 	__atomic_fetch_sub(&row->live_mappings, 1, __ATOMIC_RELAXED);

@@ -52,7 +52,6 @@ static uint32_t buffer_entries(struct kernel_side *kernel)
 static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 {
 	const struct agent_config *config = kernel->config;
-	const uint32_t cpus = kernel->tables.cpus;
 	const struct {
 		struct bpf_map *map;
 		uint32_t entries;
@@ -61,13 +60,13 @@ static int size_maps(struct kernel_side *kernel, struct dirtyscope *skeleton)
 		{skeleton->maps.watched, config->max_processes * WATCHED_PER_SLOT},
 		{skeleton->maps.process_slots, config->max_processes},
 		{skeleton->maps.process_infos, config->max_processes + 1},
-		{skeleton->maps.process_stats, (config->max_processes + 1) * cpus},
+		{skeleton->maps.process_stats, config->max_processes + 1},
 		{skeleton->maps.tracked, config->max_processes},
 		{skeleton->maps.sources, kernel->tables.source_slots},
 		{skeleton->maps.source_slots, kernel->tables.source_slots},
 		{skeleton->maps.source_infos, kernel->tables.source_slots + 1},
-		{skeleton->maps.device_stats, (kernel->tables.source_slots + 1) * cpus},
-		{skeleton->maps.sensor_stats, DS_SENSOR_COUNT * cpus},
+		{skeleton->maps.device_stats, (kernel->tables.source_slots + 1) * DS_DEVICE_ROWS},
+		{skeleton->maps.sensor_stats, DS_SENSOR_COUNT * kernel->tables.cpus},
 		{skeleton->maps.pagecache_devices, PAGECACHE_DEVICES},
 		{skeleton->maps.charges, CHARGES},
 		{skeleton->maps.flows, config->max_flows},

@@ -96,12 +96,12 @@ struct harness *harness__new(bool ledger, uint32_t entries)
 	bpf_map__set_max_entries(twins->maps.process_slots, SLOTS);
 	bpf_map__set_max_entries(twins->maps.watched, SLOTS);
 	bpf_map__set_max_entries(twins->maps.process_infos, SLOTS);
-	bpf_map__set_max_entries(twins->maps.process_stats, SLOTS * h->cpus);
+	bpf_map__set_max_entries(twins->maps.process_stats, SLOTS);
 	bpf_map__set_max_entries(twins->maps.tracked, SLOTS);
 	bpf_map__set_max_entries(twins->maps.sources, SLOTS);
 	bpf_map__set_max_entries(twins->maps.source_slots, SLOTS);
 	bpf_map__set_max_entries(twins->maps.source_infos, SLOTS);
-	bpf_map__set_max_entries(twins->maps.device_stats, SLOTS * h->cpus);
+	bpf_map__set_max_entries(twins->maps.device_stats, SLOTS * DS_DEVICE_ROWS);
 	bpf_map__set_max_entries(twins->maps.sensor_stats, DS_SENSOR_COUNT * h->cpus);
 	bpf_map__set_max_entries(twins->maps.pagecache_devices, PAGECACHE_DEVICES);
 	bpf_map__set_max_entries(twins->maps.flows, TABLE_ENTRIES);
@@ -121,6 +121,11 @@ struct harness *harness__new(bool ledger, uint32_t entries)
 	h->processes = map_rows(twins->maps.process_stats);
 	h->source_infos = map_rows(twins->maps.source_infos);
 	h->devices = map_rows(twins->maps.device_stats);
+	must(!process_counts__new(&(struct process_counts_tables){.rows = h->processes,
+								  .sensors = h->sensors,
+								  .slots = SLOTS - 1,
+								  .cpus = h->cpus},
+				  &h->counts));
 	harness__reset(h);
 	return h;
 }
@@ -129,6 +134,7 @@ void harness__free(struct harness *h)
 {
 	if (!h)
 		return;
+	process_counts__free(h->counts);
 	unmap_rows(h->fake, h->twins->maps.fake);
 	unmap_rows(h->sensors, h->twins->maps.sensor_stats);
 	unmap_rows(h->process_infos, h->twins->maps.process_infos);
@@ -214,9 +220,9 @@ void harness__reset(struct harness *h)
 	fill_slots(h->twins->maps.source_slots);
 	memset(h->sensors, 0, sizeof(*h->sensors) * DS_SENSOR_COUNT * h->cpus);
 	memset(h->process_infos, 0, sizeof(*h->process_infos) * SLOTS);
-	memset(h->processes, 0, sizeof(*h->processes) * SLOTS * h->cpus);
+	memset(h->processes, 0, sizeof(*h->processes) * SLOTS);
 	memset(h->source_infos, 0, sizeof(*h->source_infos) * SLOTS);
-	memset(h->devices, 0, sizeof(*h->devices) * SLOTS * h->cpus);
+	memset(h->devices, 0, sizeof(*h->devices) * SLOTS * DS_DEVICE_ROWS);
 	reset_sets(h);
 	memset(&h->want, 0, sizeof(h->want));
 	memset(h->fake, 0, h->fake_used);
@@ -268,14 +274,14 @@ static const struct {
 			   sizeof(struct ds_pagecache_stats)},
 };
 
-static void add_rows(__u64 *sum, const void *rows, size_t row, size_t bytes, uint32_t cpus)
+static void add_rows(__u64 *sum, const void *rows, size_t row, size_t bytes, uint32_t per_row)
 {
 	const __u64 *words = rows;
 
 	memset(sum, 0, bytes);
-	for (uint32_t cpu = 0; cpu < cpus; cpu++)
+	for (uint32_t one = 0; one < per_row; one++)
 		for (size_t i = 0; i < bytes / 8; i++)
-			sum[i] += words[(row * cpus + cpu) * (bytes / 8) + i];
+			sum[i] += words[(row * per_row + one) * (bytes / 8) + i];
 }
 
 struct ds_sensor_stats harness__sensor(struct harness *h, enum ds_sensor sensor)
@@ -283,15 +289,17 @@ struct ds_sensor_stats harness__sensor(struct harness *h, enum ds_sensor sensor)
 	struct ds_sensor_stats sum;
 
 	add_rows((__u64 *)&sum, h->sensors, sensor, sizeof(sum), h->cpus);
-	sum.last_slot = 0; /* no counter */
+	sum.last_slot = sum.switches = 0; /* no counters, and processes have what is kept */
+	memset(&sum.kept, 0, sizeof(sum.kept));
 	return sum;
 }
 
 struct ds_process_stats harness__process(struct harness *h, uint32_t slot)
 {
-	struct ds_process_stats sum;
+	struct ds_process_stats sum = {0};
 
-	add_rows((__u64 *)&sum, h->processes, slot, sizeof(sum), h->cpus);
+	process_counts__look(h->counts);
+	assert_true(process_counts__read(h->counts, slot, &sum));
 	return sum;
 }
 
@@ -299,7 +307,7 @@ struct ds_device_stats harness__device(struct harness *h, uint32_t slot)
 {
 	struct ds_device_stats sum;
 
-	add_rows((__u64 *)&sum, h->devices, slot, sizeof(sum), h->cpus);
+	add_rows((__u64 *)&sum, h->devices, slot, sizeof(sum), DS_DEVICE_ROWS);
 	return sum;
 }
 

@@ -18,6 +18,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "agent/kernel/process_counts.h"
 #include "bpf/dirtyscope.h"
 #include "tests/cmocka_names.h"
 
@@ -89,6 +90,7 @@ struct harness {
 	struct ds_sensor_stats *sensors; /* rows, mapped */
 	struct ds_process_info *process_infos;
 	struct ds_process_stats *processes;
+	struct process_counts *counts;
 	struct ds_source_info *source_infos;
 	struct ds_device_stats *devices;
 	uint64_t *entries;    /* of page sets */

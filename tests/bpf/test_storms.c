@@ -7,6 +7,8 @@
 
 #include "twins.skel.h"
 
+#define TURNS 20000ULL /* of each process on each CPU */
+
 /* Many rounds, because the race for a new key's slot is over within microseconds. */
 static void more_processes_than_slots(void **state)
 {
@@ -29,6 +31,64 @@ static void more_processes_than_slots(void **state)
 		assert_int_equal(stats.lost[DS_LOST_PROCESSES_FULL], offered - counted);
 		assert_int_equal(harness__process(h, DS_SLOT_NONE).first_touch, offered - counted);
 	}
+}
+
+/* Reads every slot once; counters that fell, or more than was offered, fail. */
+static void read_turns(struct harness *h, uint64_t seen[SLOTS], uint64_t *handed_over)
+{
+	uint64_t sum = 0;
+
+	process_counts__look(h->counts);
+	for (uint32_t slot = 1; slot < SLOTS; slot++) {
+		struct ds_process_stats fresh = {0};
+
+		if (process_counts__read(h->counts, slot, &fresh)) {
+			assert_true(fresh.first_touch >= seen[slot]);
+			seen[slot] = fresh.first_touch;
+		} else {
+			(*handed_over)++;
+		}
+		sum += fresh.first_touch;
+	}
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	assert_true(sum <= harness__sensor(h, DS_SENSOR_FAULT).offered);
+}
+
+/* Processes that take turns on all CPUs, each of which keeps something for one at a time. */
+static void read_while_cpus_switch(void **state)
+{
+	struct harness *h = *state;
+	const uint64_t turns = TURNS * (SLOTS - 1);
+	const int program = bpf_program__fd(h->twins->progs.twin_storm_turns);
+	uint64_t reads = 0, handed_over = 0;
+
+	for (int round = 0; round < 20; round++) {
+		uint64_t seen[SLOTS] = {0};
+		struct crew crew = {0};
+
+		harness__reset(h);
+		/* Each is met once, before two CPUs want the last slot for the same one. */
+		harness__run(program, (uint64_t[12]){0, 1, SLOTS - 1, 0, SLOTS - 1});
+		for (int i = 0; i < online_cpus(); i++) {
+			uint64_t *arguments = crew.workers[i].arguments;
+
+			arguments[0] = i;
+			arguments[1] = 1 + round % 2; /* 15 slots: all of them are met either way */
+			arguments[2] = turns;
+			arguments[4] = SLOTS - 1;
+		}
+		crew__start(&crew, h->twins->progs.twin_storm_turns);
+		for (; atomic_load(&crew.running); reads += SLOTS - 1)
+			read_turns(h, seen, &handed_over);
+		crew__join(&crew);
+		read_turns(h, seen, &handed_over);
+		storm__identity(h, DS_SENSOR_FAULT, turns * online_cpus() + SLOTS - 1);
+		for (uint32_t slot = 1; slot < SLOTS; slot++)
+			assert_int_equal(seen[slot], TURNS * online_cpus() + 1);
+	}
+	print_message("%llu reads, %llu of them while a CPU was handing over\n",
+		      (unsigned long long)reads, (unsigned long long)handed_over);
+	assert_true(reads > 0);
 }
 
 static void more_writers_than_slots(void **state)
@@ -126,6 +186,7 @@ int storm_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(more_processes_than_slots, harness__each),
+		cmocka_unit_test_setup(read_while_cpus_switch, harness__each),
 		cmocka_unit_test_setup(more_writers_than_slots, harness__each),
 		cmocka_unit_test_setup(more_disks_than_slots, harness__each),
 		cmocka_unit_test_setup(more_flows_than_entries, harness__each),

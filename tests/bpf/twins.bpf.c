@@ -333,6 +333,9 @@ struct storm {
 
 STORM(nothing, (void)0)
 STORM(fault, fault__account(&process, 0x1000, PF_USER | PF_WRITE))
+/* So many processes in turn. */
+STORM(turns, process.start_boottime_ns = 1 + key % storm->size;
+      fault__account(&process, 0x1000, PF_USER | PF_WRITE))
 STORM(pagecache, pagecache__account(&process, storm->size, storm->object, 0))
 STORM(map, dma__map((void *)key, key << DS_PAGE_SHIFT, key + storm->object, storm->size,
 		    DS_DMA_FROM_DEVICE, DS_MAPPING_SINGLE))

@@ -15,6 +15,7 @@
  * has drop                  unmaps the second mapping faults                minor faults so far
  *   touch N               maps N pages and stores into each of them
  *   look N                maps N pages, reads each, then stores into each
+ *   spend N               maps N pages, stores into each, unmaps them
  *   read                  reads each of its pages
  *   cow N                 stores into its first N pages while a child has them, too
  *   exec                  becomes another program
@@ -271,6 +272,15 @@ static void touch(size_t pages, int read_first)
 		store(memory + i * PAGE, i);
 }
 
+static void spend(size_t pages)
+{
+	unsigned char *memory = map_small(pages * PAGE);
+
+	for (size_t i = 0; i < pages; i++)
+		store(memory + i * PAGE, i);
+	munmap(memory, pages * PAGE);
+}
+
 static void read_all(const struct writer *writer)
 {
 	for (size_t i = 0; i < writer->pages; i++)
@@ -327,6 +337,8 @@ static void obey(struct writer *writer, char *line, char **argv)
 		touch(next_number(), 0);
 	} else if (!strcmp(verb, "look")) {
 		touch(next_number(), 1);
+	} else if (!strcmp(verb, "spend")) {
+		spend(next_number());
 	} else if (!strcmp(verb, "read")) {
 		read_all(writer);
 	} else if (!strcmp(verb, "cow")) {

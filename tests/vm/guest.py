@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 
+import guest_cpus
 import guest_policies
 import guest_tracks
 
@@ -312,6 +313,7 @@ def let_go(name):
     return holder.wait(WAIT)
 
 
+guest_cpus.register(function, State, harness)
 guest_tracks.register(function, State, harness)
 guest_policies.register(function, State, harness)
 

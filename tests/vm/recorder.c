@@ -78,9 +78,9 @@ static void print_source(const struct recorder *recorder, uint32_t slot, FILE *f
 	int64_t exposed = 0;
 	uint64_t maps = 0, unmaps = 0;
 
-	for (uint32_t cpu = 0; cpu < tables->cpus; cpu++) {
+	for (uint32_t row = 0; row < DS_DEVICE_ROWS; row++) {
 		const volatile struct ds_device_stats *stats =
-			&tables->device_stats[slot * tables->cpus + cpu];
+			&tables->device_stats[slot * DS_DEVICE_ROWS + row];
 
 		exposed += stats->exposed_pages;
 		/* Memory for both directions is a driver's own, made once: only I/O tells. */
