@@ -289,7 +289,8 @@ struct ds_sensor_stats harness__sensor(struct harness *h, enum ds_sensor sensor)
 	struct ds_sensor_stats sum;
 
 	add_rows((__u64 *)&sum, h->sensors, sensor, sizeof(sum), h->cpus);
-	sum.last_slot = sum.switches = 0; /* no counters, and processes have what is kept */
+	sum.last_slot = sum.switches = sum.hint =
+		0; /* no counters, and processes have what is kept */
 	memset(&sum.kept, 0, sizeof(sum.kept));
 	return sum;
 }

@@ -74,7 +74,7 @@ def add_changes(suite, guest):
     def _():
         for name in WRITERS:
             guest.call("hold", name, "/dev/work/tests/live/writer", "private", "16", "0")
-            equal(guest.call("tell", name, "spend 1"), "done", name)
+            equal(guest.call("tell", name, "spend 1"), ".", name)
         before.update(guest.call("load_begin", WRITERS))
         go_on("before")
         slot.update(guest.cpu_slot())
