@@ -195,6 +195,7 @@ void fake__segments(struct harness *h, uint64_t array, const struct fake_segment
 /* ---- the suites: each runs one group of tests and returns how many failed ---- */
 
 int cpu_tests(void);
+int pagecache_tests(void);
 int source_tests(void);
 int dma_tests(void);
 int ledger_tests(void);

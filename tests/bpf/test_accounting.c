@@ -11,9 +11,10 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list argu
 }
 
 static int (*const suites[])(void) = {
-	cpu_tests,  huge_tests,	     tracked_tests, source_tests,	dma_tests,   ledger_tests,
-	link_tests, list_tests,	     iommu_tests,   virtio_tests,	block_tests, net_tests,
-	page_tests, page_pool_tests, storm_tests,   ledger_storm_tests,
+	cpu_tests,    pagecache_tests,	  huge_tests, tracked_tests, source_tests,
+	dma_tests,    ledger_tests,	  link_tests, list_tests,    iommu_tests,
+	virtio_tests, block_tests,	  net_tests,  page_tests,    page_pool_tests,
+	storm_tests,  ledger_storm_tests,
 };
 
 int main(void)
