@@ -84,8 +84,8 @@ static void add(struct ds_process_stats *sum, const volatile struct ds_process_s
 
 static void raise_to(struct ds_process_stats *sum, const struct ds_process_stats *seen)
 {
-	uint64_t *to = (uint64_t *)sum;
-	const uint64_t *from = (const uint64_t *)seen;
+	__u64 *to = (__u64 *)sum;
+	const __u64 *from = (const __u64 *)seen;
 
 	for (int i = 0; i < DS_PROCESS_COUNTERS; i++)
 		if (to[i] < from[i])
@@ -100,19 +100,21 @@ static uint32_t switches_of(const struct keeper *keeper)
 	return switches;
 }
 
-/* What a CPU keeps for a slot, unless it is just handing that over. Returns its switches after it.
+/*
+ * What a CPU keeps for a slot, unless it is just handing that over. Returns its switches after the
+ * look at its slot: it may hand over between the two.
  */
 static uint32_t take_kept(const struct keeper *keeper, uint32_t slot, struct ds_process_stats *sum)
 {
 	struct ds_process_stats kept = {0};
 	uint32_t before = switches_of(keeper), after;
+	bool its = keeper->row->last_slot == slot;
 
-	if (before % 2 || keeper->row->last_slot != slot)
-		return before;
-	add(&kept, &keeper->row->kept);
+	if (its)
+		add(&kept, &keeper->row->kept);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	after = switches_of(keeper);
-	if (after == before)
+	if (its && after == before && !(after % 2))
 		add(sum, &kept);
 	return after;
 }
