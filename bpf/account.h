@@ -208,11 +208,16 @@ static __always_inline __u32 process__admit_new(const struct ds_process_key *key
 }
 
 /* Slot of a process, taken on first sight; DS_SLOT_NONE when the table is full. */
-static __always_inline __u32 process__slot(const struct ds_process_key *key)
+static __always_inline __u32 process__find(const struct ds_process_key *key, __u64 task)
 {
 	__u32 *slot = bpf_map_lookup_elem(&processes, key);
 
-	return slot ? *slot : process__admit_new(key, bpf_get_current_task());
+	return slot ? *slot : process__admit_new(key, task);
+}
+
+static __always_inline __u32 process__slot(const struct ds_process_key *key)
+{
+	return process__find(key, bpf_get_current_task());
 }
 
 /*
@@ -261,12 +266,11 @@ static __always_inline bool process__has_slot(const struct ds_process_key *key, 
 static __always_inline __u32 process__slot_hinted(struct ds_sensor_stats *sensor,
 						  const struct ds_process_key *key, __u64 task)
 {
-	__u32 slot = sensor->hint, *found;
+	__u32 slot = sensor->hint;
 
 	if (process__has_slot(key, slot))
 		return slot;
-	found = bpf_map_lookup_elem(&processes, key);
-	slot = found ? *found : process__admit_new(key, task);
+	slot = process__find(key, task);
 	sensor->hint = slot;
 	return slot;
 }
@@ -279,12 +283,11 @@ static __always_inline __u32 process__slot_hinted(struct ds_sensor_stats *sensor
 static __always_inline __u32 process__slot_cached(struct ds_sensor_stats *sensor,
 						  const struct ds_process_key *key, __u64 task)
 {
-	__u32 slot = sensor->last_slot, *found;
+	__u32 slot = sensor->last_slot;
 
 	if (process__has_slot(key, slot))
 		return slot;
-	found = bpf_map_lookup_elem(&processes, key);
-	slot = found ? *found : process__admit_new(key, task);
+	slot = process__find(key, task);
 	if (slot != sensor->last_slot)
 		process__switch(sensor, slot);
 	return slot;

@@ -12,7 +12,7 @@ import time
 import panels
 from harness import Agent, Suite, Workload, equal, eventually, require_root, scratch, true, within
 from prometheus import MadeUp, Prometheus
-from recorded import snapshots, until
+from recorded import shorter
 from rules import NAME, Restless
 from unseen import Unseen
 
@@ -141,20 +141,11 @@ def told():
         return {cluster: list(pool.map(of_agent, members)) for cluster, members in fleet.items()}
 
 
-def cut(number):
-    """A copy of the record without its last snapshots: agents that say the same would hide a wrong sum."""
-    path = f"{RECORD}.{number}"
-    with open(RECORD, "rb") as whole, open(path, "wb") as part:
-        data = whole.read()
-        part.write(until(data, snapshots(data) - number))
-    return path
-
-
 @suite.test(f"{COUNT} agents replay its record")
 def start_fleet():
     equal(live.stop(), 0, "exit status")
     clusters = {"a": range(COUNT // 2), "b": range(COUNT // 2, COUNT * 4 // 5), "c": range(COUNT * 4 // 5, COUNT)}
-    parts = [cut(number) for number in range(PARTS)]
+    parts = [shorter(RECORD, number) for number in range(PARTS)]
     agents = [Agent("--replay", parts[number % PARTS]) for number in range(COUNT)]
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

@@ -14,7 +14,7 @@ import time
 import panels
 from harness import Agent, Suite, equal, eventually, require_root, scratch, true
 from prometheus import Prometheus, Server, free_address
-from recorded import snapshots, until
+from recorded import shorter
 from rules import Restless
 
 COUNT = int(os.environ.get("FLEET_AGENTS", "30"))
@@ -125,14 +125,6 @@ class Writer(Prometheus):
                    if series.startswith(f"prometheus_remote_storage_{name}{{") and f'remote_name="{queue}"' in series)
 
 
-def cut(number):
-    path = f"{RECORD}.{number}"
-    with open(RECORD, "rb") as whole, open(path, "wb") as part:
-        data = whole.read()
-        part.write(until(data, snapshots(data) - number))
-    return path
-
-
 @suite.test(f"{COUNT} agents that replay a record, in 3 clusters, each with a writer of its own")
 def start():
     live = Agent("--record", RECORD, "--metrics.series-after", "1", "--metrics.max-processes", "20", interval=0.5)
@@ -140,7 +132,7 @@ def start():
         busy.write(300)
         time.sleep(6)
         equal(live.stop(), 0, "exit status")
-    parts = [cut(number) for number in range(PARTS)]
+    parts = [shorter(RECORD, number) for number in range(PARTS)]
     # Slowly: numbers change while things break.
     agents = [Agent("--replay", parts[number % PARTS], "--replay-interval", str(4 + number % 3)) for number in range(COUNT)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

@@ -12,10 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "live")]
 
 import harness  # takes BUILD from the command line
-import fetch
-import initramfs
 import machine
-import matrix
+import single
 from harness import equal, eventually, true
 
 SERIES = "6.12"
@@ -38,7 +36,7 @@ class FarMachine(machine.Machine):
                 "-object", "memory-backend-ram,id=far,size=1G", "-device", f"pc-dimm,memdev=far,node=0,addr={START:#x}"]
 
 
-def add_tests(suite, guest, build):
+def add_tests(suite, guest):
     @suite.test("the guest has memory at 1 TiB")
     def _():
         guest.call("mount_work")
@@ -48,7 +46,7 @@ def add_tests(suite, guest, build):
 
     @suite.test("struct page and the direct map are found without pagemap as with it")
     def _():
-        status, text = guest.call("run", os.path.join(build, "tests/live/broken"), "calibrate")
+        status, text = guest.call("run", os.path.join(harness.BUILD, "tests/live/broken"), "calibrate")
         equal(status, 0, text)
         true(json.loads(text)["same"], f"they differ: {text}")
         return f"{json.loads(text)['candidates']} candidates"
@@ -56,7 +54,7 @@ def add_tests(suite, guest, build):
     @suite.test("with the kernel's symbols hidden: all page frames that the device wrote are in the set")
     def _():
         guest.call("write", KPTR_RESTRICT, "2")
-        status, text = guest.call("run", os.path.join(build, "tests/live/pages"), "/dev/work")
+        status, text = guest.call("run", os.path.join(harness.BUILD, "tests/live/pages"), "/dev/work")
         equal(status, 0, text)
         found = json.loads(text[text.index("{"):])
         equal(found["hits"], found["wanted"], f"page frames ({found})")
@@ -114,19 +112,7 @@ def add_plugged(suite, guest):
 
 
 def main():
-    build = os.path.abspath(sys.argv[1])
-    suite = harness.Suite()
-    kernel = next(row for row in matrix.KERNELS if row.series == SERIES)
-    try:
-        guest = FarMachine(fetch.qemu(), initramfs.prepare(fetch.kernel(kernel)), matrix.MODES[-1],
-                           os.path.join(build, "vm", "far-memory"), build)
-    except fetch.Unavailable as error:
-        print(f"1..1\nok 1 - all # SKIP kernel {SERIES}: {' '.join(str(error).split())}")
-        return 0
-    add_tests(suite, guest, build)
-    add_plugged(suite, guest)
-    with guest:
-        suite.run()
+    return single.run(FarMachine, single.newest(SERIES), "fsck", "far-memory", add_tests, add_plugged)
 
 
 if __name__ == "__main__":

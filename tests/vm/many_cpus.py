@@ -7,11 +7,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "live")]
 
-import harness  # takes BUILD from the command line
-import fetch
-import initramfs
 import machine
-import matrix
+import single
 from harness import equal, eventually, true
 
 SERIES = "6.1"  # the newest that takes a number of CPUs from its command line
@@ -111,19 +108,7 @@ def add_changes(suite, guest):
 
 
 def main():
-    build = os.path.abspath(sys.argv[1])
-    suite = harness.Suite()
-    kernel = next(row for row in matrix.KERNELS if row.series == SERIES)
-    try:
-        guest = ManyMachine(fetch.qemu(), initramfs.prepare(fetch.kernel(kernel)), matrix.MODES[-2],
-                            os.path.join(build, "vm", "many-cpus"), build)
-    except fetch.Unavailable as error:
-        print(f"1..1\nok 1 - all # SKIP kernel {SERIES}: {' '.join(str(error).split())}")
-        return 0
-    add_tables(suite, guest)
-    add_changes(suite, guest)
-    with guest:
-        suite.run()
+    return single.run(ManyMachine, single.newest(SERIES), "none", "many-cpus", add_tables, add_changes)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "live")]
 
-import harness  # takes BUILD from the command line
-import fetch
-import initramfs
 import machine
-import matrix
+import single
 from harness import equal, true
 
 SERIES = "6.12"
@@ -67,22 +64,10 @@ def add_tests(suite, guest):
 
 
 def main():
-    build = os.path.abspath(sys.argv[1])
-    suite = harness.Suite()
     if os.environ.get("VM") != "all":
         print("1..1\nok 1 - all # SKIP takes two minutes: VM=all")
         return 0
-    kernel = next(row for row in matrix.KERNELS if row.series == SERIES)
-    mode = next(row for row in matrix.MODES if row.name == "none")
-    try:
-        guest = ManyMachine(fetch.qemu(), initramfs.prepare(fetch.kernel(kernel)), mode,
-                            os.path.join(build, "vm", "many-devices"), build)
-    except fetch.Unavailable as error:
-        print(f"1..1\nok 1 - all # SKIP kernel {SERIES}: {' '.join(str(error).split())}")
-        return 0
-    add_tests(suite, guest)
-    with guest:
-        suite.run()
+    return single.run(ManyMachine, single.newest(SERIES), "none", "many-devices", add_tests)
 
 
 if __name__ == "__main__":

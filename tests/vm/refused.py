@@ -7,11 +7,9 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "live")]
 
-import harness  # takes BUILD from the command line
-import fetch
-import initramfs
 import machine
 import matrix
+import single
 from harness import equal, true
 
 DIRTYSCOPE = "/dev/work/dirtyscope"
@@ -38,17 +36,7 @@ def add_tests(suite, guest):
 
 
 def main():
-    build = os.path.abspath(sys.argv[1])
-    suite = harness.Suite()
-    try:
-        guest = machine.Machine(fetch.qemu(), initramfs.prepare(fetch.kernel(matrix.TOO_OLD)), matrix.MODES[-1],
-                                os.path.join(build, "vm", matrix.TOO_OLD.series), build)
-    except fetch.Unavailable as error:
-        print(f"1..1\nok 1 - all # SKIP kernel {matrix.TOO_OLD.series}: {' '.join(str(error).split())}")
-        return 0
-    add_tests(suite, guest)
-    with guest:
-        suite.run()
+    return single.run(machine.Machine, matrix.TOO_OLD, "fsck", matrix.TOO_OLD.series, add_tests)
 
 
 if __name__ == "__main__":
