@@ -96,12 +96,12 @@ export function flows() {
 		choice.setAttribute("aria-pressed", String(all));
 		refresh().catch(refuse);
 	}}, "Totals");
-	let list = [], all = false, asked = 0;
+	let list = [], all = false;
 
 	async function ask() {
-		const turn = ++asked, answer = await get(`/api/v1/flows?${table.query()}`);
+		const answer = await table.load("/api/v1/flows");
 
-		if (turn === asked)
+		if (answer)
 			table.setSome(answer, answer.flows);
 	}
 

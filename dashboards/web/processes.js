@@ -1,7 +1,7 @@
 // All processes, or their sums by cgroup and by virtual machine.
 import {h} from "./dom.js";
 import {sum} from "./format.js";
-import {get, history, processLine} from "./data.js";
+import {history, processLine} from "./data.js";
 import {Table} from "./table.js";
 import {processColumns, groupColumns} from "./columns.js";
 
@@ -27,21 +27,18 @@ export function processes([kind]) {
 	const table = new Table(columnsOf(kind), {name, empty, sort: "all", remember: kind, off: (row) => row.state === "exited",
 		ask: () => refresh().catch(refuse)});
 	const state = h("span", {class: "quiet"}, "Loading.");
-	let asked = 0;
 
 	function refuse(error) {
 		state.textContent = `Not answered: ${error.message}`;
 	}
 
 	async function refresh() {
-		const turn = ++asked;
-
 		await history.needLines();
-		const answer = await get(`/api/v1/${kind}?${table.query()}`);
-		const rows = answer[kind];
+		const answer = await table.load(`/api/v1/${kind}`);
 
-		if (turn !== asked)
-			return; // other rows were asked for meanwhile
+		if (!answer)
+			return;
+		const rows = answer[kind];
 
 		if (kind === "processes")
 			rows.forEach((row) => history.set(processLine(row), sum(row.rates)));

@@ -1,6 +1,7 @@
 // A table of any length: only the rows in sight are nodes. Sorted by its headers, filtered by a text.
 import {h, setText, setAttribute, css} from "./dom.js";
 import {spark} from "./chart.js";
+import {get} from "./data.js";
 
 const SPARE = 8; // rows beyond the edges
 const ASKED = 40; // rows beyond these that the agent is asked for
@@ -10,7 +11,7 @@ const SETTLE = 50; // ms in which what is typed and scrolled becomes one questio
  * columns: [{id, title, help, width, num, text: (row) => string, value: (row) => number or string,
  *   href, line: (row) => points of a sparkline, tone, hint, narrow: false hides it on a phone}]
  * options: {name, key: (row) => string, sort, descending, search: (row) => string, empty, short, remember, lead,
- *   ask: () => fetches `query()` and sets its answer; the agent sorts and filters, and tells only the rows near the ones in sight}
+ *   ask: () => shows what `load()` gives; the agent sorts and filters, and tells only the rows near the ones in sight}
  */
 export class Table {
 	constructor(columns, options) {
@@ -114,12 +115,20 @@ export class Table {
 			column.id === this.sort && (this.descending ? "descending" : "ascending")));
 	}
 
+	// The answer of the agent's list at that path; null when other rows were asked for meanwhile.
+	async load(path) {
+		const turn = this.turn = (this.turn ?? 0) + 1;
+		const answer = await get(`${path}?${this.query()}`);
+
+		return turn === this.turn ? answer : null;
+	}
+
 	set(rows) {
 		this.rows = rows;
 		this.arrange();
 	}
 
-	// An answer to `query()`: {total, offset} of it, and its rows.
+	// An answer of `load()`: {total, offset} of it, and its rows.
 	setSome({total, offset}, rows) {
 		this.order = rows;
 		this.offset = offset;
